@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""Set up and run scim-bridge from a clone, with nothing but Python 3.11+ and pip.
+
+    python3 dev.py demo     the main job on embedded SQLite with the sandbox IdPs
+    python3 dev.py test     everything CI runs
+    python3 dev.py bench    speed, as ratios in one run
+    python3 dev.py setup    make .venv; afterwards .venv/bin/scim-bridge works
+
+Only the standard library is used here: this file runs before anything is installed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+VENV = HERE / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+
+
+def stop(message: str) -> None:
+    """End with a message that says what to do."""
+    print(f"dev.py: {message}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+def make_venv() -> None:
+    """Create .venv with pip in it."""
+    if (
+        PYTHON.exists()
+        and subprocess.run([str(PYTHON), "-c", "import pip"], capture_output=True).returncode == 0
+    ):
+        return
+    print("Creating .venv ...", flush=True)
+    made = subprocess.run(
+        [sys.executable, "-m", "venv", "--clear", str(VENV)], capture_output=True, text=True
+    )
+    if made.returncode != 0:
+        stop(
+            "this Python cannot make a virtual environment (ensurepip is missing?).\n"
+            "  On Debian or Ubuntu: apt-get install python3-venv, then run this again.\n"
+            f"  {(made.stderr or made.stdout).strip()[-400:]}"
+        )
+
+
+def install(lock: str) -> None:
+    """Install a hash-pinned lock, unless exactly this lock is installed already."""
+    text = (HERE / lock).read_bytes() + (HERE / "pyproject.toml").read_bytes()
+    digest = hashlib.sha256(text).hexdigest()
+    stamp = VENV / f".installed-{lock}"
+    if stamp.exists() and stamp.read_text() == digest:
+        return
+    print(f"Installing {lock} (hash-checked) ...", flush=True)
+    pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-input"]
+    commands = [
+        [*pip, "--require-hashes", "--only-binary", ":all:", "-r", str(HERE / lock)],
+        [str(PYTHON), str(HERE / "dev.py"), "link"],
+    ]
+    for command in commands:
+        if subprocess.run(command, cwd=HERE).returncode != 0:
+            stop(f"installing {lock} failed; the lines above say why. Is the package index reachable?")
+    stamp.write_text(digest)
+
+
+def link() -> None:
+    """Put this clone on the virtual environment's path, with a scim-bridge command."""
+    import sysconfig
+
+    Path(sysconfig.get_paths()["purelib"], "scim_bridge_clone.pth").write_text(f"{HERE}\n")
+    script = BIN / "scim-bridge"
+    script.write_text(f'#!/bin/sh\nexec "{PYTHON}" -m scim_bridge "$@"\n')
+    script.chmod(0o755)
+
+
+def run(*command: str) -> int:
+    """Run a command of the virtual environment from this folder; its exit code."""
+    environment = {**os.environ, "PYTHONPATH": "", "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
+    try:
+        return subprocess.run([str(PYTHON), *command], cwd=HERE, env=environment).returncode
+    except KeyboardInterrupt:
+        return 130
+
+
+def test(arguments: list[str]) -> int:
+    """Everything CI runs: lint, types, directions, then the tests with PostgreSQL in them."""
+    make_venv()
+    install("requirements-dev.lock")
+    checks = [
+        ("ruff check", ["-m", "ruff", "check", "."]),
+        ("ruff format", ["-m", "ruff", "format", "--check", "--quiet", "."]),
+        ("mypy --strict", ["-m", "mypy"]),
+        ("import directions", ["-c", "from importlinter.cli import lint_imports_command as run; run()"]),
+    ]
+    if not arguments:
+        for name, command in checks:
+            print(f"== {name}", flush=True)
+            if (code := run(*command)) != 0:
+                print(f"{name} failed", file=sys.stderr)
+                return code
+    print("== pytest", flush=True)
+    # Without reordering, the files that take a minute start first (tests/conftest.py), not last.
+    spread = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+    return run("-m", "pytest", *(arguments or spread))
+
+
+def main() -> int:
+    """Do what the first argument says."""
+    # An older Python must get this sentence, not a syntax error from what it imports.
+    if sys.version_info < (3, 11):  # noqa: UP036
+        stop(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}.")
+    verb, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("help", [])
+    if verb == "link":
+        link()
+        return 0
+    if verb == "test":
+        return test(arguments)
+    if verb in ("demo", "setup", "bench"):
+        make_venv()
+        install("requirements.lock" if verb != "bench" else "requirements-dev.lock")
+        if verb == "setup":
+            print(f"Ready: {BIN / 'scim-bridge'}")
+            return 0
+        if verb == "bench":
+            return run("-m", "tests.bench", *arguments)
+        return run("-m", "scim_bridge", "demo", *arguments)
+    print(__doc__)
+    return 0 if verb in ("help", "-h", "--help") else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

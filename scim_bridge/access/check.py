@@ -1,0 +1,169 @@
+"""What is wrong with a policy file, each thing with its line and its fix; nothing is asked here."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import cedarpy
+import orjson
+
+from scim_bridge.access.cedar import ACTION, AGENT, FACT_TYPES, entities_of, uid
+from scim_bridge.access.model import Facts, Question
+from scim_bridge.access.policy_file import PolicyText
+from scim_bridge.access.source import (
+    Problem,
+    breaking_token,
+    line_at,
+    line_of_name,
+    statements,
+    suggestion,
+)
+from scim_bridge.registry.model import Owners, PersonRef
+
+SCOPE_NOISE = "unable to find an applicable action"
+SCHEMA_FIX = "See the words that exist: scim-bridge policy show --schema."
+
+
+def problems(text: PolicyText) -> list[Problem]:
+    """Everything wrong with a policy file, in the order of its lines."""
+    schema = _schema_problems(text)
+    if schema:
+        return schema
+    found = _syntax_problems(text)
+    if not found:
+        found = _naming_problems(text) + _validation_problems(text)
+    return sorted(found, key=lambda problem: problem.line)
+
+
+def _schema_problems(text: PolicyText) -> list[Problem]:
+    try:
+        schema = cedarpy.Schema.from_str(text.schema)
+    except ValueError as error:
+        line = _schema_line(text.schema, str(error))
+        return [Problem(line, f"Not a schema: {error}.", "Mend the schema.", file=text.schema_name)]
+    found: dict[str, Problem] = {}
+    for kind, line in resource_types(text.schema):
+        refusal = _refusal(kind, schema)
+        if refusal:
+            message = f"The bridge cannot use this schema: {refusal}."
+            fix = f"Keep the first part of the packaged schema, and `entity {kind} = {{ id: String }} tags String;`."
+            found.setdefault(message, Problem(line, message, fix, file=text.schema_name))
+    return list(found.values())
+
+
+def _refusal(kind: str, schema: Any) -> str:
+    """Why the schema does not take the entities of a question about this type, or an empty text."""
+    entities = orjson.dumps(_sample(kind)).decode()
+    try:
+        cedarpy.Entities.from_json_str(entities, schema)
+    except ValueError as error:
+        # Only an evaluation tells which entity and attribute it was; entities are read before the request.
+        request = {"principal": uid(AGENT, "a"), "action": uid(ACTION, "a"), "resource": uid(kind, "x")}
+        told = cedarpy.is_authorized(request, cedarpy.PolicySet.from_str(""), entities, schema)
+        details = [e.rsplit("]: ", 1)[-1] for e in told.diagnostics.errors if "entit" in e]
+        return details[0] if details else str(error)
+    return ""
+
+
+def _schema_line(schema: str, message: str) -> int:
+    for statement in statements(schema):
+        for token in statement.tokens:
+            if re.search(rf"(?<!\w){re.escape(token.text)}(?!\w)", message) and token.text.isidentifier():
+                return line_at(schema, token.start)
+    return 1
+
+
+def resource_types(schema: str) -> list[tuple[str, int]]:
+    """(entity type, line) of every type of a schema text that is not one of ours."""
+    found = []
+    for statement in statements(schema):
+        if statement.tokens[0].text != "entity":
+            continue
+        for token in statement.tokens[1:]:
+            if token.text in ("in", "=", "{", "tags", ";", "enum"):
+                break
+            if token.text != "," and token.text not in FACT_TYPES:
+                found.append((token.text, line_at(schema, token.start)))
+    return found
+
+
+def _sample(kind: str) -> list[dict[str, Any]]:
+    """One of everything a question may carry, to see whether a schema of somebody's own takes it."""
+
+    person = PersonRef("p", "p", "p", "p")
+    facts = Facts("a", "a", "a", "a", "a", owners=Owners(person, (person,), (person,)), groups=("g",))
+    question = Question("agent", "a", "read", kind, "x", {"p": "v"}, {"a": "v"})
+    return entities_of(facts, question, 0)
+
+
+def _syntax_problems(text: PolicyText) -> list[Problem]:
+    source = text.policies
+    written = statements(source)
+    if not written:
+        fix = 'To deny everything on purpose, write: @id("deny-all") forbid (principal, action, resource);'
+        return [Problem(1, "The file holds no policy.", fix)]
+    found = []
+    for statement in written:
+        body = source[statement.start : statement.tokens[-1].end]
+        try:
+            parsed = cedarpy.PolicySet.from_str(body)
+        except ValueError as error:
+            token = breaking_token(source, statement, cedarpy.PolicySet.from_str)
+            message = f"Not a policy: {error}."
+            fix = "End it with a semicolon." if "end of input" in str(error) else f"Look at {token.text!r}."
+            found.append(Problem(line_at(source, token.start), message, fix))
+            continue
+        if len(parsed) == 0 or parsed.templates():
+            message = "A template (?principal, ?resource) grants nothing by itself."
+            found.append(Problem(line_at(source, statement.start), message, "Name the group or resource."))
+    return found
+
+
+def _naming_problems(text: PolicyText) -> list[Problem]:
+    written = statements(text.policies)
+    found = []
+    seen: dict[str, int] = {}
+    for name, note in notes_of(text.policies).items():
+        line = line_at(text.policies, written[int(name.removeprefix("policy"))].start)
+        given = note.get("id", "")
+        if not given:
+            found.append(Problem(line, "The policy has no @id.", 'Write @id("a-short-name") before it.'))
+        elif given in seen:
+            message = f"The @id {given!r} is that of line {seen[given]} too."
+            found.append(
+                Problem(line, message, "Answers and the log name policies: give each its own.", given)
+            )
+        seen.setdefault(given, line)
+    return found
+
+
+def _validation_problems(text: PolicyText) -> list[Problem]:
+    source = text.policies
+    written = statements(source)
+    errors = cedarpy.validate_policies(source, cedarpy.Schema.from_str(text.schema)).errors
+    notes = notes_of(source)
+    found = []
+    for error in errors:
+        others = [e for e in errors if e.policy_id == error.policy_id and SCOPE_NOISE not in e.error]
+        if SCOPE_NOISE in error.error and others:
+            continue
+        message = error.error.split(", ", 1)[-1] if error.error.startswith("for policy") else error.error
+        message = message[:1].upper() + message[1:] + "."
+        statement = written[int(error.policy_id.removeprefix("policy"))]
+        fix = suggestion(message, text.schema) or SCHEMA_FIX
+        line = line_of_name(source, statement, message)
+        found.append(Problem(line, message, fix, notes[error.policy_id].get("id", "")))
+    return found
+
+
+def notes_of(policies: str) -> dict[str, dict[str, str]]:
+    """Annotations and effect by Cedar's own policy name (policy0 is the first of the file)."""
+    parsed = orjson.loads(cedarpy.policies_to_json_str(policies))
+    return {
+        name: {
+            **{k: v or "" for k, v in (policy.get("annotations") or {}).items()},
+            "effect": policy["effect"],
+        }
+        for name, policy in parsed["staticPolicies"].items()
+    }

@@ -1,0 +1,112 @@
+"""One statement reads everything a decision asks of an agent, so that no answer mixes two moments.
+
+Both back ends run a single statement on one state of the database: a hold that is committed is seen,
+together with the owners and groups of that same moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from scim_bridge.access.model import Facts
+from scim_bridge.kernel.database import Reader
+from scim_bridge.registry.model import (
+    AGENT_URN,
+    CO_OWNER,
+    OWNER,
+    SPONSOR,
+    Hold,
+    Owners,
+    PersonRef,
+    fold,
+)
+from scim_bridge.registry.standing import attestation_of
+
+# Each way to name an agent has its own index; one condition with OR would read every agent.
+NAMED = """
+WITH named AS (
+  SELECT id FROM sb_resource WHERE id = ? AND kind = 'agent' AND deleted IS NULL
+  UNION SELECT a.id FROM sb_agent a JOIN sb_resource r ON r.id = a.id WHERE a.slug = ? AND r.deleted IS NULL
+  UNION SELECT id FROM sb_resource WHERE space = 'user' AND key = ? AND kind = 'agent' AND deleted IS NULL
+  UNION SELECT a.id FROM sb_agent a JOIN sb_resource r ON r.id = a.id WHERE a.workload_id = ?
+    AND r.deleted IS NULL
+)"""
+
+# The columns of every part, in the order of the first: what, agent, then six texts, a number, a document.
+READ = (
+    NAMED
+    + """
+SELECT 'agent' AS what, n.id AS agent, a.slug AS a, a.platform AS b, a.environment AS c, a.risk_tier AS d,
+  a.attestation_state AS e, a.attestation_id AS f, a.expires_at AS n, a.attested_until AS m, r.doc AS doc
+FROM named n JOIN sb_agent a ON a.id = n.id JOIN sb_resource r ON r.id = n.id
+UNION ALL
+SELECT 'hold', n.id, h.id, h.source, h.code, h.reason, h.release, h.placed_by, h.placed, CAST(NULL AS BIGINT),
+  CAST(NULL AS BYTEA)
+FROM named n JOIN sb_hold h ON h.agent_id = n.id AND h.released IS NULL
+UNION ALL
+SELECT 'person', n.id, o.role, p.id, p.name, CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT), o.rank,
+  p.active, CAST(NULL AS BYTEA)
+FROM named n JOIN sb_owner o ON o.agent_id = n.id JOIN sb_resource p ON p.id = o.person_id
+UNION ALL
+SELECT 'group', n.id, g.id, g.name, CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT),
+  CAST(NULL AS TEXT), CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), CAST(NULL AS BYTEA)
+FROM named n JOIN sb_member m ON m.member_id = n.id JOIN sb_resource g ON g.id = m.group_id AND g.deleted IS NULL
+"""
+)
+
+
+async def facts_about(reader: Reader, name: str) -> list[Facts]:
+    """The live agents that `name` names by id, slug, userName or workload id: none, one, or, when the
+    name is not clear, several."""
+    rows = await reader.all(READ, name, name, fold(name), name)
+    return [_facts(row, rows) for row in rows if row["what"] == "agent"]
+
+
+def _facts(agent: Any, rows: Sequence[Any]) -> Facts:
+    mine = [row for row in rows if row["agent"] == agent["agent"]]
+    extension = orjson.loads(agent["doc"]).get(AGENT_URN)
+    declared = extension if isinstance(extension, dict) else {}
+    holds = sorted((row for row in mine if row["what"] == "hold"), key=lambda row: (row["n"], row["a"]))
+    attestation = attestation_of(
+        {
+            "attestation_state": agent["e"],
+            "attestation_id": agent["f"],
+            "attested_by": None,
+            "attested_at": None,
+            "attested_until": agent["m"],
+        }
+    )
+    return Facts(
+        agent["agent"],
+        agent["a"],
+        agent["b"],
+        agent["c"],
+        agent["d"],
+        str(declared.get("model") or "unknown"),
+        _texts(declared.get("tools")),
+        _texts(declared.get("resources")),
+        agent["n"],
+        attestation,
+        _owners([row for row in mine if row["what"] == "person"]),
+        tuple(sorted(row["b"] for row in mine if row["what"] == "group")),
+        tuple(Hold(h["a"], h["b"], h["c"], h["d"], h["e"], h["n"], h["f"]) for h in holds),
+    )
+
+
+def _owners(rows: Sequence[Any]) -> Owners:
+    ranked = sorted(rows, key=lambda row: (row["n"], row["b"]))
+
+    def people(role: str) -> tuple[PersonRef, ...]:
+        return tuple(
+            PersonRef(row["b"], row["c"], row["c"], "", bool(row["m"])) for row in ranked if row["a"] == role
+        )
+
+    owner = people(OWNER)
+    return Owners(owner[0] if owner else None, people(CO_OWNER), people(SPONSOR))
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    return tuple(value for value in values if isinstance(value, str)) if isinstance(values, list) else ()

@@ -1,0 +1,135 @@
+"""`scim-bridge connections`: the IdP tenants."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from scim_bridge.cli.client_view import speakers
+from scim_bridge.cli.output import DatabaseUrl, Format, Output, show
+from scim_bridge.cli.session import actor, with_bridge
+from scim_bridge.kernel.errors import Invalid
+from scim_bridge.registry import connections as registry
+
+app = typer.Typer(no_args_is_help=True, help="The IdP tenants on the other side of the bridge.")
+
+
+def described(found: registry.Connection) -> dict[str, Any]:
+    """A connection as printed: no secret is in it."""
+    return {
+        "id": found.id,
+        "name": found.name,
+        "kind": found.kind,
+        "dialect": found.dialect,
+        "push": found.has_secrets,
+        "settings": found.settings,
+        "created": found.created,
+        "last_call": found.last_call,
+    }
+
+
+def pairs(items: list[str] | None) -> dict[str, Any]:
+    """`key=value` arguments as a dictionary; `key=` removes."""
+    made: dict[str, Any] = {}
+    for item in items or []:
+        key, separator, value = item.partition("=")
+        if not separator or not key:
+            raise Invalid(
+                "setting-form", f"{item!r} is not key=value.", "Write for example org_url=https://…"
+            )
+        made[key] = value or None
+    return made
+
+
+def secrets_from(file: Path | None) -> dict[str, Any] | None:
+    """Outbound credentials from a JSON file: never from arguments, which other users can see."""
+    if file is None:
+        return None
+    try:
+        read = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise Invalid(
+            "secrets-file", f"{file} cannot be read as JSON.", "Give a JSON object of credentials."
+        ) from error
+    if not isinstance(read, dict):
+        raise Invalid("secrets-file", f"{file} is not a JSON object.", "Give a JSON object of credentials.")
+    return read
+
+
+Set = Annotated[list[str] | None, typer.Option("--set", help="push setting as key=value; again for more")]
+Secrets = Annotated[Path | None, typer.Option("--secrets-file", help="JSON file with the push credentials")]
+
+
+@app.command()
+def create(
+    name: str,
+    kind: Annotated[str, typer.Option("--kind", help="okta, entra or generic")],
+    dialect: Annotated[str | None, typer.Option("--dialect", help="default: by kind")] = None,
+    set_: Set = None,
+    secrets_file: Secrets = None,
+    database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Add a connection to an IdP tenant."""
+
+    async def body(bridge: Any) -> registry.Connection:
+        settings, secrets = pairs(set_), secrets_from(secrets_file)
+        return await bridge.ctx.store.transact(  # type: ignore[no-any-return]
+            actor(),
+            lambda work: registry.create_connection(
+                work, bridge.ctx.master, name, kind, dialect=dialect, settings=settings, secrets=secrets
+            ),
+        )
+
+    show(described(with_bridge(database_url, body)), output)
+
+
+@app.command()
+def configure(
+    name: str,
+    dialect: Annotated[str | None, typer.Option("--dialect")] = None,
+    set_: Set = None,
+    secrets_file: Secrets = None,
+    database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Change a connection's dialect, push settings or push credentials."""
+
+    async def body(bridge: Any) -> registry.Connection:
+        settings, secrets = pairs(set_), secrets_from(secrets_file)
+        return await bridge.ctx.store.transact(  # type: ignore[no-any-return]
+            actor(),
+            lambda work: registry.configure_connection(
+                work, bridge.ctx.master, name, dialect=dialect, settings=settings, secrets=secrets
+            ),
+        )
+
+    show(described(with_bridge(database_url, body)), output)
+
+
+@app.command("show")
+def show_(name: str, database_url: DatabaseUrl = None, output: Output = Format.TABLE) -> None:
+    """Show a connection: dialect, push settings, last call, and who may speak for it."""
+
+    async def body(bridge: Any) -> dict[str, Any]:
+        reads, now = bridge.ctx.store.reads, bridge.ctx.store.clock.now()
+        found = await registry.connection(reads, name)
+        return described(found) | await speakers(reads, found, now, output is Format.TABLE)
+
+    show(with_bridge(database_url, body), output)
+
+
+@app.command("list")
+def list_(database_url: DatabaseUrl = None, output: Output = Format.TABLE) -> None:
+    """List the connections."""
+
+    async def body(bridge: Any) -> list[registry.Connection]:
+        return await registry.connections(bridge.ctx.store.reads)
+
+    found = with_bridge(database_url, body)
+    show(
+        [described(c) for c in found], output, empty="No connections. Add one: scim-bridge connections create"
+    )

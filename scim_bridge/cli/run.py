@@ -1,0 +1,117 @@
+"""The root of the command line: nouns, exit codes, no tracebacks."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from scim_bridge import __version__
+from scim_bridge.cli.output import EXIT_CONFIG, EXIT_ERROR, fail
+
+NOUNS = {
+    "agents": "The inventory: import manifests and A2A cards, list, show.",
+    "attest": "Owner attestations: ask, verify.",
+    "audit": "The tamper-evident record of every change.",
+    "clients": "OAuth clients of a connection: secrets, trusted assertions.",
+    "config": "The effective settings and where each came from.",
+    "conformance": "Prove a SCIM server before Okta or Entra is connected to it.",
+    "connections": "The IdP tenants on the other side of the bridge.",
+    "departures": "Owners who leave: simulate, list, hand over.",
+    "effects": "Outward calls: waiting, dead, retry.",
+    "policy": "Access policies: check, test, explain.",
+    "receipts": "Signed proof of departures: show, verify.",
+    "sync": "Push facts to an IdP: plan, apply, status.",
+    "tokens": "Bearer tokens: shown once, stored as a digest.",
+}
+VERBS = {
+    "serve": "Run the server, with its worker in the same process.",
+    "demo": "Play the main job against the sandbox IdPs, over the network.",
+    "sandbox": "Run a simulated Okta, Entra, HR system or agent platform.",
+}
+
+
+class Noun(TyperGroup):
+    """The commands of one noun, imported only when one of them is asked for."""
+
+    @cached_property
+    def _real(self) -> TyperGroup:
+        return typer.main.get_group(import_module(f"scim_bridge.cli.{self.name}").app)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The verbs of this noun."""
+        return self._real.list_commands(ctx)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of one verb."""
+        return self._real.get_command(ctx, cmd_name)
+
+
+class Root(TyperGroup):
+    """Every noun and verb by name. Loading all rooms for one command would cost it a second."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Nouns, then verbs."""
+        return [*NOUNS, *VERBS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A noun's group, or a verb as the help page shows it."""
+        if cmd_name in NOUNS:
+            return Noun(name=cmd_name, help=NOUNS[cmd_name], no_args_is_help=True)
+        return TyperCommand(cmd_name, help=VERBS[cmd_name]) if cmd_name in VERBS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is about to run, with its options."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return (name, verb(name), rest) if name in VERBS else (name, command, rest)
+
+
+def verb(name: str) -> Any:
+    """A verb that stands alone: `serve`, `demo` or `sandbox`."""
+    app = typer.Typer(add_completion=False)
+    function = getattr(import_module(f"scim_bridge.cli.{name}"), name)
+    passes_on = {"allow_extra_args": True, "ignore_unknown_options": True} if name == "sandbox" else {}
+    app.command(name, context_settings=passes_on)(function)
+    return typer.main.get_command(app)
+
+
+def version(wanted: bool) -> None:
+    """Print the version and stop."""
+    if wanted:
+        typer.echo(f"scim-bridge {__version__}")
+        raise typer.Exit
+
+
+def build() -> Any:
+    """The command tree."""
+    app = typer.Typer(cls=Root, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
+
+    @app.callback()
+    def root(
+        _version: Annotated[
+            bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version.")
+        ] = False,
+    ) -> None:
+        """Manage AI agents in Okta and Microsoft Entra ID like people."""
+
+    return typer.main.get_group(app)
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line; the exit code."""
+    from scim_bridge.kernel.errors import BridgeError, ConfigurationError
+
+    try:
+        build().main(args=arguments, prog_name="scim-bridge")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0
+    except ConfigurationError as error:
+        fail(error.message, error.fix)
+        return EXIT_CONFIG
+    except BridgeError as error:
+        fail(error.message, error.fix)
+        return EXIT_ERROR
+    return 0

@@ -1,0 +1,55 @@
+"""Opening a bridge for one command, and turning refusals into one line and an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import typer
+
+from scim_bridge.app import Bridge, open_bridge
+from scim_bridge.cli.output import EXIT_CONFIG, EXIT_ERROR, fail
+from scim_bridge.kernel.errors import BridgeError, ConfigurationError
+from scim_bridge.kernel.telemetry import configure_logging
+from scim_bridge.kernel.work import Actor
+from scim_bridge.settings import Settings, settings_from_environment
+
+T = TypeVar("T")
+
+
+def actor() -> Actor:
+    """Who runs the command: the operating system's user."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = "unknown"
+    return Actor("cli", name, name)
+
+
+def settings(database_url: str | None) -> Settings:
+    """The settings of this command."""
+    return settings_from_environment({"database_url": database_url} if database_url else None)
+
+
+def with_bridge(database_url: str | None, body: Callable[[Bridge], Awaitable[T]]) -> T:
+    """Open the database (migrated), run `body`, close it; exit codes for every refusal."""
+
+    async def main() -> T:
+        chosen = settings(database_url)
+        configure_logging("warning", chosen.log_format)
+        bridge = await open_bridge(chosen)
+        try:
+            return await body(bridge)
+        finally:
+            await bridge.close()
+
+    try:
+        return asyncio.run(main())
+    except ConfigurationError as error:
+        fail(error.message, error.fix)
+        raise typer.Exit(EXIT_CONFIG) from error
+    except BridgeError as error:
+        fail(error.message, error.fix)
+        raise typer.Exit(EXIT_ERROR) from error

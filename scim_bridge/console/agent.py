@@ -1,0 +1,199 @@
+"""Everything one agent's page shows, read at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from scim_bridge.attestations.evidence import summaries
+from scim_bridge.attestations.requests import requests
+from scim_bridge.console.timeline import KINDS, Entry, entry_of
+from scim_bridge.departures.facts import leaver_of, outcomes_for
+from scim_bridge.departures.model import Outcome
+from scim_bridge.kernel.database import Reader
+from scim_bridge.kernel.sql import marks
+from scim_bridge.registry.agents import AgentFacts, find_agent
+from scim_bridge.registry.connections import connections
+from scim_bridge.registry.credentials import credentials_of
+from scim_bridge.registry.groups import groups_of
+from scim_bridge.registry.model import GROUP_EXTENSION_URN, Hold
+
+ENTRIES = 25
+CALLS = 8
+DECISIONS = 8
+SOURCES = {
+    "admin": "an admin",
+    "attestation": "attestation",
+    "departure": "owner departure",
+    "deletion": "deletion",
+    "expiry": "expiry",
+    "watch": "watch",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A group and what it grants, in the admin's words."""
+
+    name: str
+    grants: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An outward call about the agent: where it stands and why."""
+
+    kind: str
+    state: str
+    attempts: int
+    why: str
+    created: int
+    next_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An access decision about the agent."""
+
+    at: int
+    action: str
+    resource: str
+    allowed: bool
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPage:
+    """One agent with everything around it. `older` continues the timeline, None at its end."""
+
+    agent: AgentFacts
+    groups: tuple[Grant, ...]
+    credentials: tuple[Any, ...]
+    statements: tuple[Mapping[str, Any], ...]
+    asked: tuple[Mapping[str, Any], ...]
+    departure: Outcome | None
+    calls: tuple[Call, ...]
+    decisions: tuple[Verdict, ...]
+    entries: tuple[Entry, ...]
+    older: str | None
+    sources: Mapping[str, str]
+
+    def source(self, hold: Hold) -> str:
+        """Who placed a hold, in words."""
+        return self.sources.get(hold.source) or SOURCES.get(hold.source.split(":", 1)[0], hold.source)
+
+    @property
+    def held_by_admin(self) -> bool:
+        """True when an admin may release a hold of this agent."""
+        return any(hold.source == "admin" for hold in self.agent.holds)
+
+
+async def agent_page(reader: Reader, name: str, now: int, before: str = "") -> AgentPage | None:
+    """The page of one agent (by slug, id, userName or workload id), or None."""
+    agent = await find_agent(reader, name)
+    if agent is None:
+        return None
+    agent_id = agent.resource.id
+    credentials = await credentials_of(reader, agent_id)
+    names = {f"connection:{c.id}": f"connection {c.name}" for c in await connections(reader)}
+    entries, older = await _timeline(reader, [agent_id, *(c["id"] for c in credentials)], names, before)
+    return AgentPage(
+        agent,
+        await _granted(reader, agent_id),
+        tuple(credentials),
+        tuple(await summaries(reader, now, agent_id, 5)),
+        tuple(r for r in await requests(reader, now, agent_id, 5) if r["state"] == "open"),
+        await _if_the_owner_left(reader, agent, now),
+        await _calls(reader, agent_id),
+        await _decisions(reader, agent_id),
+        entries,
+        older,
+        names,
+    )
+
+
+async def _granted(reader: Reader, agent_id: str) -> tuple[Grant, ...]:
+    groups = (await groups_of(reader, [agent_id]))[agent_id]
+    if not groups:
+        return ()
+    rows = await reader.all(
+        f"SELECT id, doc FROM sb_resource WHERE id IN ({marks(len(groups))})", *(group for group, _ in groups)
+    )
+    said = {row["id"]: orjson.loads(row["doc"]).get(GROUP_EXTENSION_URN) or {} for row in rows}
+    return tuple(Grant(name, str(said[group].get("description") or "")) for group, name in groups)
+
+
+async def _if_the_owner_left(reader: Reader, agent: AgentFacts, now: int) -> Outcome | None:
+    """What the rules of departures would decide today."""
+    owner = agent.owners.owner
+    if owner is None or not owner.active:
+        return None
+    outcomes = await outcomes_for(reader, await leaver_of(reader, owner, now), [agent.resource.id])
+    return outcomes[0] if outcomes else None
+
+
+async def _calls(reader: Reader, agent_id: str) -> tuple[Call, ...]:
+    rows = await reader.all(
+        "SELECT kind, state, attempts, last_error, result, created, next_at FROM sb_effect WHERE subject_id = ?"
+        " ORDER BY created DESC, id DESC LIMIT ?",
+        agent_id,
+        CALLS,
+    )
+    return tuple(
+        Call(
+            KINDS.get(row["kind"], row["kind"]),
+            "waiting" if row["state"] in ("pending", "handed") else row["state"],
+            row["attempts"],
+            row["last_error"] or _undelivered(row["result"]),
+            row["created"],
+            row["next_at"],
+        )
+        for row in rows
+    )
+
+
+def _undelivered(result: str | None) -> str:
+    said = orjson.loads(result) if result else {}
+    return f"not delivered: {said.get('why')}" if said.get("delivered") is False else ""
+
+
+async def _decisions(reader: Reader, agent_id: str) -> tuple[Verdict, ...]:
+    rows = await reader.all(
+        "SELECT at, action, resource_type, resource_id, allowed, reasons FROM sb_decision WHERE agent_id = ?"
+        " ORDER BY at DESC LIMIT ?",
+        agent_id,
+        DECISIONS,
+    )
+    return tuple(
+        Verdict(
+            row["at"],
+            row["action"],
+            f"{row['resource_type']} {row['resource_id']}",
+            bool(row["allowed"]),
+            tuple(str(reason["text"]) for reason in orjson.loads(row["reasons"])),
+        )
+        for row in rows
+    )
+
+
+async def _timeline(
+    reader: Reader, subjects: Sequence[str], sources: Mapping[str, str], before: str
+) -> tuple[tuple[Entry, ...], str | None]:
+    """Audit rows about the agent and its credentials, newest first; `before` is the mark of an older page."""
+    where, values = f"subject_id IN ({marks(len(subjects))})", list[Any](subjects)
+    at, _, row_id = before.partition(".")
+    if at.isascii() and at.isdigit() and len(at) < 19:
+        where += " AND (at < ? OR (at = ? AND id < ?))"
+        values += [int(at), int(at), row_id]
+    rows = await reader.all(
+        "SELECT id, at, actor_kind, actor_name, action, outcome, detail, seq FROM sb_audit"
+        f" WHERE {where} ORDER BY at DESC, id DESC LIMIT ?",
+        *values,
+        ENTRIES + 1,
+    )
+    kept = rows[:ENTRIES]
+    older = f"{kept[-1]['at']}.{kept[-1]['id']}" if len(rows) > ENTRIES else None
+    return tuple(entry_of(row, sources) for row in kept), older

@@ -1,0 +1,203 @@
+"""The list of agents: a search as SQL, page by page by slug, and the counts above it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scim_bridge.console.search import Search, Term
+from scim_bridge.kernel import counters
+from scim_bridge.kernel.database import Reader
+from scim_bridge.kernel.sql import marks
+from scim_bridge.registry.agents import AgentFacts, facts_of
+from scim_bridge.registry.groups import groups_of
+from scim_bridge.registry.model import OWNER, fold
+from scim_bridge.registry.people_refs import find_person
+
+PAGE = 50
+# A name that fits more people or groups than this says nothing.
+NAMED = 200
+Condition = tuple[str, tuple[Any, ...]]
+NOTHING: Condition = ("1 = 0", ())
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One agent of the list."""
+
+    agent: AgentFacts
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some agents by slug; `before` and `after` are where the neighbouring pages begin, or None."""
+
+    lines: tuple[Line, ...]
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many agents there are, and how many need somebody."""
+
+    all: int
+    held: int
+    ownerless: int
+    unattested: int
+
+    @property
+    def active(self) -> int:
+        """Agents that may act."""
+        return self.all - self.held
+
+
+async def page(reader: Reader, search: Search, *, after: str = "", before: str = "") -> Page:
+    """The agents a search finds, in order of slug: those after, or just before, the given slug."""
+    conditions = [await _condition(reader, term) for term in search.terms]
+    conditions += [_word(word) for word in search.words]
+    backward = bool(before) and not after
+    if after or before:
+        conditions.append((f"a.slug {'<' if backward else '>'} ?", (before if backward else after,)))
+    where = " AND ".join(["r.deleted IS NULL", *(f"({sql})" for sql, _ in conditions)])
+    values = [value for _, some in conditions for value in some]
+    rows = await reader.all(
+        f"SELECT a.id, a.slug FROM sb_agent a JOIN sb_resource r ON r.id = a.id WHERE {where}"
+        f" ORDER BY a.slug {'DESC' if backward else 'ASC'} LIMIT ?",
+        *values,
+        PAGE + 1,
+    )
+    more = len(rows) > PAGE
+    kept = list(rows[:PAGE])
+    if backward:
+        kept.reverse()
+    lines = await _lines(reader, [row["id"] for row in kept])
+    if not kept:
+        return Page((), None, None)
+    first, last = kept[0]["slug"], kept[-1]["slug"]
+    if backward:
+        return Page(lines, first if more else None, last)
+    return Page(lines, first if after else None, last if more else None)
+
+
+async def _lines(reader: Reader, ids: Sequence[str]) -> tuple[Line, ...]:
+    facts = await facts_of(reader, ids)
+    groups = await groups_of(reader, ids)
+    return tuple(Line(facts[i], tuple(name for _, name in groups[i])) for i in ids if i in facts)
+
+
+async def counts(reader: Reader) -> Counts:
+    """The counts above the list, over every live agent."""
+    return Counts(
+        await counters.total(reader, "live:agent"),
+        await _count(
+            reader,
+            "SELECT COUNT(DISTINCT h.agent_id) AS n FROM sb_hold h JOIN sb_resource r ON r.id = h.agent_id"
+            " WHERE h.released IS NULL AND r.deleted IS NULL",
+        ),
+        await _count(
+            reader,
+            "SELECT COUNT(*) AS n FROM sb_agent a JOIN sb_resource r ON r.id = a.id WHERE r.deleted IS NULL"
+            f" AND {NO_OWNER}",
+        ),
+        await _count(
+            reader,
+            "SELECT COUNT(*) AS n FROM sb_agent a JOIN sb_resource r ON r.id = a.id WHERE r.deleted IS NULL"
+            " AND a.attestation_state <> 'valid'",
+        ),
+    )
+
+
+async def _count(reader: Reader, sql: str) -> int:
+    row = await reader.one(sql)
+    return int(row["n"]) if row is not None else 0
+
+
+HELD = "a.id IN (SELECT agent_id FROM sb_hold WHERE released IS NULL)"
+# An owner who left answers for nothing.
+NO_OWNER = (
+    "NOT EXISTS (SELECT 1 FROM sb_owner o JOIN sb_resource p ON p.id = o.person_id WHERE o.agent_id = a.id"
+    f" AND o.role = '{OWNER}' AND p.deleted IS NULL AND p.active = 1)"
+)
+
+
+async def _condition(reader: Reader, term: Term) -> Condition:
+    sql, values = await _positive(reader, term.key, fold(term.value))
+    return (f"NOT ({sql})", values) if term.negated else (sql, values)
+
+
+async def _positive(reader: Reader, key: str, value: str) -> Condition:
+    match key:
+        case "state":
+            return {"held": (HELD, ()), "active": (f"NOT {HELD}", ())}.get(value, NOTHING)
+        case "owner" | "person":
+            if value == "none":
+                return NO_OWNER, ()
+            return await _answered_by(reader, value, OWNER if key == "owner" else None)
+        case "group":
+            return await _in_group(reader, value)
+        case "platform":
+            return "LOWER(a.platform) = ?", (value,)
+        case "env":
+            return "LOWER(a.environment) = ?", (value,)
+        case "risk":
+            return "LOWER(a.risk_tier) = ?", (value,)
+        case "attestation":
+            if value == "missing":
+                return "a.attestation_state <> 'valid'", ()
+            return "a.attestation_state = ?", (value,)
+        case _:
+            return await _held_by(reader, value)
+
+
+async def _answered_by(reader: Reader, value: str, role: str | None) -> Condition:
+    person = await find_person(reader, value)
+    if person is not None:
+        ids = [person.id]
+    else:
+        likes = [like(word) for word in value.split()]
+        rows = await reader.all(
+            "SELECT id FROM sb_resource WHERE kind = 'person' AND deleted IS NULL"
+            + r" AND key LIKE ? ESCAPE '\'" * len(likes)
+            + " ORDER BY id LIMIT ?",
+            *likes,
+            NAMED,
+        )
+        ids = [row["id"] for row in rows]
+    if not ids:
+        return NOTHING
+    sql = f"a.id IN (SELECT agent_id FROM sb_owner WHERE person_id IN ({marks(len(ids))})"
+    return (f"{sql} AND role = ?)", (*ids, role)) if role is not None else (f"{sql})", tuple(ids))
+
+
+async def _in_group(reader: Reader, value: str) -> Condition:
+    named = "SELECT id FROM sb_resource WHERE kind = 'group' AND deleted IS NULL AND key"
+    rows = await reader.all(f"{named} = ?", value)
+    if not rows:
+        rows = await reader.all(rf"{named} LIKE ? ESCAPE '\' ORDER BY id LIMIT ?", like(value), NAMED)
+    if not rows:
+        return NOTHING
+    ids = tuple(row["id"] for row in rows)
+    return f"a.id IN (SELECT member_id FROM sb_member WHERE group_id IN ({marks(len(ids))}))", ids
+
+
+async def _held_by(reader: Reader, value: str) -> Condition:
+    row = await reader.one("SELECT id FROM sb_connection WHERE name = ?", value)
+    source = f"connection:{row['id']}" if row is not None else value
+    matches = r"(source = ? OR code = ? OR source LIKE ? ESCAPE '\')"
+    sql = f"a.id IN (SELECT agent_id FROM sb_hold WHERE released IS NULL AND {matches})"
+    return sql, (source, value, like(f"{value}:", start=True))
+
+
+def _word(word: str) -> Condition:
+    pattern = like(fold(word))
+    sql = r"a.slug LIKE ? ESCAPE '\' OR r.key LIKE ? ESCAPE '\' OR LOWER(a.workload_id) LIKE ? ESCAPE '\'"
+    return sql, (pattern, pattern, pattern)
+
+
+def like(text: str, *, start: bool = False) -> str:
+    """A LIKE pattern (escape character backslash) that finds the text anywhere, or at the start."""
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"{escaped}%" if start else f"%{escaped}%"

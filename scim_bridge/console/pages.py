@@ -1,0 +1,134 @@
+"""The console's pages, rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from scim_bridge.console.agent import AgentPage
+from scim_bridge.console.listing import Counts, Page
+from scim_bridge.console.search import KEYS, Search, address, parse
+from scim_bridge.console.session import PATH, Session
+from scim_bridge.kernel.errors import BridgeError
+from scim_bridge.kernel.pages import environment, mark, stylesheet
+
+HERE = Path(__file__).parent
+# Name of a count, what it says, and the search that shows those it counts.
+TILES = (
+    ("all", "All agents", ""),
+    ("active", "Active", "state:active"),
+    ("held", "Held", "state:held"),
+    ("ownerless", "Nobody answers", "owner:none"),
+    ("unattested", "Not attested", "attestation:missing"),
+)
+
+
+class Pages:
+    """Renders pages; holds the assets they load."""
+
+    def __init__(self) -> None:
+        self.look = stylesheet(HERE, "console.css")
+        self.mark = mark()
+        self._templates = environment(HERE)
+        self._templates.globals |= {
+            "look": f"{PATH}/look.css?v={self.look.digest}",
+            "mark": f"{PATH}/mark.svg?v={self.mark.digest}",
+            "agent_url": agent_url,
+            "filter_url": filter_url,
+        }
+
+    def _render(self, template: str, **values: Any) -> str:
+        return self._templates.get_template(template).render(**values)
+
+    def sign_in(self, next_page: str, problem: BridgeError | None = None) -> str:
+        """Where an admin's token opens a session."""
+        return self._render("sign_in.html", next=next_page, problem=problem, session=None, title="Sign in")
+
+    def problem(self, error: BridgeError, session: Session | None, form_key: str) -> str:
+        """What went wrong, and what to do."""
+        return self._render(
+            "problem.html", error=error, session=session, form_key=form_key, title=error.message
+        )
+
+    def agents(
+        self, session: Session, form_key: str, search: Search, page: Page, counts: Counts, now: int
+    ) -> str:
+        """The list of agents."""
+        tiles = [
+            {
+                "name": name,
+                "label": label,
+                "count": getattr(counts, name),
+                "url": address(parse(query)),
+                "here": search == parse(query),
+            }
+            for name, label, query in TILES
+        ]
+        chips = [{"text": term.text(), "url": address(search.without(term))} for term in search.terms]
+        return self._render(
+            "agents.html",
+            session=session,
+            form_key=form_key,
+            title="Agents",
+            search=search,
+            query=search.text(),
+            tiles=tiles,
+            chips=chips,
+            page=page,
+            keys=KEYS,
+            total=counts.all,
+            previous_url=address(search, before=page.before) if page.before else None,
+            next_url=address(search, after=page.after) if page.after else None,
+            now=now,
+        )
+
+    def agent(
+        self, session: Session, form_key: str, shown: AgentPage, now: int, problem: BridgeError | None = None
+    ) -> str:
+        """One agent."""
+        agent = shown.agent
+        return self._render(
+            "agent.html",
+            session=session,
+            form_key=form_key,
+            title=name_of(shown),
+            name=name_of(shown),
+            shown=shown,
+            agent=agent,
+            said=described(agent.extension),
+            url=agent_url(agent.slug),
+            older_url=f"{agent_url(agent.slug)}?{urlencode({'before': shown.older})}#timeline"
+            if shown.older
+            else None,
+            problem=problem,
+            now=now,
+        )
+
+
+def name_of(shown: AgentPage) -> str:
+    """What people call the agent."""
+    return str(shown.agent.resource.doc.get("displayName") or shown.agent.slug)
+
+
+def described(extension: Mapping[str, Any]) -> dict[str, Any]:
+    """What an agent's page says of its extension: texts or None, and lists of texts, whatever an IdP sent."""
+    said: dict[str, Any] = {
+        name: str(extension[name]) if extension.get(name) else None
+        for name in ("purpose", "model", "version")
+    }
+    for name in ("tools", "resources"):
+        values = extension.get(name)
+        said[name] = [str(value) for value in values] if isinstance(values, list) else []
+    return said
+
+
+def agent_url(slug: str) -> str:
+    """The address of an agent's page."""
+    return f"{PATH}/agents/{quote(slug, safe='')}"
+
+
+def filter_url(key: str, value: str) -> str:
+    """The address of the list with one filter."""
+    return address(Search().having(key, value))

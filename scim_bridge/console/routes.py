@@ -1,0 +1,137 @@
+"""The console's addresses."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from scim_bridge.console.agent import AgentPage, agent_page
+from scim_bridge.console.door import Screen, redirect, required_session, same_site
+from scim_bridge.console.forms import read_form
+from scim_bridge.console.listing import page
+from scim_bridge.console.pages import Pages, agent_url
+from scim_bridge.console.quiet import quietly
+from scim_bridge.console.search import cleaned, parse
+from scim_bridge.console.session import PATH, Session, form_key, genuine_form
+from scim_bridge.console.sign_in import SignIn
+from scim_bridge.console.tally import Tally
+from scim_bridge.kernel.context import Context
+from scim_bridge.kernel.errors import Forbidden, Invalid, NotFound
+from scim_bridge.kernel.pages import html
+from scim_bridge.kernel.work import Work
+from scim_bridge.registry.holds import place_hold, release_hold
+
+ADMIN = "admin"
+LONGEST_REASON = 500
+
+
+def routes(ctx: Context) -> list[BaseRoute]:
+    """/console with everything below it. Without a session every page leads to the sign-in."""
+    pages = Pages()
+    door = SignIn(ctx, pages)
+    console = Console(ctx, pages)
+
+    async def look(_request: Request) -> Response:
+        return pages.look.response()
+
+    async def mark(_request: Request) -> Response:
+        return pages.mark.response()
+
+    screens = {
+        PATH: Screen(ctx, pages, get=console.agents),
+        f"{PATH}/look.css": Screen(ctx, pages, get=look),
+        f"{PATH}/mark.svg": Screen(ctx, pages, get=mark),
+        f"{PATH}/sign-in": Screen(ctx, pages, get=door.show, post=door.take),
+        f"{PATH}/sign-out": Screen(ctx, pages, post=door.leave),
+        f"{PATH}/agents": Screen(ctx, pages, get=console.agents),
+        f"{PATH}/agents/{{slug}}": Screen(ctx, pages, get=console.agent),
+        f"{PATH}/agents/{{slug}}/hold": Screen(ctx, pages, post=console.hold),
+        f"{PATH}/agents/{{slug}}/release": Screen(ctx, pages, post=console.release),
+        f"{PATH}/{{rest:path}}": Screen(ctx, pages, get=console.nothing, post=console.nothing),
+    }
+    return [Route(path, screen) for path, screen in screens.items()]
+
+
+class Console:
+    """Handlers of the pages behind the sign-in."""
+
+    def __init__(self, ctx: Context, pages: Pages) -> None:
+        self._ctx = ctx
+        self._pages = pages
+        self._tally = Tally(ctx)
+
+    async def agents(self, request: Request) -> Response:
+        """The list of agents with its search."""
+        session = await required_session(self._ctx, request)
+        asked = request.query_params
+        search = parse(asked.get("q", ""))
+        after, before = cleaned(asked.get("after", "")), cleaned(asked.get("before", ""))
+
+        found = await quietly(self._ctx, lambda reader: page(reader, search, after=after, before=before))
+        numbers = await self._tally.now()
+        key = form_key(self._ctx, session)
+        return html(self._pages.agents(session, key, search, found, numbers, self._ctx.store.clock.now()))
+
+    async def agent(self, request: Request) -> Response:
+        """One agent."""
+        session = await required_session(self._ctx, request)
+        now = self._ctx.store.clock.now()
+        shown = await self._shown(request, now)
+        return html(self._pages.agent(session, form_key(self._ctx, session), shown, now))
+
+    async def _shown(self, request: Request, now: int) -> AgentPage:
+        name = cleaned(request.path_params["slug"])
+        before = cleaned(request.query_params.get("before", ""))
+        shown = await quietly(self._ctx, lambda reader: agent_page(reader, name, now, before))
+        if shown is None:
+            raise NotFound(
+                "agent-unknown", f"There is no agent “{name[:64]}”.", "Look for it in the list of agents."
+            )
+        return shown
+
+    async def hold(self, request: Request) -> Response:
+        """Stop an agent until an admin releases it."""
+        return await self._switch(request, stop=True)
+
+    async def release(self, request: Request) -> Response:
+        """Release the admin's hold; those of others stand."""
+        return await self._switch(request, stop=False)
+
+    async def _switch(self, request: Request, *, stop: bool) -> Response:
+        session = await required_session(self._ctx, request)
+        reason = await self._reason(request, session)
+        agent = (await self._shown(request, self._ctx.store.clock.now())).agent
+
+        async def body(work: Work) -> None:
+            work.bookkeeping("the hold is already as asked")
+            if stop:
+                await place_hold(
+                    work,
+                    agent.resource.id,
+                    ADMIN,
+                    ADMIN,
+                    reason,
+                    "an admin releases it, here or with agents resume",
+                )
+            else:
+                await release_hold(work, agent.resource.id, ADMIN, reason)
+
+        await self._ctx.store.transact(session.actor(request), body)
+        return redirect(agent_url(agent.slug))
+
+    async def _reason(self, request: Request, session: Session) -> str:
+        """The reason on a genuine form; Forbidden for a form of another session, Invalid without a reason."""
+        same_site(self._ctx, request)
+        form = await read_form(request)
+        if not genuine_form(self._ctx, session, form.get("form_key", "")):
+            raise Forbidden("form-key", "This form is not from your session.", "Load the page again.")
+        reason = cleaned(form.get("reason", ""))
+        if not reason:
+            raise Invalid("reason", "A reason is needed.", "Go back and say why; it is kept and shown.")
+        return reason[:LONGEST_REASON]
+
+    async def nothing(self, request: Request) -> Response:
+        """There is nothing at this address."""
+        await required_session(self._ctx, request)
+        raise NotFound("page-unknown", "There is no page at this address.", "Go to the list of agents.")

@@ -1,0 +1,108 @@
+"""Carrying a departure out: holds, new owners, revocations and news, in the deciding transaction.
+
+A brake on mass departures belongs between `outcomes_for` and `carry_out`: the outcomes are known and
+nothing has been touched yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from scim_bridge.audit.record import record
+from scim_bridge.departures.cases import add_outcomes, store_state
+from scim_bridge.departures.facts import concerned, leaver_of, lock_agents, outcomes_for
+from scim_bridge.departures.model import Case, Fate, Leaver, Outcome, State, minute, release_text
+from scim_bridge.departures.progress import advance
+from scim_bridge.kernel.work import Work
+from scim_bridge.registry import outward
+from scim_bridge.registry.agents import set_owners
+from scim_bridge.registry.credentials import revoke_all
+from scim_bridge.registry.holds import place_hold
+from scim_bridge.registry.model import AGENT, PersonRef
+from scim_bridge.registry.people import set_employed, set_leave
+
+# A notice lists this many agents by name; the case has them all.
+LISTED = 100
+
+
+async def execute(work: Work, case: Case, person: PersonRef, *, settled_by: Sequence[str] = ()) -> Case:
+    """Decide and carry out a case in this transaction; the case as it then stands.
+
+    The person counts as gone from here on. Agents held from a source in `settled_by` are left as they are.
+    """
+    if person.active:
+        await set_employed(work, person.id, False)
+    await set_leave(work, person.id, case.effective_at)
+    agents = await lock_agents(work, await concerned(work.tx, person.id))
+    leaver = await leaver_of(work.tx, replace(person, active=False), case.effective_at)
+    outcomes = await outcomes_for(work.tx, leaver, agents, settled_by=settled_by)
+    await carry_out(work, case, leaver, outcomes)
+    decided = replace(case, state=State.OPEN, decided_at=work.now)
+    await store_state(work, decided)
+    fates = {fate.value: sum(outcome.fate is fate for outcome in outcomes) for fate in Fate}
+    detail = {"person": person.user_name, "effective": minute(case.effective_at), **fates}
+    await record(work, "departure.decided", "departure", case.id, detail)
+    return await advance(work, case.id) or decided
+
+
+async def carry_out(work: Work, case: Case, leaver: Leaver, outcomes: Sequence[Outcome]) -> None:
+    """Make every outcome true here, and write the effects that make it true outside."""
+    await add_outcomes(work, case.id, outcomes)
+    for outcome in outcomes:
+        agent = outcome.agent
+        await set_owners(work, agent.agent_id, outcome.owners)
+        if outcome.fate is Fate.HELD:
+            release = release_text(case.id, outcome)
+            await place_hold(
+                work,
+                agent.agent_id,
+                case.hold_source,
+                "owner-left",
+                outcome.reason,
+                release,
+                case_id=case.id,
+            )
+            await revoke_all(work, agent.agent_id, agent.slug, outcome.reason, case_id=case.id)
+        elif outcome.fate is Fate.HANDED_OVER:
+            await outward.tell_runtime(
+                work, agent.agent_id, agent.slug, "agent.owner_changed", outcome.reason, case_id=case.id
+            )
+        await outward.push_to_idps(work, agent.agent_id, outcome.reason, case_id=case.id)
+        told = {"case": case.id, "role": outcome.role, "fate": outcome.fate.value, "reason": outcome.reason}
+        await record(work, "departure.agent_decided", AGENT, agent.agent_id, told)
+    await _tell_people(work, case, leaver, outcomes)
+
+
+async def _tell_people(work: Work, case: Case, leaver: Leaver, outcomes: Sequence[Outcome]) -> None:
+    """One notice each to manager, successors and the security contact; none when no agent is concerned."""
+    if not outcomes:
+        return
+    notices: list[tuple[str, PersonRef | None, Sequence[Outcome]]] = [("departure-security", None, outcomes)]
+    if leaver.manager is not None:
+        notices.append(("departure-manager", leaver.manager, outcomes))
+    inherited: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        if outcome.successor is not None:
+            inherited.setdefault(outcome.successor.id, []).append(outcome)
+    notices += [("departure-successor", theirs[0].successor, theirs) for theirs in inherited.values()]
+    for template, to, told in notices:
+        await outward.notify(
+            work, template, to, notice(case, told), subject_id=leaver.person.id, case_id=case.id
+        )
+
+
+def notice(case: Case, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """What a notice about a case says: who left, since when, and what becomes of which agent."""
+    agents = [
+        {"agent": outcome.agent.slug, "fate": outcome.fate.value, "reason": outcome.reason}
+        for outcome in outcomes[:LISTED]
+    ]
+    return {
+        "case": case.id,
+        "person": case.display_name,
+        "effective": minute(case.effective_at),
+        "count": len(outcomes),
+        "agents": agents,
+    }

@@ -1,0 +1,117 @@
+"""Whether this process lives, whether it is ready, and its metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from scim_bridge.kernel import counters
+from scim_bridge.kernel.clock import SECOND
+from scim_bridge.kernel.context import Context
+from scim_bridge.kernel.errors import StoreUnavailable
+from scim_bridge.kernel.jobs import Jobs, backlog
+from scim_bridge.kernel.telemetry import AUDIT_UNSEALED, EFFECTS, REGISTRY, RESOURCES
+from scim_bridge.kernel.web import json_response
+from scim_bridge.migrations import head
+from scim_bridge.oauth.upkeep import expiring_secrets
+from scim_bridge.registry import expiry
+
+OK = "ok"
+FAILING = "failing"
+WORKER_SILENT = 15
+SEAL_BEHIND = 60
+
+Check = Callable[[Context, Jobs], Awaitable[tuple[str, str]]]
+
+
+async def _database(ctx: Context, _jobs: Jobs) -> tuple[str, str]:
+    await ctx.store.database.ping()
+    return OK, ctx.store.database.backend
+
+
+async def _migrations(ctx: Context, _jobs: Jobs) -> tuple[str, str]:
+    row = await ctx.store.reads.one("SELECT version_num FROM alembic_version")
+    found = row["version_num"] if row is not None else "none"
+    return (OK if found == head() else FAILING), f"schema {found}, this version needs {head()}"
+
+
+async def _worker(ctx: Context, jobs: Jobs) -> tuple[str, str]:
+    silent = (ctx.store.clock.now() - jobs.last_relay) // SECOND
+    if jobs.last_relay == 0:
+        return FAILING, "has not started"
+    return (OK if silent <= WORKER_SILENT else FAILING), f"last seen {silent} s ago"
+
+
+async def _audit(ctx: Context, _jobs: Jobs) -> tuple[str, str]:
+    row = await ctx.store.reads.one("SELECT COUNT(*) AS n, MIN(at) AS at FROM sb_audit WHERE seq IS NULL")
+    behind = 0 if row["at"] is None else (ctx.store.clock.now() - row["at"]) // SECOND
+    return (OK if behind <= SEAL_BEHIND else FAILING), f"{row['n']} rows wait for the seal, {behind} s behind"
+
+
+async def _effects(ctx: Context, _jobs: Jobs) -> tuple[str, str]:
+    waiting = await backlog(ctx.store.reads)
+    told = ", ".join(f"{count} {state}" for state, count in sorted(waiting.items()))
+    # Dead effects need a person, but this replica can serve: they do not make it unready.
+    return OK, told or "none waiting"
+
+
+CHECKS: dict[str, Check] = {
+    "database": _database,
+    "migrations": _migrations,
+    "worker": _worker,
+    "audit": _audit,
+    "effects": _effects,
+}
+
+
+async def report(ctx: Context, jobs: Jobs) -> tuple[bool, list[dict[str, str]]]:
+    """(ready, one line a component): every check is made, whatever another one says."""
+    lines = []
+    for name, check in CHECKS.items():
+        try:
+            state, detail = await check(ctx, jobs)
+        except StoreUnavailable as error:
+            state, detail = FAILING, error.message
+        lines.append({"component": name, "state": state, "detail": detail})
+    return all(line["state"] == OK for line in lines), lines
+
+
+async def gauges(ctx: Context) -> None:
+    """Bring the gauges up to date for a scrape; the last values stay when the database is away."""
+    reads = ctx.store.reads
+    waiting = await backlog(reads)
+    for state in ("pending", "handed", "dead"):
+        EFFECTS.labels(state).set(waiting.get(state, 0))
+    row = await reads.one("SELECT COUNT(*) AS n FROM sb_audit WHERE seq IS NULL")
+    AUDIT_UNSEALED.set(row["n"])
+    for kind in ("agent", "person", "group"):
+        RESOURCES.labels(kind).set(await counters.total(reads, f"live:{kind}"))
+    now = ctx.store.clock.now()
+    secrets = [*await expiry.expiring_tokens(reads, now), *await expiring_secrets(reads, now)]
+    expiry.show_in_metrics(secrets, now)
+
+
+def routes(ctx: Context, jobs: Jobs) -> list[Route]:
+    """/healthz, /readyz and /metrics."""
+
+    async def healthz(_request: Request) -> Response:
+        return json_response({"status": "alive"})
+
+    async def readyz(_request: Request) -> Response:
+        ready, lines = await report(ctx, jobs)
+        body: dict[str, Any] = {"status": "ready" if ready else "not ready", "components": lines}
+        return json_response(body, 200 if ready else 503, {} if ready else {"retry-after": "5"})
+
+    async def metrics(_request: Request) -> Response:
+        try:
+            await gauges(ctx)
+        except StoreUnavailable:
+            EFFECTS.clear()
+        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+    return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]

@@ -1,0 +1,252 @@
+"""What is registered of all that a manifest speaks of, read back in the manifest's own values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from scim_bridge.inventory.diff import CurrentInventory
+from scim_bridge.inventory.manifest import AgentEntry, CredentialEntry, GroupEntry, Manifest, PersonEntry
+from scim_bridge.kernel.database import Reader
+from scim_bridge.kernel.sql import marks
+from scim_bridge.registry.agents import AgentFacts, facts_of
+from scim_bridge.registry.model import ENTERPRISE_URN, GROUP_EXTENSION_URN, Doc, fold, primary_email
+from scim_bridge.registry.people_refs import people as people_by_id
+
+ORIGIN = "manifest"
+CHUNK = 400
+
+
+@dataclass(slots=True)
+class Registered:
+    """The registered part of an import: values for the diff, and ids and documents to change.
+
+    People and groups are keyed by folded name, agents by slug; `names` are userNames and e-mails
+    that lead to exactly one person.
+    """
+
+    inventory: CurrentInventory = field(default_factory=CurrentInventory)
+    people: dict[str, str] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
+    agents: dict[str, str] = field(default_factory=dict)
+    documents: dict[str, Doc] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
+    left: set[str] = field(default_factory=set)
+
+
+async def registered(reader: Reader, manifest: Manifest) -> Registered:
+    """Read what the registry knows of the people, groups and agents a manifest names."""
+    found = Registered()
+    agents, absent = await _agents(reader, manifest, found)
+    people, aliases = await _people(reader, manifest, found)
+    groups = await _groups(reader, manifest, found)
+    memberships, assigned = await _memberships(reader, found)
+    found.inventory = CurrentInventory(people, groups, {**agents, **absent}, memberships, assigned, aliases)
+    return found
+
+
+def references(manifest: Manifest) -> set[str]:
+    """Every name of a person in the manifest, folded."""
+    names = {name for person in manifest.people for name in (person.user_name, person.manager)}
+    names |= {group.owner for group in manifest.groups}
+    for agent in manifest.agents:
+        names |= {agent.owner, *agent.co_owners, *agent.sponsors}
+    return {fold(name) for name in names if name}
+
+
+async def _people(
+    reader: Reader, manifest: Manifest, found: Registered
+) -> tuple[dict[str, PersonEntry], dict[str, str]]:
+    """The people the file names, and the userNames behind the e-mail addresses it names them by."""
+    wanted = references(manifest)
+    rows: dict[str, Any] = {}
+    for chunk in _chunks(sorted(wanted)):
+        for row in await reader.all(
+            "SELECT id, name, key, active, doc FROM sb_resource"
+            f" WHERE space = 'user' AND kind = 'person' AND deleted IS NULL AND key IN ({marks(len(chunk))})",
+            *chunk,
+        ):
+            rows[row["id"]] = row
+            found.names.add(row["key"])
+    aliases: dict[str, str] = {}
+    for address, row in (await _by_email(reader, wanted - found.names)).items():
+        rows[row["id"]] = row
+        aliases[address] = row["name"]
+        found.names.add(address)
+    documents = {row["id"]: orjson.loads(row["doc"]) for row in rows.values()}
+    managers = await _user_names(reader, found, (_manager(doc) for doc in documents.values()))
+    entries = {}
+    for person_id, row in rows.items():
+        doc = documents[person_id]
+        entries[row["name"]] = _person(row, doc, managers.get(_manager(doc) or "", ""))
+        found.people[fold(row["name"])] = person_id
+        found.documents[person_id] = doc
+        if not row["active"]:
+            found.left.add(fold(row["name"]))
+    return entries, aliases
+
+
+async def _user_names(reader: Reader, found: Registered, ids: Iterable[str | None]) -> dict[str, str]:
+    """userName by id, for those that are live people; `found` learns them too."""
+    names: dict[str, str] = {}
+    for chunk in _chunks(sorted({person for person in ids if person})):
+        for person, reference in (await people_by_id(reader, chunk)).items():
+            names[person] = reference.user_name
+            found.people[fold(reference.user_name)] = person
+    return names
+
+
+async def _by_email(reader: Reader, addresses: Iterable[str]) -> dict[str, Any]:
+    """The person behind each address that only one person has."""
+    found: dict[str, list[Any]] = {}
+    for chunk in _chunks(sorted(addresses)):
+        for row in await reader.all(
+            "SELECT a.key AS address, r.id, r.name, r.key, r.active, r.doc FROM sb_attr a"
+            " JOIN sb_resource r ON r.id = a.resource_id WHERE a.name = 'emails.value'"
+            f" AND r.kind = 'person' AND r.deleted IS NULL AND a.key IN ({marks(len(chunk))})",
+            *chunk,
+        ):
+            found.setdefault(row["address"], []).append(row)
+    return {address: rows[0] for address, rows in found.items() if len(rows) == 1}
+
+
+def _manager(doc: Doc) -> str | None:
+    manager = (doc.get(ENTERPRISE_URN) or {}).get("manager")
+    value = manager.get("value") if isinstance(manager, dict) else manager
+    return value if isinstance(value, str) and value else None
+
+
+def _person(row: Any, doc: Doc, manager: str) -> PersonEntry:
+    name = doc.get("name") or {}
+    return PersonEntry(
+        user_name=row["name"],
+        given_name=name.get("givenName") or "",
+        family_name=name.get("familyName") or "",
+        email=primary_email(doc),
+        department=(doc.get(ENTERPRISE_URN) or {}).get("department") or "",
+        display_name=doc.get("displayName") or "",
+        title=doc.get("title") or "",
+        manager=manager,
+        active=bool(row["active"]),
+        timezone=doc.get("timezone") or "",
+    )
+
+
+async def _groups(reader: Reader, manifest: Manifest, found: Registered) -> dict[str, GroupEntry]:
+    wanted = {fold(group.name) for group in manifest.groups}
+    wanted |= {fold(name) for agent in manifest.agents for name in agent.groups}
+    rows: list[Any] = []
+    for chunk in _chunks(sorted(wanted)):
+        rows += await reader.all(
+            "SELECT id, name, doc FROM sb_resource WHERE space = 'group' AND deleted IS NULL"
+            f" AND key IN ({marks(len(chunk))})",
+            *chunk,
+        )
+    extensions: dict[str, Doc] = {}
+    for row in rows:
+        doc = orjson.loads(row["doc"])
+        extensions[row["name"]] = doc.get(GROUP_EXTENSION_URN) or {}
+        found.groups[fold(row["name"])] = row["id"]
+        found.documents[row["id"]] = doc
+    ids = {name: str((ext.get("owner") or {}).get("value") or "") for name, ext in extensions.items()}
+    owners = await _user_names(reader, found, ids.values())
+    return {
+        name: GroupEntry(
+            name=name,
+            description=extension.get("description") or "",
+            owner=owners.get(ids[name], ""),
+        )
+        for name, extension in extensions.items()
+    }
+
+
+async def _agents(
+    reader: Reader, manifest: Manifest, found: Registered
+) -> tuple[dict[str, AgentEntry], dict[str, AgentEntry]]:
+    """The agents the file names, and those an earlier file named and this one does not."""
+    rows = await reader.all(
+        "SELECT a.slug, a.id, a.origin FROM sb_agent a JOIN sb_resource r ON r.id = a.id WHERE r.deleted IS NULL"
+    )
+    listed = {agent.slug for agent in manifest.agents} | {s for g in manifest.groups for s in g.members}
+    found.agents = {row["slug"]: row["id"] for row in rows if row["slug"] in listed}
+    # An absent agent is reported by its slug only, so nothing else of it is read.
+    absent = {
+        row["slug"]: AgentEntry(row["slug"], "", "", "", "", "", "")
+        for row in rows
+        if row["slug"] not in listed and row["origin"] == ORIGIN
+    }
+    known = {}
+    for chunk in _chunks(sorted(found.agents.values())):
+        credentials = await _credentials(reader, chunk)
+        for agent_id, facts in (await facts_of(reader, chunk)).items():
+            known[facts.slug] = _agent(facts, credentials.get(agent_id, ()))
+            found.documents[agent_id] = facts.resource.doc
+            answerable = (facts.owners.owner, *facts.owners.co_owners, *facts.owners.sponsors)
+            found.people.update({fold(person.user_name): person.id for person in answerable if person})
+    return known, absent
+
+
+async def _credentials(reader: Reader, agent_ids: Sequence[str]) -> dict[str, tuple[CredentialEntry, ...]]:
+    """The newest credential of each label; revoked ones too, so that none of them comes back."""
+    found: dict[str, dict[str, CredentialEntry]] = {}
+    for row in await reader.all(
+        f"SELECT * FROM sb_credential WHERE agent_id IN ({marks(len(agent_ids))}) ORDER BY created, id",
+        *agent_ids,
+    ):
+        entry = CredentialEntry(row["label"], row["system"], row["kind"], row["reference"], row["expires"])
+        found.setdefault(row["agent_id"], {})[row["label"]] = entry
+    return {agent_id: tuple(by_label.values()) for agent_id, by_label in found.items()}
+
+
+def _agent(facts: AgentFacts, credentials: Sequence[CredentialEntry]) -> AgentEntry:
+    extension = facts.extension
+    return AgentEntry(
+        slug=facts.slug,
+        name=str(facts.resource.doc.get("displayName") or ""),
+        purpose=str(extension.get("purpose") or ""),
+        platform=str(extension.get("platform") or ""),
+        environment=str(extension.get("environment") or ""),
+        risk_tier=str(extension.get("riskTier") or ""),
+        owner=facts.owners.owner.user_name if facts.owners.owner is not None else "",
+        model=str(extension.get("model") or ""),
+        version=str(extension.get("version") or ""),
+        co_owners=tuple(person.user_name for person in facts.owners.co_owners),
+        sponsors=tuple(person.user_name for person in facts.owners.sponsors),
+        tools=tuple(extension.get("tools") or ()),
+        resources=tuple(extension.get("resources") or ()),
+        credentials=tuple(credentials),
+        workload_id=facts.workload_id or "",
+        expires=facts.expires_at,
+        runtime_url=facts.runtime_url or "",
+        user_name=facts.resource.name,
+    )
+
+
+async def _memberships(
+    reader: Reader, found: Registered
+) -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]:
+    """Memberships of the agents in question, and which of them a connection placed."""
+    slugs = {agent_id: slug for slug, agent_id in found.agents.items()}
+    pairs: set[tuple[str, str]] = set()
+    assigned: set[tuple[str, str]] = set()
+    connections = {row["name"] for row in await reader.all("SELECT name FROM sb_connection")}
+    for chunk in _chunks(sorted(slugs)):
+        for row in await reader.all(
+            "SELECT g.id, g.name, m.member_id, m.added_by FROM sb_member m JOIN sb_resource g ON g.id = m.group_id"
+            f" WHERE g.deleted IS NULL AND m.member_id IN ({marks(len(chunk))})",
+            *chunk,
+        ):
+            pair = (row["name"], slugs[row["member_id"]])
+            pairs.add(pair)
+            found.groups[fold(row["name"])] = row["id"]
+            if row["added_by"] in connections:
+                assigned.add(pair)
+    return frozenset(pairs), frozenset(assigned)
+
+
+def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]

@@ -1,0 +1,169 @@
+"""Secrets at rest, token digests and signatures, all from one master key.
+
+AES-256-GCM binds a ciphertext to its table and row, so it cannot be moved to another row.
+Statements are compact JWS with Ed25519 (RFC 8037), algorithm pinned.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
+
+from scim_bridge.kernel.errors import BridgeError, ConfigurationError
+from scim_bridge.kernel.work import Work
+
+ALGORITHM = "Ed25519"
+_REGISTRY = jws.JWSRegistry(algorithms=[ALGORITHM, "EdDSA"])
+
+
+class Tampered(BridgeError):
+    """A ciphertext or signature does not verify."""
+
+    status = 400
+
+
+class MasterKey:
+    """The one secret everything else is derived from: 32 bytes or more."""
+
+    def __init__(self, secret: bytes) -> None:
+        if len(secret) < 32:
+            raise ConfigurationError(
+                "secret_key", f"is too weak ({len(secret)} bytes)", "Give at least 32 random bytes."
+            )
+        self._secret = secret
+        # Purposes are few and fixed; deriving anew cost each request more than the digest it needs.
+        self._derived: dict[tuple[str, int], bytes] = {}
+
+    def derive(self, purpose: str, length: int = 32) -> bytes:
+        """A key for one purpose (HKDF-SHA256, RFC 5869)."""
+        known = self._derived.get((purpose, length))
+        if known is None:
+            info = f"scim-bridge {purpose}".encode()
+            known = HKDF(hashes.SHA256(), length, salt=None, info=info).derive(self._secret)
+            self._derived[purpose, length] = known
+        return known
+
+    def seal(self, place: str, plain: bytes) -> bytes:
+        """Encrypt for one place ("table:row:column"): 12 bytes nonce, then ciphertext and tag."""
+        nonce = os.urandom(12)
+        return nonce + AESGCM(self.derive("at-rest")).encrypt(nonce, plain, place.encode())
+
+    def unseal(self, place: str, sealed: bytes) -> bytes:
+        """Decrypt what `seal` made for the same place; Tampered otherwise."""
+        try:
+            return AESGCM(self.derive("at-rest")).decrypt(sealed[:12], sealed[12:], place.encode())
+        except InvalidTag as error:
+            raise Tampered(
+                "sealed-value",
+                "A stored secret cannot be read.",
+                "Check that secret_key is the one it was stored with.",
+            ) from error
+
+    def digest(self, purpose: str, value: str) -> str:
+        """A keyed digest for looking up a token without storing it (HMAC-SHA256)."""
+        return hmac.new(self.derive(f"digest {purpose}"), value.encode(), hashlib.sha256).hexdigest()
+
+
+def load_or_create_key(path: Path) -> bytes:
+    """Read the key file, or make one (0600) on the first start of an embedded installation."""
+    try:
+        return bytes.fromhex(path.read_text().strip())
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = os.urandom(32)
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return load_or_create_key(path)
+        with os.fdopen(handle, "w") as file:
+            file.write(fresh.hex() + "\n")
+        return fresh
+    except ValueError as error:
+        raise ConfigurationError(
+            "secret_key_file", f"{path} is not 64 hexadecimal digits", "Restore it from a backup."
+        ) from error
+
+
+def equal(left: str, right: str) -> bool:
+    """Compare two strings in constant time."""
+    return hmac.compare_digest(left.encode(), right.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key pair with its id; signs compact JWS."""
+
+    kid: str
+    key: OKPKey
+
+    def sign(self, payload: dict[str, Any], typ: str) -> str:
+        """A compact JWS over the canonical JSON of `payload`."""
+        header = {"alg": ALGORITHM, "kid": self.kid, "typ": typ}
+        body = orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)
+        return jws.serialize_compact(header, body, self.key, registry=_REGISTRY)
+
+    def public(self) -> dict[str, Any]:
+        """The public half as a JWK (RFC 8037)."""
+        return {**self.key.as_dict(private=False), "kid": self.kid, "alg": ALGORITHM, "use": "sig"}
+
+
+def verify(token: str, jwks: dict[str, dict[str, Any]], typ: str) -> dict[str, Any]:
+    """The payload of a compact JWS signed by one of `jwks` (by kid); Tampered otherwise."""
+    try:
+        parsed = jws.extract_compact(token.encode())
+        header = parsed.headers()
+        if header.get("typ") != typ or header.get("kid") not in jwks:
+            raise Tampered("signature", "The signature is by an unknown key or of another kind.")
+        key = OKPKey.import_key({k: v for k, v in jwks[header["kid"]].items() if k in ("kty", "crv", "x")})
+        checked = jws.deserialize_compact(token, key, registry=_REGISTRY)
+        payload = orjson.loads(checked.payload)
+    except (JoseError, ValueError, KeyError, TypeError) as error:
+        raise Tampered("signature", "The signature does not verify.") from error
+    if not isinstance(payload, dict):
+        raise Tampered("signature", "The signed content is not an object.")
+    return payload
+
+
+async def signing_key(work: Work, master: MasterKey, purpose: str) -> SigningKey:
+    """The current signing key of a purpose ("audit", "receipt", "attestation"), made on first use."""
+    row = await work.tx.one(
+        "SELECT kid, private FROM sb_key WHERE purpose = ? AND retired IS NULL ORDER BY created DESC LIMIT 1",
+        purpose,
+    )
+    if row is not None:
+        secret = orjson.loads(master.unseal(f"sb_key:{row['kid']}:private", bytes(row["private"])))
+        return SigningKey(row["kid"], OKPKey.import_key(secret))
+    key = OKPKey.generate_key("Ed25519", private=True)
+    kid = f"{purpose}-{work.ids.new()}"
+    made = SigningKey(kid, key)
+    await work.tx.run(
+        "INSERT INTO sb_key (kid, purpose, public, private, created) VALUES (?, ?, ?, ?, ?)",
+        kid,
+        purpose,
+        orjson.dumps(made.public()).decode(),
+        master.seal(f"sb_key:{kid}:private", orjson.dumps(key.as_dict(private=True))),
+        work.now,
+    )
+    return made
+
+
+async def public_keys(reader: Any, purpose: str | None = None) -> dict[str, dict[str, Any]]:
+    """Every public key ever used (of a purpose), by kid: what a verifier needs."""
+    if purpose is None:
+        rows = await reader.all("SELECT kid, public FROM sb_key ORDER BY created")
+    else:
+        rows = await reader.all("SELECT kid, public FROM sb_key WHERE purpose = ? ORDER BY created", purpose)
+    return {row["kid"]: orjson.loads(row["public"]) for row in rows}

@@ -1,0 +1,223 @@
+"""The durable-job engine: hands effects to DBOS, which survives kill -9 and recovers what was open.
+
+Everything that knows DBOS is in this file (docs/adr/0003-dbos.md). The workflow id is derived from
+the effect id, so an effect handed over twice is one workflow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import warnings
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import structlog
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID
+
+from scim_bridge.kernel.effects import Effects
+from scim_bridge.kernel.errors import ConfigurationError, StoreUnavailable
+from scim_bridge.kernel.slots import Slot
+from scim_bridge.kernel.work import SYSTEM, Store, Work
+
+log = structlog.get_logger("scim_bridge.jobs")
+
+QUEUE = "effects"
+# Recovery matches on the version: it changes only when a workflow's steps change shape.
+WORKFLOW_VERSION = "1"
+BATCH = 500
+
+_engine: Effects | None = None
+
+
+@DBOS.step(name="attempt_effect", retries_allowed=False)  # type: ignore[untyped-decorator]
+async def _attempt(effect_id: str) -> float | None:
+    if _engine is None:
+        raise RuntimeError("the job engine is not running")
+    return await _engine.attempt(effect_id)
+
+
+@DBOS.workflow(name="perform_effect", max_recovery_attempts=10_000)  # type: ignore[untyped-decorator]
+async def _perform(effect_id: str) -> None:
+    while (wait := await _attempt(effect_id)) is not None:
+        await DBOS.sleep_async(wait)
+
+
+class SingleProcess:
+    """A file lock: on SQLite a second worker process would run every job twice."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._handle: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock or refuse to start."""
+        self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._handle)
+            self._handle = None
+            raise ConfigurationError(
+                "database_url",
+                f"another scim-bridge server already works on this SQLite file ({self._path.name} is locked)",
+                "Stop it, or move to PostgreSQL to run several.",
+            ) from error
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
+class Jobs:
+    """The worker of one process: relays effects, runs periodic duties, drains on stop."""
+
+    def __init__(self, store: Store, effects: Effects) -> None:
+        self._store = store
+        self._effects = effects
+        self._lock: SingleProcess | None = None
+        self._slot: Slot | None = None
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._periodic: list[tuple[str, float, Callable[[], Awaitable[object]]]] = []
+        self.last_relay = 0
+
+    def every(self, name: str, seconds: float, duty: Callable[[], Awaitable[object]]) -> None:
+        """Run `duty` again and again; it must be idempotent, for every replica runs it."""
+        self._periodic.append((name, seconds, duty))
+
+    async def start(self) -> None:
+        """Launch DBOS, recover what an earlier process left open, and begin to relay.
+
+        ConfigurationError when another process already works on this SQLite file.
+        """
+        global _engine
+        executor = await self._take_place()
+        _engine = self._effects
+        config: DBOSConfig = {
+            "name": "scim-bridge",
+            "system_database_url": jobs_database(self._store.database.url),
+            "application_version": WORKFLOW_VERSION,
+            "executor_id": executor,
+            "serializer": DBOSPortableJSONSerializer(),
+            "log_level": "ERROR",
+            "console_log_level": "ERROR",
+            "enable_otlp": False,
+            "use_listen_notify": False,
+        }
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            DBOS(config=config)
+            DBOS.launch()
+        await DBOS.register_queue_async(
+            QUEUE, worker_concurrency=16, partition_concurrency=1, polling_interval_sec=0.1
+        )
+        await self._hand_over("handed")
+        self._store.on_effects(self._wake.set)
+        self._tasks = [asyncio.create_task(self._relay(), name="effects-relay")]
+        for name, seconds, duty in self._periodic:
+            self._tasks.append(asyncio.create_task(self._repeat(name, seconds, duty), name=name))
+        if self._slot is not None:
+            slot = self._slot
+            reaper = self._repeat("jobs-reaper", 10.0, lambda: slot.reap(QUEUE))
+            self._tasks.append(asyncio.create_task(reaper, name="jobs-reaper"))
+
+    async def _take_place(self) -> str:
+        database = self._store.database
+        if database.backend == "sqlite":
+            self._lock = SingleProcess(Path(database.url.removeprefix("sqlite:///") + ".lock"))
+            self._lock.acquire()
+            return "slot-0"
+        self._slot = await Slot.take(database.url)
+        return self._slot.executor
+
+    async def stop(self) -> None:
+        """Stop taking work, let running steps finish for a moment, and leave the rest to recovery."""
+        global _engine
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        loop = asyncio.get_running_loop()
+        own = ThreadPoolExecutor(thread_name_prefix="scim-bridge")
+        await loop.run_in_executor(own, partial(DBOS.destroy, workflow_completion_timeout_sec=3))
+        # DBOS made its executor the loop's default and has now shut it down.
+        loop.set_default_executor(own)
+        _engine = None
+        if self._lock is not None:
+            self._lock.release()
+        if self._slot is not None:
+            await self._slot.release()
+
+    async def _relay(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                while await self._hand_over("pending"):
+                    pass
+            except StoreUnavailable as error:
+                log.warning("relay.waiting", action="relay.waiting", reason=error.message)
+            try:
+                await asyncio.wait_for(self._wake.wait(), timeout=1.0)
+            except TimeoutError:
+                continue
+
+    async def _hand_over(self, state: str) -> int:
+        """Give due effects of a state to DBOS; how many. Handing one over twice changes nothing."""
+        now = self._store.clock.now()
+        rows = await self._store.reads.all(
+            "SELECT id, lane, round FROM sb_effect WHERE state = ? AND next_at <= ? ORDER BY created, id LIMIT ?",
+            state,
+            now if state == "pending" else 2**62,
+            BATCH,
+        )
+        for row in rows:
+            with (
+                SetWorkflowID(f"effect:{row['id']}:{row['round']}"),
+                SetEnqueueOptions(queue_partition_key=row["lane"]),
+            ):
+                await DBOS.enqueue_workflow_async(QUEUE, _perform, row["id"])
+        self.last_relay = now
+        if not rows or state != "pending":
+            return 0
+
+        async def mark(work: Work) -> None:
+            work.bookkeeping("effects were handed to the job engine")
+            await work.tx.many(
+                "UPDATE sb_effect SET state = 'handed' WHERE id = ? AND state = 'pending'",
+                [(row["id"],) for row in rows],
+            )
+
+        await self._store.transact(SYSTEM, mark)
+        return len(rows)
+
+    async def _repeat(self, name: str, seconds: float, duty: Callable[[], Awaitable[object]]) -> None:
+        while True:
+            try:
+                await duty()
+            except StoreUnavailable as error:
+                log.warning("duty.waiting", action="duty.waiting", duty=name, reason=error.message)
+            except Exception:
+                # One failing duty must not end the others; it is logged and tried again.
+                log.exception("duty.failed", action="duty.failed", duty=name)
+            await asyncio.sleep(seconds)
+
+
+def jobs_database(database_url: str) -> str:
+    """Where DBOS keeps its tables: a file of its own beside SQLite, its own schema on PostgreSQL."""
+    if database_url.startswith("sqlite:///"):
+        return database_url + ".jobs"
+    return "postgresql://" + database_url.split("://", 1)[1]
+
+
+async def backlog(reader: Any) -> dict[str, int]:
+    """How many effects are in each open state."""
+    rows = await reader.all(
+        "SELECT state, COUNT(*) AS n FROM sb_effect WHERE state IN ('pending', 'handed', 'dead') GROUP BY state"
+    )
+    return {row["state"]: row["n"] for row in rows}

@@ -1,0 +1,73 @@
+"""Executor slots on PostgreSQL: who is alive, and who takes over the jobs of the dead.
+
+A process holds one advisory lock for as long as it lives; PostgreSQL frees it when the process or
+its connection dies. DBOS's open part recovers only the jobs of the same executor id, so a reaper
+resumes those whose slot nobody holds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+import structlog
+from dbos import DBOS
+
+from scim_bridge.kernel.errors import StoreUnavailable
+
+log = structlog.get_logger("scim_bridge.slots")
+
+FAMILY = 7264
+SLOTS = 256
+
+
+class Slot:
+    """One executor's place among the replicas."""
+
+    def __init__(self, connection: Any, number: int) -> None:
+        self._connection = connection
+        self.number = number
+
+    @property
+    def executor(self) -> str:
+        """The executor id DBOS knows this process by."""
+        return f"slot-{self.number}"
+
+    @classmethod
+    async def take(cls, url: str) -> Slot:
+        """Take the first free slot; StoreUnavailable when the server is away or every slot is held."""
+        try:
+            connection = await asyncpg.connect(url, timeout=5)
+            for number in range(SLOTS):
+                if await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", FAMILY, number):
+                    return cls(connection, number)
+            await connection.close()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise StoreUnavailable("No executor slot could be taken in PostgreSQL.") from error
+        raise StoreUnavailable(f"All {SLOTS} executor slots are in use.")
+
+    async def release(self) -> None:
+        """Free the slot."""
+        await self._connection.close()
+
+    async def reap(self, queue: str) -> int:
+        """Resume the jobs of executors that are no longer alive; how many."""
+        open_jobs = await DBOS.list_workflows_async(
+            status="PENDING", queue_name=queue, load_input=False, load_output=False, limit=1000
+        )
+        by_slot: dict[int, list[str]] = {}
+        for job in open_jobs:
+            owner = job.executor_id or ""
+            if owner.startswith("slot-") and owner != self.executor:
+                by_slot.setdefault(int(owner.removeprefix("slot-")), []).append(job.workflow_id)
+        resumed = 0
+        for number, jobs in by_slot.items():
+            if not await self._connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", FAMILY, number):
+                continue
+            try:
+                await DBOS.resume_workflows_async(jobs, queue_name=queue)
+                resumed += len(jobs)
+                log.warning("jobs.reaped", action="jobs.reaped", slot=number, jobs=len(jobs))
+            finally:
+                await self._connection.fetchval("SELECT pg_advisory_unlock($1, $2)", FAMILY, number)
+        return resumed

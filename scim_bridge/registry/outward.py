@@ -1,0 +1,154 @@
+"""The outward calls a change calls for, written as effects in the change's own transaction.
+
+These constructors are the contract between rooms: who decides writes the effect, another room's
+`effects.py` performs it after the commit. Kinds: runtime.hook, notify, idp.push, credential.revoke.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from scim_bridge.kernel.clock import iso
+from scim_bridge.kernel.crypto import MasterKey, Tampered
+from scim_bridge.kernel.effects import lane
+from scim_bridge.kernel.work import Work
+from scim_bridge.registry.model import PersonRef
+from scim_bridge.registry.standing import Standing
+
+RUNTIME_HOOK = "runtime.hook"
+NOTIFY = "notify"
+IDP_PUSH = "idp.push"
+CREDENTIAL_REVOKE = "credential.revoke"
+
+
+async def tell_runtime(
+    work: Work, agent_id: str, slug: str, event: str, reason: str, *, case_id: str | None = None
+) -> str | None:
+    """Tell the agent's platform to stop, resume or note something; None when it has no runtime hook.
+
+    `event` is agent.stop, agent.resume or agent.owner_changed.
+    """
+    row = await work.tx.one("SELECT runtime_url FROM sb_agent WHERE id = ?", agent_id)
+    url = None if row is None else row["runtime_url"]
+    return await _call(work, url, agent_id, slug, event, reason, case_id)
+
+
+async def call_runtime(
+    work: Work, agent: Standing, event: str, reason: str, *, case_id: str | None = None
+) -> str | None:
+    """The same for an agent whose standing is known."""
+    return await _call(work, agent.runtime_url, agent.resource.id, agent.slug, event, reason, case_id)
+
+
+async def _call(
+    work: Work, url: str | None, agent_id: str, slug: str, event: str, reason: str, case_id: str | None
+) -> str | None:
+    if url is None:
+        return None
+    payload = {
+        "url": url,
+        "event": event,
+        "agent": {"id": agent_id, "slug": slug},
+        "reason": reason,
+        "at": iso(work.now),
+    }
+    return await work.effect(
+        RUNTIME_HOOK, payload, lane=lane("runtime", agent_id), subject_id=agent_id, case_id=case_id
+    )
+
+
+async def notify(
+    work: Work,
+    template: str,
+    to: PersonRef | None,
+    data: Mapping[str, Any],
+    *,
+    subject_id: str | None = None,
+    case_id: str | None = None,
+    key: str | None = None,
+    private: Mapping[str, str] | None = None,
+) -> str:
+    """Tell a person (or, with None, the security contact) something; rendered when it is sent.
+
+    `private` are values only the recipient may see (a link), as `sealed_for` made them.
+    """
+    recipient = None if to is None else {"id": to.id, "name": to.display_name, "email": to.email}
+    payload = {"template": template, "to": recipient, "data": dict(data), "at": iso(work.now)}
+    if private:
+        payload["private"] = dict(private)
+    return await work.effect(
+        NOTIFY,
+        payload,
+        lane=lane("notify", subject_id or template),
+        subject_id=subject_id,
+        case_id=case_id,
+        key=key,
+    )
+
+
+def sealed_for(master: MasterKey, to: PersonRef, values: Mapping[str, str]) -> dict[str, str]:
+    """Values for one recipient, sealed: who reads the table of effects learns nothing of them."""
+    return {
+        name: base64.b64encode(master.seal(f"notify:{to.id}:{name}", value.encode())).decode()
+        for name, value in values.items()
+    }
+
+
+def opened_for(master: MasterKey, recipient_id: str, sealed: Mapping[str, str]) -> dict[str, str]:
+    """The values `sealed_for` sealed for this recipient; Tampered when they are not."""
+    try:
+        return {
+            name: master.unseal(f"notify:{recipient_id}:{name}", base64.b64decode(value)).decode()
+            for name, value in sealed.items()
+        }
+    except ValueError as error:
+        raise Tampered("sealed-value", "A sealed value of a notification cannot be read.") from error
+
+
+async def push_to_idps(work: Work, agent_id: str, reason: str, *, case_id: str | None = None) -> list[str]:
+    """Bring one agent's facts up to date at every IdP that has a push side; effect ids.
+
+    Written once per agent and transaction instant and connection, however many reasons there are.
+    """
+    if "push sides" not in work.memo:
+        rows = await work.tx.all("SELECT id FROM sb_connection WHERE secrets IS NOT NULL ORDER BY name")
+        work.memo["push sides"] = [row["id"] for row in rows]
+    effects = []
+    for connection_id in work.memo["push sides"]:
+        payload = {"connection_id": connection_id, "agent_id": agent_id, "reason": reason}
+        effects.append(
+            await work.effect(
+                IDP_PUSH,
+                payload,
+                lane=lane(f"idp:{connection_id}", agent_id),
+                subject_id=agent_id,
+                case_id=case_id,
+                key=f"{connection_id}:{agent_id}:{work.now}:{case_id or ''}",
+            )
+        )
+    return effects
+
+
+async def revoke_credential(
+    work: Work, credential: Mapping[str, Any], agent_slug: str, reason: str, *, case_id: str | None = None
+) -> str:
+    """Have one credential revoked where it lives, in parallel with the others, retried until confirmed."""
+    payload = {
+        "credential_id": credential["id"],
+        "agent_id": credential["agent_id"],
+        "agent_slug": agent_slug,
+        "kind": credential["kind"],
+        "system": credential["system"],
+        "reference": credential["reference"],
+        "label": credential["label"],
+        "reason": reason,
+    }
+    return await work.effect(
+        CREDENTIAL_REVOKE,
+        payload,
+        lane=lane("credential", credential["id"]),
+        subject_id=credential["agent_id"],
+        case_id=case_id,
+    )

@@ -1,0 +1,220 @@
+"""The registry's tables. Text compares bytewise; instants are microseconds; flags are 0 or 1."""
+
+from __future__ import annotations
+
+from sqlalchemy import Index
+from sqlalchemy import text as sql_text
+from sqlmodel import SQLModel
+
+from scim_bridge.kernel.columns import KEYED, blob, text, text_key, whole
+
+LIVE = sql_text("deleted IS NULL")
+OPEN = sql_text("released IS NULL")
+
+
+class ResourceRow(SQLModel, table=True):
+    """An agent, a person or a group: key columns, what was written, and the rendered document."""
+
+    __tablename__ = "sb_resource"
+    __table_args__ = (
+        Index("sb_resource_key", "space", "key", unique=True, sqlite_where=LIVE, postgresql_where=LIVE),
+        Index("sb_resource_page", "space", "id", sqlite_where=LIVE, postgresql_where=LIVE),
+        Index("sb_resource_kind", "kind", "id", sqlite_where=LIVE, postgresql_where=LIVE),
+        Index("sb_resource_created", "space", "created", "id", sqlite_where=LIVE, postgresql_where=LIVE),
+        Index("sb_resource_modified", "space", "modified", "id", sqlite_where=LIVE, postgresql_where=LIVE),
+    )
+
+    id: str = text_key()
+    # "user" for agents and people (one userName space), "group" for groups.
+    space: str = text()
+    kind: str = text()
+    # The casefolded userName or displayName: unique, and what equality filters look up.
+    key: str = text()
+    name: str = text()
+    active: int = whole()
+    version: int = whole()
+    created: int = whole()
+    modified: int = whole()
+    # What was written (PATCH starts from it) and the document as served, less what is per caller.
+    doc: bytes = blob()
+    rendered: bytes = blob()
+    deleted: int | None = whole(nullable=True)
+
+
+class AgentRow(SQLModel, table=True):
+    """What an agent has beyond its document: the columns that rules and lists ask for."""
+
+    __tablename__ = "sb_agent"
+    __table_args__ = (
+        Index("sb_agent_slug", "slug", unique=True),
+        Index("sb_agent_workload", "workload_id"),
+    )
+
+    id: str = text_key()
+    slug: str = text()
+    platform: str = text()
+    environment: str = text()
+    risk_tier: str = text()
+    workload_id: str | None = text(nullable=True)
+    expires_at: int | None = whole(nullable=True)
+    runtime_url: str | None = text(nullable=True)
+    origin: str = text()
+    attestation_state: str = text()
+    attestation_id: str | None = text(nullable=True)
+    attested_by: str | None = text(nullable=True)
+    attested_at: int | None = whole(nullable=True)
+    attested_until: int | None = whole(nullable=True)
+    last_activity: int | None = whole(nullable=True)
+
+
+class PersonRow(SQLModel, table=True):
+    """What a person has beyond the document: the columns that succession and signals ask for."""
+
+    __tablename__ = "sb_person"
+    __table_args__ = (Index("sb_person_email", "email"), Index("sb_person_manager", "manager_id"))
+
+    id: str = text_key()
+    email: str = text()
+    manager_id: str | None = text(nullable=True)
+    department: str | None = text(nullable=True)
+    # active, leave, left
+    employment: str = text()
+    leave_at: int | None = whole(nullable=True)
+    time_zone: str | None = text(nullable=True)
+
+
+class AttrRow(SQLModel, table=True):
+    """An indexed value of a multi-valued attribute: (emails.value, casefolded address)."""
+
+    __tablename__ = "sb_attr"
+    __table_args__ = (Index("sb_attr_lookup", "name", "key", "resource_id"), KEYED)
+
+    resource_id: str = text_key()
+    name: str = text_key()
+    key: str = text_key()
+
+
+class ExternalRow(SQLModel, table=True):
+    """externalId, which belongs to the connection that sent it (RFC 7643 section 3.1)."""
+
+    __tablename__ = "sb_external"
+    __table_args__ = (Index("sb_external_value", "connection_id", "space", "external_id", unique=True), KEYED)
+
+    resource_id: str = text_key()
+    connection_id: str = text_key()
+    space: str = text()
+    external_id: str = text()
+    since: int = whole()
+
+
+class MemberRow(SQLModel, table=True):
+    """One membership. `kind` is agent, person, group, or unresolved (shown, grants nothing)."""
+
+    __tablename__ = "sb_member"
+    __table_args__ = (Index("sb_member_of", "member_id", "group_id"), KEYED)
+
+    group_id: str = text_key()
+    member_id: str = text_key()
+    kind: str = text()
+    # The name of the member, which follows it; of an unresolved one, what it came with.
+    display: str | None = text(nullable=True)
+    since: int = whole()
+    added_by: str = text()
+
+
+class OwnerRow(SQLModel, table=True):
+    """A person answerable for an agent: owner (one), co-owner or sponsor, in order of rank."""
+
+    __tablename__ = "sb_owner"
+    __table_args__ = (Index("sb_owner_person", "person_id"), KEYED)
+
+    agent_id: str = text_key()
+    role: str = text_key()
+    person_id: str = text_key()
+    rank: int = whole()
+    since: int = whole()
+
+
+class HoldRow(SQLModel, table=True):
+    """One reason why an agent may not act. Open while `released` is null; one per source."""
+
+    __tablename__ = "sb_hold"
+    __table_args__ = (
+        Index("sb_hold_open", "agent_id", "source", unique=True, sqlite_where=OPEN, postgresql_where=OPEN),
+    )
+
+    id: str = text_key()
+    agent_id: str = text()
+    source: str = text()
+    code: str = text()
+    reason: str = text()
+    release: str = text()
+    placed: int = whole()
+    placed_by: str = text()
+    released: int | None = whole(nullable=True)
+    released_by: str | None = text(nullable=True)
+
+
+class ConnectionRow(SQLModel, table=True):
+    """One IdP tenant: settings in clear, outbound credentials sealed."""
+
+    __tablename__ = "sb_connection"
+    __table_args__ = (Index("sb_connection_name", "name", unique=True),)
+
+    id: str = text_key()
+    name: str = text()
+    kind: str = text()
+    dialect: str = text()
+    settings: str = text()
+    secrets: bytes | None = blob(nullable=True)
+    created: int = whole()
+    last_call: int | None = whole(nullable=True)
+
+
+class TokenRow(SQLModel, table=True):
+    """A bearer token: digest only. Without a connection it serves the API (access, admin).
+
+    An access token of an OAuth client says which client it is for and which proof it was given for.
+    """
+
+    __tablename__ = "sb_token"
+    __table_args__ = (
+        Index("sb_token_digest", "digest", unique=True),
+        Index("sb_token_client", "client_id", "proof_id"),
+    )
+
+    id: str = text_key()
+    connection_id: str | None = text(nullable=True)
+    label: str = text()
+    hint: str = text()
+    digest: str = text()
+    scopes: str = text()
+    created: int = whole()
+    expires: int | None = whole(nullable=True)
+    last_used: int | None = whole(nullable=True)
+    revoked: int | None = whole(nullable=True)
+    client_id: str | None = text(nullable=True)
+    proof_id: str | None = text(nullable=True)
+    # The token that replaces this one, which works on until it expires.
+    successor: str | None = text(nullable=True)
+    # The fewest days before expiry at which somebody was warned.
+    warned: int | None = whole(nullable=True)
+
+
+class CredentialRow(SQLModel, table=True):
+    """A credential an agent uses: where it is and how old, never its value."""
+
+    __tablename__ = "sb_credential"
+    __table_args__ = (Index("sb_credential_agent", "agent_id"),)
+
+    id: str = text_key()
+    agent_id: str = text()
+    label: str = text()
+    kind: str = text()
+    system: str = text()
+    reference: str = text()
+    # active, revoking, revoked
+    state: str = text()
+    created: int = whole()
+    expires: int | None = whole(nullable=True)
+    revoked: int | None = whole(nullable=True)

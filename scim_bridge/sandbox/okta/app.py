@@ -1,0 +1,40 @@
+"""The simulated Okta as routes: management API, control, and the worker that provisions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import httpx2
+from starlette.routing import BaseRoute
+
+from scim_bridge.sandbox.kit.server import Sandbox
+from scim_bridge.sandbox.okta import control
+from scim_bridge.sandbox.okta.api import (
+    apps,
+    closed,
+    groups,
+    lifecycle,
+    links,
+    logs,
+    oauth,
+    schemas,
+    user_types,
+    users,
+)
+from scim_bridge.sandbox.okta.parts import assemble
+from scim_bridge.sandbox.okta.scim_side import control as scim_control
+from scim_bridge.sandbox.okta.scim_side.runner import Runner
+
+
+def build(sandbox: Sandbox, transport: httpx2.AsyncBaseTransport | None = None) -> Sequence[BaseRoute]:
+    """Every route of the org. `transport` replaces the network towards the app (tests in one process)."""
+    parts = assemble(sandbox)
+    runner = Runner(parts, transport)
+    sandbox.background.append(runner.forever)
+    rooms = (oauth, users, lifecycle, links, user_types, schemas, groups, apps, logs)
+    return [
+        *control.routes(parts),
+        *scim_control.routes(parts, runner),
+        *(route for room in rooms for route in room.routes(parts)),
+        *closed.routes(parts),
+    ]

@@ -1,0 +1,36 @@
+"""The parts of the simulated Okta, put together once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scim_bridge.sandbox.kit.server import Sandbox
+from scim_bridge.sandbox.okta.api.gate import Gate
+from scim_bridge.sandbox.okta.assignments import Assignments
+from scim_bridge.sandbox.okta.directory import Directory
+from scim_bridge.sandbox.okta.groups import Groups
+from scim_bridge.sandbox.okta.lifecycle import Lifecycle
+from scim_bridge.sandbox.okta.org import Org
+from scim_bridge.sandbox.okta.scim_side.tasks import Tasks
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What routes and provisioning work with."""
+
+    org: Org
+    gate: Gate
+    directory: Directory
+    tasks: Tasks
+    assignments: Assignments
+    lifecycle: Lifecycle
+    groups: Groups
+
+
+def assemble(sandbox: Sandbox) -> Parts:
+    """The parts over an opened sandbox."""
+    org = Org(sandbox)
+    directory, tasks = Directory(org), Tasks(org)
+    assignments = Assignments(org, tasks)
+    lifecycle = Lifecycle(org, directory, assignments)
+    return Parts(org, Gate(org), directory, tasks, assignments, lifecycle, Groups(org, directory, tasks))

@@ -1,0 +1,158 @@
+"""The front door: one raw-ASGI dispatcher, from token to answer (docs/adr/0005-doors-before-the-router.md)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from scim_bridge.kernel.context import Context
+from scim_bridge.kernel.edge import Defect, given_id
+from scim_bridge.kernel.errors import BridgeError, NotFound
+from scim_bridge.kernel.telemetry import LATENCY, REQUESTS, REWRITES, call_line
+from scim_bridge.kernel.work import Work
+from scim_bridge.registry.signal import React, Signal
+from scim_bridge.scim.caller import Caller
+from scim_bridge.scim.callers import Callers
+from scim_bridge.scim.dialects.table import dialect
+from scim_bridge.scim.door import Accept, Call, Door
+from scim_bridge.scim.exchange import (
+    Answered,
+    Asked,
+    body_from,
+    check_media,
+    headers_of,
+    parts_of,
+    query_of,
+    refusal,
+    send_answer,
+    token_of,
+)
+from scim_bridge.scim.routing import EACH, route
+from scim_bridge.settings import ScimSettings
+from scim_bridge.signals.service import accept
+
+log = structlog.get_logger("scim_bridge.scim")
+
+BASE = "/scim/v2"
+METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE"))
+BODIED = frozenset(("POST", "PUT", "PATCH"))
+
+
+@dataclass(slots=True)
+class Story:
+    """What is told of one call in log and metrics: never a token, never a body."""
+
+    request_id: str
+    connection: str = ""
+    template: str = ""
+    applied: set[str] = field(default_factory=set)
+    ignored: list[str] = field(default_factory=list)
+
+
+class ScimApp:
+    """The SCIM server as an ASGI application, mounted at /scim/v2.
+
+    `react` decides what follows from a signal about a person, in the transaction of the call.
+    """
+
+    def __init__(self, ctx: Context, settings: ScimSettings, react: React) -> None:
+        async def accepted(work: Work, signal: Signal) -> bool:
+            return await accept(work, signal, react)
+
+        told: Accept = accepted
+        self._door = Door(ctx, settings, told)
+        ctx.store.on_change(self._door.anchors.changed)
+        self._callers = Callers(ctx, ctx.public_url + BASE)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one HTTP request; every answer is SCIM's, whatever happens."""
+        if scope["type"] != "http":
+            return
+        began = time.perf_counter()
+        identity = scope.get("state", {}).get("request_id")
+        story = Story(str(identity or given_id(scope)))
+        answer = await self._answer(scope, receive, story)
+        if identity is None:
+            stamp = (b"x-request-id", story.request_id.encode())
+            answer = answer._replace(headers=(*answer.headers, stamp))
+        await send_answer(send, answer)
+        _tell(scope["method"], answer.status, story, time.perf_counter() - began)
+
+    async def _answer(self, scope: Any, receive: Any, story: Story) -> Answered:
+        try:
+            return await self._handled(scope, receive, story)
+        except BridgeError as error:
+            if error.status == 500:
+                log.error("scim.failed", action="scim.failed", request_id=story.request_id, exc_info=error)
+            return refusal(error)
+        except Exception as error:
+            # A defect of ours is told in the log and not to the caller.
+            log.error("scim.failed", action="scim.failed", request_id=story.request_id, exc_info=error)
+            fix = f"It was logged under request id {story.request_id}."
+            return refusal(Defect("internal", "Something went wrong on our side.", fix))
+
+    async def _handled(self, scope: Any, receive: Any, story: Story) -> Answered:
+        headers = headers_of(scope)
+        client = scope.get("client")
+        caller = await self._callers.identify(
+            token_of(headers.get(b"authorization", "")), story.request_id, client[0] if client else None
+        )
+        story.connection = caller.connection.name
+        method = scope["method"]
+        parts = parts_of(scope)
+        found, resource_id = route(parts)
+        story.template = found.template
+        handler, needed = found.handler(method)
+        if needed != EACH:
+            caller.need(needed)
+        if "\0" in resource_id:
+            raise NotFound("resource-unknown", "No id contains a NUL character.", "Look it up with a filter.")
+        body = b""
+        if method in BODIED:
+            check_media(headers)
+            body = await body_from(receive, headers, self._door.max_body)
+        asked = Asked(
+            method, parts, query_of(scope), body, headers.get(b"if-match"), headers.get(b"if-none-match")
+        )
+        return await handler(self._call(caller, asked, story, found.endpoint, resource_id))
+
+    def _call(self, caller: Caller, asked: Asked, story: Story, endpoint: Any, resource_id: str) -> Call:
+        spoken = dialect(caller.connection.dialect)
+        return Call(self._door, caller, spoken, asked, endpoint, resource_id, story.applied, story.ignored)
+
+
+def _counted(method: str, status: int) -> Any:
+    """The counter of calls of this kind."""
+    known = _COUNTERS.get((method, status))
+    if known is None:
+        shown = method if method in METHODS else "OTHER"
+        known = _COUNTERS[shown, status] = REQUESTS.labels("scim", shown, str(status))
+    return known
+
+
+# Looking a counter up by its labels costs five times as much as counting.
+_COUNTERS: dict[tuple[str, int], Any] = {}
+_SECONDS = LATENCY.labels("scim")
+
+
+def _tell(method: str, status: int, story: Story, seconds: float) -> None:
+    """Count a call and write its line."""
+    _counted(method, status).inc()
+    _SECONDS.observe(seconds)
+    for name in story.applied:
+        REWRITES.labels(story.connection, name).inc()
+    call_line(
+        "scim.call",
+        action="scim.call",
+        connection=story.connection,
+        method=method[:20],
+        path=story.template,
+        status=status,
+        rewrites=sorted(story.applied),
+        ignored=len(story.ignored),
+        ms=round(seconds * 1000, 2),
+        request_id=story.request_id,
+    )

@@ -1,0 +1,100 @@
+"""What every use case of the front door is handed: the parts of the process, and one authenticated call."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from scim_bridge.kernel.context import Context
+from scim_bridge.kernel.errors import Stale
+from scim_bridge.kernel.work import Work
+from scim_bridge.registry.model import Resource
+from scim_bridge.registry.signal import Signal
+from scim_bridge.scim import reading
+from scim_bridge.scim.anchors import Anchors
+from scim_bridge.scim.caller import Caller
+from scim_bridge.scim.dialects.model import Dialect
+from scim_bridge.scim.endpoints import Endpoint
+from scim_bridge.scim.exchange import Asked
+from scim_bridge.scim.seeking import Seeker
+from scim_bridge.settings import ScimSettings
+
+T = TypeVar("T")
+Accept = Callable[[Work, Signal], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The parts of one running process: what rooms share, the limits, where signals go, lists as last read."""
+
+    ctx: Context
+    settings: ScimSettings
+    accept: Accept
+    seeker: Seeker = field(default_factory=Seeker)
+    anchors: Anchors = field(default_factory=Anchors)
+
+    @property
+    def max_body(self) -> int:
+        """The largest body in bytes."""
+        return self.settings.max_body_kib * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One authenticated call of one connection.
+
+    `applied` collects the names of the dialect rewrites it took, `ignored` what a tolerant reading left out.
+    """
+
+    door: Door
+    caller: Caller
+    dialect: Dialect
+    asked: Asked
+    endpoint: Endpoint
+    resource_id: str = ""
+    applied: set[str] = field(default_factory=set)
+    ignored: list[str] = field(default_factory=list)
+
+    @property
+    def tolerant(self) -> bool:
+        """False when the connection asked for the letter of the RFC."""
+        return self.dialect.tolerant
+
+    def body(self) -> dict[str, Any]:
+        """The body as a JSON object; ScimError invalidSyntax otherwise."""
+        if self.asked.content is not None:
+            return self.asked.content
+        return reading.read_object(self.asked.body)
+
+    async def transact(self, body: Callable[[Work], Awaitable[T]]) -> T:
+        """Run a use case in one transaction, in the caller's name."""
+        about = self.resource_id or None
+        return await self.door.ctx.store.transact(self.caller.actor, body, about=about)
+
+    def with_query(self, query: Mapping[str, str]) -> Call:
+        """The same call with other query parameters."""
+        return replace(self, asked=self.asked._replace(query=query))
+
+
+def matches(header: str, version: int) -> bool:
+    """True when one of the entity tags in the header is this version; compared weakly, for ours are weak."""
+    tags = [tag.strip().removeprefix("W/").strip('"') for tag in header.split(",")]
+    return "*" in tags or str(version) in tags
+
+
+def check_version(call: Call, resource: Resource) -> None:
+    """Stale when the call's If-Match names another version than the current one (RFC 7644 section 3.14)."""
+    header = call.asked.if_match
+    if header is not None and not matches(header, resource.version):
+        raise Stale(
+            "version",
+            f"The resource has changed: its version is {resource.etag}.",
+            "Read it again and repeat the change.",
+        )
+
+
+def connection_words(caller: Caller) -> str:
+    """How people are told which connection it was: "Okta connection 'okta'"."""
+    kind = {"okta": "Okta", "entra": "Entra"}.get(caller.connection.kind, "SCIM")
+    return f"{kind} connection {caller.connection.name!r}"

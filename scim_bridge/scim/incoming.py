@@ -1,0 +1,151 @@
+"""A document as a client sent it: read, rewritten by the dialect, checked by schema, taken apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from scim_bridge.kernel.clock import parse_iso
+from scim_bridge.registry.agents import slug_of
+from scim_bridge.registry.model import AGENT_URN, ENTERPRISE_URN
+from scim_bridge.scim import schema
+from scim_bridge.scim.agent_view import IDENTIFIER, as_user
+from scim_bridge.scim.dialects import rewrite
+from scim_bridge.scim.door import Call
+from scim_bridge.scim.endpoints import AGENTS, GROUPS
+from scim_bridge.scim.errors import invalid_value
+from scim_bridge.scim.members import Member
+from scim_bridge.scim.validate import clean
+
+Doc = dict[str, Any]
+
+# Keys of indexes: PostgreSQL takes no more than 2,700 bytes in an entry, and a character may need four.
+MAX_KEY = 512
+FAMILY_NAME = "Agent"
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """What a POST or PUT asks for.
+
+    `doc` is the document in the form of its endpoint, without what is kept elsewhere. `active`, `external_id`
+    and `members` are None when they were not said. `said` holds the casefolded names that stood in the body,
+    null ones too; those inside an extension as `urn:name`.
+    """
+
+    doc: Doc
+    active: bool | None
+    external_id: str | None
+    members: tuple[Member, ...] | None
+    said: frozenset[str]
+    agent: bool
+
+
+def read(call: Call, raw: Doc) -> Incoming:
+    """What a body asks for; ScimError when it is not what the schema says."""
+    resource = schema.of(call.endpoint.resource)
+    doc = rewrite.document(call.dialect, raw, resource, call.applied)
+    said = _said(raw)
+    made = clean(doc, resource, call.tolerant)
+    members = _members(made.pop("members", None), doc) if call.endpoint is GROUPS else None
+    if call.endpoint is GROUPS and members is None and "members" in said:
+        members = ()
+    active, external_id = made.pop("active", None), made.pop("externalId", None)
+    if call.endpoint is AGENTS and not any(made.get(name) for name in IDENTIFIER.values()):
+        raise invalid_value("An agent needs agentUserName (or name).", "Send the name the agent is known by.")
+    checked(made, external_id)
+    agent = call.endpoint is AGENTS or call.caller.sends_agents(doc) or call.caller.sends_agents(made)
+    return Incoming(made, active, external_id, members, said, agent)
+
+
+def as_stored(call: Call, incoming: Incoming, before: Doc | None = None) -> Incoming:
+    """The same with its document in the registry's form; `before` is the document it replaces."""
+    if call.endpoint is not AGENTS:
+        return incoming
+    return replace(incoming, doc=as_user(incoming.doc, before, keep_extension=call.tolerant))
+
+
+def _said(raw: Doc) -> frozenset[str]:
+    within = (
+        f"{key}:{name}"
+        for key, value in raw.items()
+        if isinstance(value, dict)
+        for name in value
+        if ":" in key
+    )
+    return frozenset(name.casefold() for name in (*raw, *within))
+
+
+def _members(items: Any, doc: Doc) -> tuple[Member, ...] | None:
+    """The members in a cleaned document, each id once, with what the client called them; None without any."""
+    if items is None:
+        return None
+    sent = next((value for key, value in doc.items() if key.casefold() == "members"), None)
+    names = {
+        item.get("value"): item.get("display")
+        for item in (sent if isinstance(sent, list) else ())
+        if isinstance(item, dict) and isinstance(item.get("display"), str)
+    }
+    found = {item["value"]: Member(item["value"], names.get(item["value"])) for item in items}
+    for value in found:
+        short("members.value", value)
+    return tuple(found.values())
+
+
+def short(name: str, value: str) -> str:
+    """The value when it is short enough to be looked up by; invalidValue otherwise."""
+    if len(value) > MAX_KEY:
+        raise invalid_value(f"{name} is longer than {MAX_KEY} characters.", "Send a shorter one.")
+    return value
+
+
+def checked(doc: Doc, external_id: str | None) -> None:
+    """Refuse what the schema allows and we cannot keep: overlong keys, instants without a meaning."""
+    for name in ("userName", "displayName", *IDENTIFIER.values()):
+        if isinstance(doc.get(name), str):
+            short(name, doc[name])
+    if external_id is not None:
+        short("externalId", external_id)
+    for email in doc.get("emails") or ():
+        if isinstance(email.get("value"), str):
+            short("emails.value", email["value"])
+    expires = (doc.get(AGENT_URN) or {}).get("expiresAt")
+    if expires is not None:
+        try:
+            parse_iso(expires)
+        except (ValueError, OverflowError) as error:
+            raise invalid_value(
+                f"expiresAt {str(expires)[:40]!r} is not an instant with a zone.",
+                "Write for example 2027-01-31T00:00:00Z.",
+            ) from error
+
+
+def completed(doc: Doc, mail_domain: str) -> Doc:
+    """An agent's document with what IdPs ask of every user: given and family name, and an address."""
+    made = dict(doc)
+    name = dict(made.get("name") or {})
+    label = str(made.get("displayName") or made["userName"])
+    name.setdefault("givenName", label)
+    name.setdefault("familyName", FAMILY_NAME)
+    made["name"] = name
+    made.setdefault("displayName", label)
+    if not any(email.get("value") for email in made.get("emails") or ()):
+        user_name = str(made["userName"])
+        address = user_name if "@" in user_name else f"{slug_of(user_name)}@{mail_domain}"
+        made["emails"] = [{"value": address, "type": "work", "primary": True}]
+    return made
+
+
+def carried_over(incoming: Incoming, before: Doc) -> Doc:
+    """A document replacing an agent's, with what an IdP that does not know it cannot have meant to clear.
+
+    A body without our extension leaves it as it is, and one that names no manager leaves the owner alone.
+    Sending them as null clears them.
+    """
+    made = dict(incoming.doc)
+    if AGENT_URN.casefold() not in incoming.said and AGENT_URN not in made and AGENT_URN in before:
+        made[AGENT_URN] = before[AGENT_URN]
+    manager = (before.get(ENTERPRISE_URN) or {}).get("manager")
+    if manager is not None and not {"manager", f"{ENTERPRISE_URN}:manager".casefold()} & incoming.said:
+        made[ENTERPRISE_URN] = {**(made.get(ENTERPRISE_URN) or {}), "manager": manager}
+    return made

@@ -1,0 +1,244 @@
+"""Attribute definitions, compiled once from the scim2-models classes; the same ones that /Schemas serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
+
+from scim2_models import EnterpriseUser, Extension, Group, Resource, User
+
+from scim_bridge.registry.model import ENTERPRISE_URN, GROUP_URN
+from scim_bridge.scim.extension import Agent, AgentExtension, Common, GroupExtension
+
+STRING = "string"
+BOOLEAN = "boolean"
+DECIMAL = "decimal"
+INTEGER = "integer"
+DATE_TIME = "dateTime"
+REFERENCE = "reference"
+BINARY = "binary"
+COMPLEX = "complex"
+
+# Where we promise something else than the classes: Entra demands unique group names, a member is its id,
+# and a reference that follows from the id need not be sent.
+_OURS: Mapping[tuple[str, str], Mapping[str, Any]] = {
+    (GROUP_URN, "displayName"): {"uniqueness": "server"},
+    (GROUP_URN, "members.value"): {"required": True},
+    (ENTERPRISE_URN, "manager.$ref"): {"required": False},
+}
+
+# What we say and do not hold to: a member's name comes from the member, and is only remembered of one
+# that is not known yet.
+_SAID: Mapping[tuple[str, str], Mapping[str, Any]] = {
+    (GROUP_URN, "members.display"): {"mutability": "readOnly"},
+}
+
+# The descriptions of RFC 7643 section 8.7.1, which clients look for.
+_DESCRIBED = {"User": "User Account", "EnterpriseUser": "Enterprise User"}
+
+# URNs compare without case (RFC 8141 section 3.1). What a resource lists follows from what it holds.
+_SCHEMAS: Mapping[str, Any] = {
+    "name": "schemas",
+    "type": REFERENCE,
+    "multiValued": True,
+    "required": True,
+    "caseExact": False,
+    "mutability": "readOnly",
+    "returned": "always",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attribute:
+    """One attribute or sub-attribute (RFC 7643 sections 2.2 and 7); names in schema casing.
+
+    `subs` finds a sub-attribute by its name, in schema casing or casefolded; empty unless the type is complex.
+    `needs` are the required ones among them. `read_only`: only the service sets it. `hidden`: its value must not
+    be learnt from any answer (RFC 7643 section 7, password).
+    """
+
+    name: str
+    type: str
+    multi: bool
+    required: bool
+    case_exact: bool
+    mutability: str
+    returned: str
+    uniqueness: str
+    canonical: tuple[str, ...]
+    subs: Mapping[str, Attribute]
+    needs: tuple[Attribute, ...] = ()
+    read_only: bool = False
+    hidden: bool = False
+
+    def sub(self, name: str) -> Attribute | None:
+        """The sub-attribute of this name, in any case."""
+        return self.subs.get(name) or self.subs.get(name.casefold())
+
+
+class Found(NamedTuple):
+    """An attribute a name leads to; `urn` is its extension's, None for core and common attributes."""
+
+    urn: str | None
+    attribute: Attribute
+    sub: Attribute | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResourceType:
+    """A resource type: core schema with the common attributes, and extensions by URN.
+
+    `attributes` and `extensions[urn]` find a definition by its name, in schema casing or casefolded.
+    `urns` finds the schema casing of a URN by its casefolded form. `required` are the core attributes that must
+    be there; of `any_of`, when there are any, at least one must be.
+    """
+
+    name: str
+    urn: str
+    attributes: Mapping[str, Attribute]
+    extensions: Mapping[str, Mapping[str, Attribute]]
+    urns: Mapping[str, str]
+    required: tuple[Attribute, ...]
+    any_of: tuple[str, ...] = ()
+
+    def attribute(self, name: str, urn: str | None = None) -> Attribute | None:
+        """The core attribute, or that of the extension `urn` (schema casing), of this name in any case."""
+        among = self.attributes if urn is None else self.extensions.get(urn, {})
+        return among.get(name) or among.get(name.casefold())
+
+    def bare(self, name: str) -> tuple[str | None, Attribute] | None:
+        """A name without a URN: a core attribute, else one of the enterprise extension, as Entra writes them."""
+        core = self.attribute(name)
+        if core is not None:
+            return None, core
+        enterprise = self.attribute(name, ENTERPRISE_URN)
+        return None if enterprise is None else (ENTERPRISE_URN, enterprise)
+
+    def find(self, urn: str | None, name: str, sub: str | None, *, tolerant: bool = True) -> Found | None:
+        """What an attribute path names; None when nothing does.
+
+        `tolerant` also finds enterprise attributes without their URN, and behind a dot instead of a colon
+        (`…:User.manager`).
+        """
+        if urn is None:
+            hit = self.bare(name) if tolerant else self._core(name)
+        else:
+            known = self.urns.get(urn.casefold())
+            if known is None and tolerant and sub is not None:
+                known, name, sub = self.urns.get(f"{urn}:{name}".casefold()), sub, None
+            if known is None:
+                return None
+            where = None if known == self.urn else known
+            there = self.attribute(name, where)
+            hit = None if there is None else (where, there)
+        if hit is None:
+            return None
+        if sub is None:
+            return Found(hit[0], hit[1], None)
+        below = hit[1].sub(sub)
+        return None if below is None else Found(hit[0], hit[1], below)
+
+    def _core(self, name: str) -> tuple[str | None, Attribute] | None:
+        attribute = self.attribute(name)
+        return None if attribute is None else (None, attribute)
+
+
+def compiled(definitions: Iterable[Mapping[str, Any]]) -> dict[str, Attribute]:
+    """Definitions in the form of /Schemas (RFC 7643 section 7) as attributes by name, as written and casefolded."""
+    found: dict[str, Attribute] = {}
+    for definition in definitions:
+        subs = compiled(definition.get("subAttributes") or ())
+        attribute = Attribute(
+            name=definition["name"],
+            type=definition.get("type", STRING),
+            multi=bool(definition.get("multiValued")),
+            required=bool(definition.get("required")),
+            case_exact=bool(definition.get("caseExact")) or definition.get("type") == BINARY,
+            mutability=definition.get("mutability", "readWrite"),
+            returned=definition.get("returned", "default"),
+            uniqueness=definition.get("uniqueness", "none"),
+            canonical=tuple(definition.get("canonicalValues") or ()),
+            subs=subs,
+            needs=_required(subs),
+            read_only=definition.get("mutability") == "readOnly",
+            hidden=definition.get("returned") == "never" or definition.get("mutability") == "writeOnly",
+        )
+        found[attribute.name] = found[attribute.name.casefold()] = attribute
+    return found
+
+
+def resource_type(
+    name: str,
+    core: Mapping[str, Any],
+    extensions: Iterable[Mapping[str, Any]] = (),
+    any_of: tuple[str, ...] = (),
+) -> ResourceType:
+    """A resource type of schema documents: a core one and its extensions."""
+    shared = [_SCHEMAS, *_document(Common)["attributes"]]
+    attributes = compiled([*shared, *core["attributes"]])
+    extended = {str(each["id"]): compiled(each["attributes"]) for each in extensions}
+    return ResourceType(
+        name=name,
+        urn=core["id"],
+        attributes=attributes,
+        extensions=extended,
+        urns={urn.casefold(): urn for urn in (core["id"], *extended)},
+        required=_required(compiled(core["attributes"])),
+        any_of=any_of,
+    )
+
+
+def _required(attributes: Mapping[str, Attribute]) -> tuple[Attribute, ...]:
+    return tuple({each.name: each for each in attributes.values() if each.required}.values())
+
+
+def _document(model: type[Resource[Any]] | type[Extension]) -> dict[str, Any]:
+    document: dict[str, Any] = model.to_schema().model_dump(mode="json", by_alias=True, exclude_none=True)
+    for path, attribute in _walk(document["attributes"]):
+        if "description" in attribute:
+            attribute["description"] = " ".join(attribute["description"].split())
+        attribute.update(_OURS.get((document["id"], path), {}))
+    document["description"] = _DESCRIBED.get(model.__name__, " ".join(document["description"].split()))
+    return document
+
+
+def _walk(attributes: list[dict[str, Any]], prefix: str = "") -> Iterable[tuple[str, dict[str, Any]]]:
+    for attribute in attributes:
+        yield prefix + attribute["name"], attribute
+        yield from _walk(attribute.get("subAttributes") or [], f"{prefix}{attribute['name']}.")
+
+
+@cache
+def _documents() -> dict[str, dict[str, Any]]:
+    models = (User, Group, EnterpriseUser, AgentExtension, GroupExtension, Agent)
+    return {model.__name__: _document(model) for model in models}
+
+
+@cache
+def _types() -> dict[str, ResourceType]:
+    known = _documents()
+    return {
+        "User": resource_type("User", known["User"], (known["EnterpriseUser"], known["AgentExtension"])),
+        "Group": resource_type("Group", known["Group"], (known["GroupExtension"],)),
+        "Agent": resource_type(
+            "Agent", known["Agent"], (known["AgentExtension"],), any_of=("agentUserName", "name")
+        ),
+    }
+
+
+def of(resource: str | ResourceType) -> ResourceType:
+    """The resource type named "User", "Group" or "Agent"; one already compiled is returned as it is."""
+    return _types()[resource] if isinstance(resource, str) else resource
+
+
+@cache
+def documents() -> list[dict[str, Any]]:
+    """Every schema as /Schemas serves it, without meta (RFC 7643 section 7); to be read only."""
+    said = deepcopy(list(_documents().values()))
+    for document in said:
+        for path, attribute in _walk(document["attributes"]):
+            attribute.update(_SAID.get((document["id"], path), {}))
+    return said

@@ -1,0 +1,114 @@
+"""Resources in their final form: as this caller sees them, in the collection's view, with what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple, TypeAlias
+
+import orjson
+
+from scim_bridge.kernel.database import Reader
+from scim_bridge.registry.memberships import Membership, all_groups, direct_groups
+from scim_bridge.scim import render, roster
+from scim_bridge.scim.agent_view import as_agent, shape_of
+from scim_bridge.scim.caller import Caller
+from scim_bridge.scim.endpoints import AGENTS, GROUPS, Endpoint
+from scim_bridge.scim.projection import Projection
+from scim_bridge.scim.render import Head
+from scim_bridge.scim.roster import Piece
+
+
+class Long(NamedTuple):
+    """A group with so many members that it is sent in pieces."""
+
+    begin: bytes
+    pieces: AsyncIterator[bytes]
+    end: bytes
+
+
+Shown: TypeAlias = "bytes | Long"
+Shape = Callable[[bytes], bytes]
+
+
+async def shown(
+    reader: Reader, endpoint: Endpoint, heads: Sequence[Head], caller: Caller, projection: Projection
+) -> list[Shown]:
+    """Rows as answers, in their order, with a fixed number of statements however many they are."""
+    if endpoint is GROUPS:
+        found: dict[str, Piece] = {}
+        if heads and projection.wants("members"):
+            found = await roster.pieces(reader, [head.id for head in heads], caller.base_url)
+        return [group(reader, head, found.get(head.id), caller, projection) for head in heads]
+    groups: Mapping[str, list[Membership]] = {}
+    if projection.wants("groups"):
+        groups = await all_groups(reader, await direct_groups(reader, [head.id for head in heads]))
+    documents = [render.user(head, caller.base_url, groups.get(head.id, ())) for head in heads]
+    return [finished(endpoint, document, caller, projection) for document in documents]
+
+
+def user(
+    endpoint: Endpoint, head: Head, groups: Sequence[Membership], caller: Caller, projection: Projection
+) -> bytes:
+    """One user as the answer, a member of these groups."""
+    return finished(endpoint, render.user(head, caller.base_url, groups), caller, projection)
+
+
+def group(reader: Reader, head: Head, members: Piece | None, caller: Caller, projection: Projection) -> Shown:
+    """One group as the answer, beginning with these members."""
+    if members is None or not members.full:
+        document = render.group(head, caller.base_url, b"" if members is None else members.text.encode())
+        return finished(GROUPS, document, caller, projection)
+    begin = finished(GROUPS, render.group(head, caller.base_url), caller, projection)
+    shape = bytes if projection.everything else partial(_members, projection)
+    return Long(
+        begin[:-1] + b',"members":[', _pieces(reader, head.id, caller.base_url, members, shape), b"]}"
+    )
+
+
+async def _pieces(
+    reader: Reader, group_id: str, base_url: str, first: Piece, shape: Shape
+) -> AsyncIterator[bytes]:
+    begun = shape(first.text.encode())
+    yield begun
+    async for text in roster.rest(reader, group_id, base_url, first):
+        more = shape(text.encode())
+        yield b"," + more if begun and more else more
+        begun = begun or more
+
+
+def _members(projection: Projection, joined: bytes) -> bytes:
+    """Members, joined by commas, with what was asked for."""
+    kept = projection.apply({"members": orjson.loads(b"[" + joined + b"]")})
+    return orjson.dumps(kept.get("members", []))[1:-1]
+
+
+def finished(endpoint: Endpoint, document: bytes, caller: Caller, projection: Projection) -> bytes:
+    """A rendered document in the collection's view, with what was asked for."""
+    if endpoint is AGENTS:
+        document = _as_agent(document, caller)
+    if projection.everything:
+        return document
+    return orjson.dumps(projection.apply(orjson.loads(document)))
+
+
+def _as_agent(document: bytes, caller: Caller) -> bytes:
+    """A user as this connection wants agents under /Agents: the wzdk draft, or the older abbey draft."""
+    agent = as_agent(orjson.loads(document), shape_of(caller.connection.settings))
+    location = f"{caller.base_url}/Agents/{agent['id']}"
+    agent["meta"] = {**agent["meta"], "resourceType": "Agent", "location": location}
+    return orjson.dumps(agent)
+
+
+async def joined(items: Sequence[Shown], tail: bytes) -> AsyncIterator[bytes]:
+    """Answers with commas between them and something behind, piece by piece."""
+    for number, item in enumerate(items):
+        comma = b"," if number else b""
+        if isinstance(item, bytes):
+            yield comma + item
+        else:
+            yield comma + item.begin
+            async for piece in item.pieces:
+                yield piece
+            yield item.end
+    yield tail

@@ -1,0 +1,137 @@
+"""The composition root, upper half: one process with its worker, every HTTP door, and its end."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from scim_bridge.access import routes as access
+from scim_bridge.app import Bridge, effects_of, open_bridge
+from scim_bridge.attestations import routes as attestation_routes
+from scim_bridge.attestations import service as attestations
+from scim_bridge.audit.seal import seal
+from scim_bridge.console import routes as console
+from scim_bridge.departures import routes as departure_routes
+from scim_bridge.departures import service as departures
+from scim_bridge.health import routes as health
+from scim_bridge.kernel.edge import Edge, unexpected, unrouted
+from scim_bridge.kernel.jobs import Jobs
+from scim_bridge.kernel.telemetry import configure_logging
+from scim_bridge.oauth import keys as oauth_keys
+from scim_bridge.oauth import routes as oauth
+from scim_bridge.oauth import upkeep as oauth_upkeep
+from scim_bridge.registry import expiry
+from scim_bridge.scim.app import ScimApp
+from scim_bridge.settings import Settings, settings_from_environment
+from scim_bridge.signals import routes as signals
+
+log = structlog.get_logger("scim_bridge.server")
+
+SCIM = "/scim/v2"
+
+
+def jobs_of(bridge: Bridge) -> Jobs:
+    """The worker of this process with its periodic duties, not started yet."""
+    ctx = bridge.ctx
+    jobs = Jobs(ctx.store, effects_of(bridge))
+    jobs.every("audit-seal", 0.5, lambda: seal(ctx.store, ctx.master))
+    jobs.every("departures-due", 5.0, lambda: departures.due(ctx))
+    jobs.every("attestations-lapse", 30.0, lambda: attestations.lapse(ctx, bridge.settings.attestations))
+    jobs.every("oauth-keys", 1.5, lambda: oauth_keys.refresh(ctx, bridge.settings.oauth.keys_hosts))
+    jobs.every("oauth-forget", 3600.0, lambda: oauth_upkeep.forget(ctx))
+    jobs.every("tokens-expiring", 600.0, lambda: expiry.warn_of_tokens(ctx.store))
+    jobs.every("secrets-expiring", 600.0, lambda: oauth_upkeep.warn_of_secrets(ctx.store))
+    return jobs
+
+
+def routes(bridge: Bridge, jobs: Jobs, decisions: access.Door) -> Sequence[BaseRoute]:
+    """Every HTTP door but SCIM, which is dispatched before routing."""
+    ctx, settings = bridge.ctx, bridge.settings
+    return [
+        Route("/", _home),
+        *health(ctx, jobs),
+        *decisions.routes(),
+        *signals.routes(ctx, settings.hr, departures.react),
+        *oauth.routes(ctx, settings.oauth),
+        *departure_routes.routes(ctx),
+        *attestation_routes.routes(ctx, settings.attestations),
+        *console.routes(ctx),
+    ]
+
+
+async def _home(_request: Request) -> Response:
+    return RedirectResponse("/console")
+
+
+class Server:
+    """One process: an open bridge, its worker and its ASGI application."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self.bridge = bridge
+        self.jobs = jobs_of(bridge)
+        self._decisions = access.open_door(bridge.ctx, bridge.settings.policies)
+        web = Starlette(
+            routes=routes(bridge, self.jobs, self._decisions),
+            exception_handlers={404: unrouted, 405: unrouted, Exception: unexpected},
+        )
+        scim = ScimApp(bridge.ctx, bridge.settings.scim, departures.react)
+        self.app = Edge({SCIM: scim}, web)
+
+    async def start(self) -> None:
+        """Start the worker: it recovers what an earlier process left open."""
+        await self.jobs.start()
+        # What starting made stays. Looking through it for garbage took a tenth of the time of a write.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 20)
+        log.info("server.started", action="server.started", database=self.bridge.ctx.store.database.backend)
+
+    async def stop(self) -> None:
+        """Stop the worker, then close the database."""
+        await self.jobs.stop()
+        await self._decisions.log.drained()
+        await self.bridge.close()
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Server]:
+    """A started server; everything is let go of at the end, also when starting failed half way."""
+    bridge = await open_bridge(settings)
+    try:
+        server = Server(bridge)
+        await server.start()
+    except BaseException:
+        await bridge.close()
+        raise
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+def from_environment() -> Any:
+    """An ASGI application that opens itself in its lifespan: one worker process of several."""
+    settings = settings_from_environment()
+    configure_logging(settings.log_level, settings.log_format)
+    inner: list[Server] = []
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with serving(settings) as server:
+            inner.append(server)
+            yield
+
+    waiting = Starlette(lifespan=lifespan)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await (waiting if scope["type"] == "lifespan" else inner[0].app)(scope, receive, send)
+
+    return app

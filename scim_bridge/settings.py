@@ -1,0 +1,275 @@
+"""Settings: a TOML file, over it the environment (SCIM_BRIDGE_...), over it files (..._FILE).
+
+Unknown keys and weak secrets refuse to start, with one line that names the key and the fix.
+Nesting in the environment is two underscores: SCIM_BRIDGE_HR__WORKDAY=whsec_...
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+from urllib.parse import urlsplit
+
+from scim_bridge.kernel.errors import ConfigurationError
+
+PREFIX = "SCIM_BRIDGE_"
+SECRETS = {"secret_key", "runtime_secret", "notify_secret", "hr", "revokers"}
+
+
+@dataclass(frozen=True, slots=True)
+class ScimSettings:
+    """Limits of the SCIM front door."""
+
+    max_body_kib: int = 1024
+    page_size: int = 100
+    max_page_size: int = 200
+    agent_mail_domain: str = "agents.example"
+
+
+@dataclass(frozen=True, slots=True)
+class AttestationSettings:
+    """How long statements and links are valid, in days, and whether a lapse holds the agent."""
+
+    valid_days: int = 90
+    link_days: int = 14
+    hold_on_lapse: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class OauthSettings:
+    """How long access tokens live, and from which hosts the keys of trusted issuers are fetched."""
+
+    token_minutes: int = 60
+    keys_hosts: tuple[str, ...] = (
+        "login.microsoftonline.com",
+        "login.microsoftonline.us",
+        "login.partner.microsoftonline.cn",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything a process needs to know before it starts."""
+
+    database_url: str = "sqlite:///scim-bridge.db"
+    public_url: str = "http://127.0.0.1:8080"
+    secret_key: str = ""
+    log_level: str = "info"
+    log_format: str = "auto"
+    policies: str = ""
+    runtime_secret: str = ""
+    notify_url: str = ""
+    notify_secret: str = ""
+    security_contact: str = ""
+    allow_networks: tuple[str, ...] = ()
+    ca_file: str = ""
+    hr: dict[str, str] = field(default_factory=dict)
+    revokers: dict[str, dict[str, str]] = field(default_factory=dict)
+    scim: ScimSettings = field(default_factory=ScimSettings)
+    attestations: AttestationSettings = field(default_factory=AttestationSettings)
+    oauth: OauthSettings = field(default_factory=OauthSettings)
+    origins: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def data_dir(self) -> Path:
+        """Where an embedded installation keeps its files: beside the SQLite file, else here."""
+        if self.database_url.startswith("sqlite:///"):
+            return Path(self.database_url.removeprefix("sqlite:///")).parent
+        return Path()
+
+
+def load_settings(
+    file: Path | None, environment: Mapping[str, str], overrides: Mapping[str, Any] | None = None
+) -> Settings:
+    """Read and check the settings; ConfigurationError names the first key that is wrong."""
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for origin, layer in (("file", _toml(file)), ("environment", _environment(environment))):
+        _merge(values, layer, origin, origins, "")
+    for key, value in (overrides or {}).items():
+        values[key] = value
+        origins[key] = "command line"
+    made: Settings = _build(Settings, values, "")
+    object.__setattr__(made, "origins", origins)
+    _check(made)
+    return made
+
+
+def _toml(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        return tomllib.loads(file.read_text())
+    except OSError as error:
+        raise ConfigurationError(
+            "settings file", f"{file} cannot be read", f"Check the path ({error.strerror})."
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(
+            "settings file", f"{file} is not TOML ({error})", "Mend that line."
+        ) from error
+
+
+def _environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    layer: dict[str, Any] = {}
+    for name in sorted(environment):
+        if not name.startswith(PREFIX) or name == f"{PREFIX}SETTINGS":
+            continue
+        path = name.removeprefix(PREFIX).lower().split("__")
+        value: str = environment[name]
+        if path[-1].endswith("_file") and path[-1] != "ca_file":
+            path[-1] = path[-1].removesuffix("_file")
+            try:
+                value = Path(value).read_text().strip()
+            except OSError as error:
+                raise ConfigurationError(
+                    name, f"{value} cannot be read", f"Check the path ({error.strerror})."
+                ) from error
+        here = layer
+        for part in path[:-1]:
+            here = here.setdefault(part, {})
+        here[path[-1]] = value
+    return layer
+
+
+def _merge(
+    into: dict[str, Any], layer: Mapping[str, Any], origin: str, origins: dict[str, str], path: str
+) -> None:
+    for key, value in layer.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value, origin, origins, f"{path}{key}.")
+        else:
+            into[key] = value
+            origins[f"{path}{key}"] = origin
+
+
+def _build(kind: Any, values: Mapping[str, Any], path: str) -> Any:
+    known = {f.name: f for f in fields(kind) if f.name != "origins"}
+    hints = get_type_hints(kind)
+    for key in values:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            fix = f"Did you mean {path}{close[0]}?" if close else f"Known keys: {', '.join(sorted(known))}."
+            raise ConfigurationError(f"{path}{key}", "is not a setting", fix)
+    made = {name: _typed(hints[name], value, f"{path}{name}") for name, value in values.items()}
+    missing = [f.name for f in known.values() if f.default is MISSING and f.default_factory is MISSING]
+    for name in missing:
+        if name not in made:
+            raise ConfigurationError(f"{path}{name}", "is missing", "Set it.")
+    return kind(**made)
+
+
+def _typed(hint: Any, value: Any, path: str) -> Any:
+    if is_dataclass(hint):
+        if not isinstance(value, dict):
+            raise ConfigurationError(path, "must be a table", f"Write [{path}] with keys below it.")
+        return _build(hint, value, f"{path}.")
+    if hint is bool:
+        if isinstance(value, bool):
+            return value
+        if str(value).lower() in ("true", "1", "yes", "false", "0", "no"):
+            return str(value).lower() in ("true", "1", "yes")
+        raise ConfigurationError(path, f"{value!r} is not true or false", "Write true or false.")
+    if hint is int:
+        try:
+            return int(value)
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(
+                path, f"{value!r} is not a whole number", "Write digits only."
+            ) from error
+    if hint is str:
+        if not isinstance(value, str):
+            raise ConfigurationError(path, "must be text", "Put it in quotes.")
+        return value
+    if hint == tuple[str, ...]:
+        items = value.split(",") if isinstance(value, str) else value
+        return tuple(str(item).strip() for item in items if str(item).strip())
+    if not isinstance(value, dict):
+        raise ConfigurationError(path, "must be a table", f"Write [{path}] with keys below it.")
+    return value
+
+
+def _check(settings: Settings) -> None:
+    scheme = settings.database_url.split(":", 1)[0]
+    if scheme not in ("sqlite", "postgresql", "postgres"):
+        raise ConfigurationError(
+            "database_url",
+            f"{scheme!r} is not a database this program knows",
+            "Use sqlite:///file.db or postgresql://…",
+        )
+    if settings.secret_key and len(settings.secret_key) < 32:
+        raise ConfigurationError(
+            "secret_key", "is too weak (under 32 characters)", "Make one with `openssl rand -hex 32`."
+        )
+    if len(set(settings.secret_key)) < 8 and settings.secret_key:
+        raise ConfigurationError(
+            "secret_key", "is too weak (it repeats itself)", "Make one with `openssl rand -hex 32`."
+        )
+    if scheme != "sqlite" and not settings.secret_key:
+        raise ConfigurationError(
+            "secret_key",
+            "is needed with PostgreSQL, for all replicas share it",
+            "Make one with `openssl rand -hex 32`.",
+        )
+    _check_url("public_url", settings.public_url, "")
+    _check_url("notify_url", settings.notify_url, settings.notify_secret)
+    if settings.log_level not in ("debug", "info", "warning", "error"):
+        raise ConfigurationError(
+            "log_level", f"{settings.log_level!r} is no level", "Use debug, info, warning or error."
+        )
+    if settings.log_format not in ("auto", "json", "text"):
+        raise ConfigurationError(
+            "log_format", f"{settings.log_format!r} is no format", "Use auto, json or text."
+        )
+    signing = {"runtime_secret": settings.runtime_secret, "notify_secret": settings.notify_secret}
+    for name, value in settings.hr.items():
+        signing |= {f"hr.{name}": part for part in value.split()}
+    for key, value in signing.items():
+        if value:
+            _check_signing_secret(key, value)
+    if not 60 <= settings.oauth.token_minutes <= 360:
+        raise ConfigurationError(
+            "oauth.token_minutes", "must be between 60 and 360", "Entra refuses tokens that live otherwise."
+        )
+    for limit in ("max_body_kib", "page_size", "max_page_size"):
+        if getattr(settings.scim, limit) < 1:
+            raise ConfigurationError(f"scim.{limit}", "must be at least 1", "Remove it to use the default.")
+
+
+def _check_url(key: str, value: str, secret: str) -> None:
+    if not value:
+        return
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(key, f"{value!r} is not a web address", "Write https://host[:port].")
+    if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+        raise ConfigurationError(
+            key, "must be https, except on this machine", "Put TLS in front, or use --tls-cert."
+        )
+    if key == "notify_url" and not secret:
+        raise ConfigurationError(
+            "notify_secret", "is missing while notify_url is set", "Set a whsec_ secret."
+        )
+
+
+def _check_signing_secret(key: str, value: str) -> None:
+    fix = "Make one: whsec_ followed by the base64 of 24 or more random bytes."
+    try:
+        raw = base64.b64decode(value.removeprefix("whsec_"), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ConfigurationError(key, "is not a Standard Webhooks secret", fix) from error
+    if not value.startswith("whsec_") or len(raw) < 24:
+        raise ConfigurationError(key, "is too weak for a webhook secret", fix)
+
+
+def settings_from_environment(overrides: Mapping[str, Any] | None = None) -> Settings:
+    """The settings of this process: file named by SCIM_BRIDGE_SETTINGS, then the environment."""
+    named = os.environ.get(f"{PREFIX}SETTINGS")
+    return load_settings(Path(named) if named else None, os.environ, overrides)

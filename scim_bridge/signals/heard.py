@@ -1,0 +1,79 @@
+"""Hearing an HR notice: who it means, and what became of it."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from scim_bridge.kernel.database import Reader
+from scim_bridge.kernel.work import Work
+from scim_bridge.registry.people_refs import people_named
+from scim_bridge.registry.signal import LEFT, React, Signal
+from scim_bridge.signals.hr import Notice, effective_at
+from scim_bridge.signals.service import accept, keep_unmatched
+
+
+class Heard(Enum):
+    """What became of an event: answered to the sender, who need not send it again."""
+
+    ACTED = "acted", 200, "Taken."
+    SEEN = "seen", 200, "Already seen; nothing was done again."
+    UNMATCHED = (
+        "unmatched",
+        202,
+        "Kept, but nobody here is certainly meant; an admin can see it in the audit.",
+    )
+    IGNORED = "ignored", 202, "Genuine, but not an event that is acted on."
+
+    def __new__(cls, value: str, status: int, message: str) -> Heard:
+        """A member is its value; status and message ride along."""
+        made = object.__new__(cls)
+        made._value_ = value
+        return made
+
+    def __init__(self, value: str, status: int, message: str) -> None:
+        self.status = status
+        self.message = message
+
+
+async def hear(work: Work, door: str, event_id: str, notice: Notice, react: React) -> Heard:
+    """Turn a genuine notice into a signal about the one person it means, and act on it once.
+
+    When nobody or more than one person could be meant, nobody is touched: the notice is kept.
+    """
+    person_id, why = await whom(work.tx, notice)
+    zone = await _zone_of_person(work.tx, person_id)
+    signal = Signal(
+        source=door,
+        key=event_id,
+        kind=notice.kind,
+        person_id=person_id or "",
+        at=notice.happened,
+        effective_at=effective_at(notice, zone, work.now),
+        reason=f"{door} says so",
+        immediate=notice.kind == LEFT and notice.involuntary,
+    )
+    if person_id is None:
+        fresh = await keep_unmatched(work, signal, " or ".join(notice.names), why)
+        return Heard.UNMATCHED if fresh else Heard.SEEN
+    return Heard.ACTED if await accept(work, signal, react) else Heard.SEEN
+
+
+async def whom(reader: Reader, notice: Notice) -> tuple[str | None, str]:
+    """The id of the one person all names agree on, else None and why."""
+    candidates: set[str] | None = None
+    for name in notice.names:
+        found = set(await people_named(reader, name))
+        if found:
+            candidates = found if candidates is None else candidates & found
+    if candidates is None:
+        return None, "nobody is known by this userName or e-mail address"
+    if len(candidates) == 1:
+        return candidates.pop(), ""
+    return None, "userName and e-mail address do not name the same single person"
+
+
+async def _zone_of_person(reader: Reader, person_id: str | None) -> str | None:
+    if person_id is None:
+        return None
+    row = await reader.one("SELECT time_zone FROM sb_person WHERE id = ?", person_id)
+    return None if row is None else row["time_zone"]

@@ -1,0 +1,129 @@
+"""Applying a plan: exactly what was shown, or a refusal that says what moved."""
+
+from __future__ import annotations
+
+from scim_bridge.audit.record import record
+from scim_bridge.kernel.context import Context
+from scim_bridge.kernel.effects import lane
+from scim_bridge.kernel.errors import BridgeError, Conflict, Refused
+from scim_bridge.kernel.work import Actor, Work
+from scim_bridge.registry.connections import Connection
+from scim_bridge.sync.draft import Tell, patiently, untold
+from scim_bridge.sync.facts import desired_of
+from scim_bridge.sync.idp.port import Idp
+from scim_bridge.sync.model import desired_digest
+from scim_bridge.sync.plan import APPLIED, HELD, KeptChange, Plan, changes_of, make_plan
+from scim_bridge.sync.run import FAILED, note_failure, start_run
+from scim_bridge.sync.run import HELD as RUN_HELD
+
+READINGS = 3
+
+
+def lane_of(connection_id: str, agent_id: str) -> str:
+    """The lane of everything written for one agent at one connection: in order, others beside it."""
+    return lane(f"idp:{connection_id}", agent_id)
+
+
+async def apply_now(
+    ctx: Context, actor: Actor, connection: Connection, idp: Idp, tell: Tell = untold, *, release: str = ""
+) -> str:
+    """Make a plan and begin to apply it; the run's id. A failure or the brake is kept as a run as well.
+
+    When agents change while it reads, it reads again, a few times.
+    """
+    left = READINGS
+    while True:
+        left -= 1
+        try:
+            made = await make_plan(ctx, actor, connection, idp, tell)
+        except BridgeError as error:
+            return await _failed(ctx, actor, connection, "reading", error)
+        try:
+            return await apply_plan(ctx, actor, connection, idp, made, tell, release=release)
+        except Conflict:
+            if not left:
+                raise
+
+
+async def apply_plan(
+    ctx: Context,
+    actor: Actor,
+    connection: Connection,
+    idp: Idp,
+    plan: Plan,
+    tell: Tell = untold,
+    *,
+    release: str = "",
+) -> str:
+    """Begin to apply a kept plan; the run's id. Effects make the changes, one each.
+
+    Conflict when the registry moved since the plan; Refused when it was applied before. A plan the
+    brake holds becomes a run in state HELD, unless `release` gives a person's reason to let it go.
+    """
+    if plan.connection_id != connection.id:
+        raise Refused("plan-connection", f"This plan is not of {connection.name}.", "See sync status.")
+    if plan.state == APPLIED:
+        raise Refused("plan-applied", "This plan was applied before.", "Make a new one: sync plan.")
+    if plan.state == HELD and not release:
+        return await ctx.store.transact(
+            actor, lambda work: note_failure(work, connection.id, "held", RUN_HELD, plan.reason, plan)
+        )
+    changes = await changes_of(ctx.store.reads, plan.id)
+    await _unmoved(ctx, connection, changes)
+    try:
+        await _make_ready(ctx, actor, connection, idp, tell)
+    except BridgeError as error:
+        return await _failed(ctx, actor, connection, "preparing", error, plan)
+
+    def lane_for(kept: KeptChange) -> str:
+        return lane_of(connection.id, kept.change.agent_id)
+
+    return await ctx.store.transact(actor, lambda work: start_run(work, plan, changes, lane_for, release))
+
+
+async def _failed(
+    ctx: Context,
+    actor: Actor,
+    connection: Connection,
+    stage: str,
+    error: BridgeError,
+    plan: Plan | None = None,
+) -> str:
+    reason = error.text()
+    return await ctx.store.transact(
+        actor, lambda work: note_failure(work, connection.id, stage, FAILED, reason, plan)
+    )
+
+
+async def _unmoved(ctx: Context, connection: Connection, changes: list[KeptChange]) -> None:
+    moved = []
+    for start in range(0, len(changes), 500):
+        part = changes[start : start + 500]
+        now = await desired_of(ctx.store.reads, connection, [kept.change.agent_id for kept in part])
+        for kept in part:
+            agent = now.get(kept.change.agent_id)
+            if agent is None or desired_digest(agent) != kept.desired:
+                moved.append(kept.change.slug)
+    if moved:
+        more = f" and {len(moved) - 5} more" if len(moved) > 5 else ""
+        raise Conflict(
+            "plan-moved",
+            f"Changed here since the plan was made: {', '.join(moved[:5])}{more}.",
+            "Nothing was written. Make a new plan: sync plan.",
+        )
+
+
+async def _make_ready(ctx: Context, actor: Actor, connection: Connection, idp: Idp, tell: Tell) -> None:
+    steps = await patiently(idp.missing)
+    if not steps:
+        return
+    tell("preparing the tenant", 0)
+    await patiently(idp.make_ready)
+    made = [f"{step.kind} {step.name}" for step in steps]
+
+    async def body(work: Work) -> None:
+        await record(
+            work, "sync.prepared", "connection", connection.id, {"made": made}, connection_id=connection.id
+        )
+
+    await ctx.store.transact(actor, body)

@@ -1,0 +1,204 @@
+"""Reading for a plan: the IdP page by page, compared with the registry. Nothing is written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from scim_bridge.kernel.context import Context
+from scim_bridge.registry.connections import Connection
+from scim_bridge.sync.brake import Limits, Listing, held, limits_of
+from scim_bridge.sync.facts import desired_pages, pushed_all
+from scim_bridge.sync.idp.port import (
+    DesiredAgent,
+    Idp,
+    IdpError,
+    ObjectChange,
+    Observed,
+    SetupStep,
+    Wanted,
+)
+from scim_bridge.sync.model import (
+    Counts,
+    Difference,
+    Pushed,
+    counted,
+    desired_digest,
+    difference,
+    plan_digest,
+    remembered,
+)
+from scim_bridge.sync.shelf import Shelf
+
+T = TypeVar("T")
+Tell = Callable[[str, int], None]
+"""Told what is being read, and how much of it so far."""
+
+# Reads in flight at once: enough to hide latency, few enough for Okta's concurrency limit (35 and up).
+AT_ONCE = 5
+PATIENCE = 90
+
+
+def untold(_what: str, _count: int) -> None:
+    """Tells nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One change with why, and the digest of what the registry said when it was planned."""
+
+    change: ObjectChange
+    reasons: dict[str, str]
+    notes: tuple[str, ...]
+    desired: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A plan before it is kept. `reason` says why the brake holds it."""
+
+    connection: Connection
+    changes: tuple[Planned, ...]
+    agents: int
+    listing: Listing
+    notes: tuple[str, ...]
+    setup: tuple[SetupStep, ...]
+    reason: str
+    # What the listing taught: objects as wanted that nothing says we wrote, deleted agents that are off.
+    recognised: tuple[Pushed, ...] = ()
+
+    @property
+    def counts(self) -> Counts:
+        """How many changes of each kind."""
+        return counted(planned.change for planned in self.changes)
+
+    @property
+    def digest(self) -> str:
+        """What this plan would do, as a digest."""
+        return plan_digest(self.connection.id, [planned.change for planned in self.changes])
+
+
+async def patiently(call: Callable[[], Awaitable[T]]) -> T:
+    """Ask again after the pause an IdP asks for, when it is short; reading may take its time."""
+    waited = 0
+    while True:
+        try:
+            return await call()
+        except IdpError as error:
+            pause = error.retry_after or 2
+            if not error.transient or waited + pause > PATIENCE:
+                raise
+            waited += pause
+            await asyncio.sleep(pause)
+
+
+async def _shelf(idp: Idp, tell: Tell) -> Shelf:
+    shelf = Shelf()
+    async for page in idp.listing():
+        for observed in page.objects:
+            shelf.put(observed)
+        shelf.complete = page.last
+        tell("reading the IdP", len(shelf.by_id))
+    return shelf
+
+
+class _Reader:
+    """Compares the registry with one tenant, page by page."""
+
+    def __init__(self, idp: Idp, shelf: Shelf, pushed: dict[str, Pushed]) -> None:
+        self._idp = idp
+        self._shelf = shelf
+        self._pushed = pushed
+        self._gate = asyncio.Semaphore(AT_ONCE)
+        self.changes: list[Planned] = []
+        self.notes: list[str] = []
+        self.recognised: list[Pushed] = []
+        self.agents = 0
+
+    async def page(self, agents: Sequence[DesiredAgent]) -> None:
+        """Compare one page of agents."""
+        self.agents += len(agents)
+        wanted = await patiently(lambda: self._idp.wanted(agents))
+        found = await asyncio.gather(*(self._compared(agent, wanted[agent.agent_id]) for agent in agents))
+        for agent, difference_ in zip(agents, found, strict=True):
+            self.notes.extend(difference_.notes)
+            if difference_.change is not None:
+                self.changes.append(
+                    Planned(
+                        difference_.change,
+                        dict(difference_.reasons),
+                        difference_.notes,
+                        desired_digest(agent),
+                    )
+                )
+
+    async def _compared(self, agent: DesiredAgent, wanted: Wanted) -> Difference:
+        pushed = self._pushed.get(agent.agent_id)
+        listed = self._shelf.find(agent, wanted, pushed)
+        if listed is None and agent.deleted and (pushed is None or pushed.retired or not pushed.remote_id):
+            return Difference(None)
+        if listed is not None:
+            seen = difference(agent, wanted, listed, pushed)
+            if seen.change is None:
+                self._recognise(agent, wanted, listed, pushed)
+                return seen
+        # Searches lag behind at every IdP: before acting, the one object is read itself.
+        remote_id = listed.remote_id if listed is not None else (pushed.remote_id or None) if pushed else None
+        try:
+            async with self._gate:
+                observed = await patiently(lambda: self._idp.observe(agent, remote_id))
+        except IdpError as error:
+            if error.transient:
+                raise
+            return Difference(None, notes=(f"{agent.slug} could not be read: {error.message}",))
+        if observed is None and agent.deleted and pushed is not None:
+            self.recognised.append(replace(pushed, retired=True))
+        return difference(agent, wanted, observed, pushed)
+
+    def _recognise(
+        self, agent: DesiredAgent, wanted: Wanted, listed: Observed, pushed: Pushed | None
+    ) -> None:
+        if agent.deleted:
+            if pushed is not None and not pushed.retired:
+                self.recognised.append(replace(pushed, retired=True))
+        elif pushed is None and listed.agent_id == agent.agent_id:
+            as_is = ObjectChange(
+                agent.agent_id, agent.slug, "", listed.remote_id, wanted=dict(wanted.attributes)
+            )
+            self.recognised.append(Pushed(agent.agent_id, listed.remote_id, remembered(as_is, None)))
+
+
+async def draft_plan(ctx: Context, connection: Connection, idp: Idp, tell: Tell = untold) -> Draft:
+    """Read the tenant and the registry and say what would have to change; writes nothing, there or here.
+
+    IdpError when the tenant cannot be read. A single object that cannot be read becomes a note.
+    """
+    limits: Limits = limits_of(connection.settings)
+    reads = ctx.store.reads
+    setup = await patiently(idp.missing)
+    shelf = await _shelf(idp, tell)
+    pushed = await pushed_all(reads, connection.id)
+    reader = _Reader(idp, shelf, pushed)
+    known = set(pushed)
+    async for agents in desired_pages(reads, connection):
+        known |= {agent.agent_id for agent in agents}
+        await reader.page(agents)
+        tell("comparing agents", reader.agents)
+    expected = {p.remote_id for p in pushed.values() if p.remote_id and not p.retired}
+    present = sum(1 for remote_id in expected if remote_id in shelf.by_id)
+    listing = Listing(shelf.complete, len(shelf.by_id), len(expected), present)
+    changes = tuple(reader.changes)
+    reason = held(limits, listing, counted(planned.change for planned in changes))
+    notes = dict.fromkeys([*reader.notes, *shelf.strangers(known)])
+    return Draft(
+        connection,
+        changes,
+        reader.agents,
+        listing,
+        tuple(notes),
+        setup,
+        reason,
+        tuple(reader.recognised),
+    )

@@ -1,0 +1,179 @@
+"""What sync does after the commit: one planned change written, or one agent brought up to date.
+
+Both observe first and write only what differs, so doing them twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import orjson
+
+from scim_bridge.audit.record import record
+from scim_bridge.kernel.context import Context
+from scim_bridge.kernel.effects import Dead, Done, Effect, Handler, Outcome, Retry
+from scim_bridge.kernel.errors import Invalid, NotFound, Refused
+from scim_bridge.kernel.work import SYSTEM, Work
+from scim_bridge.registry.connections import Connection
+from scim_bridge.registry.model import AGENT
+from scim_bridge.registry.outward import IDP_PUSH
+from scim_bridge.sync.facts import desired_of, pushed_of, remember
+from scim_bridge.sync.idp.open import Idps
+from scim_bridge.sync.idp.port import ENABLED, RETIRE, Idp, IdpError, ObjectChange
+from scim_bridge.sync.model import Pushed, desired_digest, difference, left_to_do, moved, remembered
+from scim_bridge.sync.plan import change as kept_change
+from scim_bridge.sync.run import SYNC_CHANGE, ever_applied, settle_change
+
+WRITTEN = "written"
+ALREADY = "already so"
+MOVED = "moved"
+CANCELLED = "cancelled"
+SKIPPED = "skipped"
+
+Act = Callable[[Effect], Awaitable[Outcome]]
+
+
+def handlers(ctx: Context, idps: Idps | None = None) -> dict[str, Handler]:
+    """The handlers of this room's effects. `idps` is shared with who else opens tenants and closes them."""
+    writer = _Writer(ctx, idps or Idps(ctx))
+    return {IDP_PUSH: _judged(writer.push), SYNC_CHANGE: _judged(writer.change)}
+
+
+def _judged(act: Act) -> Handler:
+    """Turn an IdP's refusal into an outcome: try again when that can help, else park this one object."""
+
+    async def handler(effect: Effect) -> Outcome:
+        try:
+            return await act(effect)
+        except IdpError as error:
+            if error.transient:
+                after = None if error.retry_after is None else float(error.retry_after)
+                return Retry(error.message, after)
+            return Dead(error.text())
+        except (Invalid, NotFound, Refused) as error:
+            return Dead(error.text())
+
+    return handler
+
+
+async def settled(work: Work, effect: Effect, state: str, reason: str) -> None:
+    """The settled hook: counts a planned change in its run, however it ended."""
+    if effect.kind != SYNC_CHANGE:
+        return
+    change_id = str(effect.payload["change_id"])
+    if state != "done":
+        await settle_change(work, change_id, "parked", reason)
+        return
+    row = await work.tx.one("SELECT result FROM sb_effect WHERE id = ?", effect.id)
+    result = orjson.loads(row["result"]) if row is not None and row["result"] else {}
+    ended = {MOVED: "moved", CANCELLED: "cancelled"}.get(result.get("outcome", ""), "done")
+    await settle_change(work, change_id, ended, str(result.get("why") or ""))
+
+
+class _Writer:
+    """Performs the effects of sync."""
+
+    def __init__(self, ctx: Context, idps: Idps) -> None:
+        self._ctx = ctx
+        self._idps = idps
+
+    async def push(self, effect: Effect) -> Outcome:
+        """Bring one agent up to date at one IdP."""
+        reads = self._ctx.store.reads
+        agent_id = str(effect.payload["agent_id"])
+        if not await ever_applied(reads, effect.payload["connection_id"]):
+            # Nobody has let us write to this tenant yet: the first plan is shown to a person.
+            return _done(SKIPPED, "no plan was applied to this connection yet")
+        connection, idp = await self._idps.of(effect.payload["connection_id"])
+        agent = (await desired_of(reads, connection, [agent_id])).get(agent_id)
+        pushed = await pushed_of(reads, connection.id, agent_id)
+        if agent is None or (agent.deleted and pushed is None):
+            return _done(SKIPPED, "the agent was never written there")
+        wanted = (await idp.wanted([agent]))[agent_id]
+        observed = await idp.observe(agent, (pushed.remote_id or None) if pushed else None)
+        found = difference(agent, wanted, observed, pushed)
+        if found.change is None:
+            retired = pushed if agent.deleted and pushed is not None and not pushed.retired else None
+            return Done(
+                {"outcome": ALREADY, "why": "; ".join(found.notes)},
+                None if retired is None else _note_retired(connection.id, retired),
+            )
+        return await self._write(connection, idp, found.change, pushed)
+
+    async def change(self, effect: Effect) -> Outcome:
+        """Make one planned change, if the plan still fits."""
+        reads = self._ctx.store.reads
+        kept = await kept_change(reads, str(effect.payload["change_id"]))
+        if kept is None:
+            return Dead("the plan of this change is gone")
+        if kept.state == "cancelled":
+            return _done(CANCELLED, kept.reason)
+        connection, idp = await self._idps.of(effect.payload["connection_id"])
+        planned = kept.change
+        agent = (await desired_of(reads, connection, [planned.agent_id])).get(planned.agent_id)
+        if agent is None or desired_digest(agent) != kept.desired:
+            return _done(MOVED, "the agent changed here since the plan was made")
+        pushed = await pushed_of(reads, connection.id, planned.agent_id)
+        known = planned.remote_id or ((pushed.remote_id or None) if pushed else None)
+        observed = await idp.observe(agent, known)
+        if why := moved(planned, observed):
+            return _done(MOVED, why)
+        left = left_to_do(planned, observed)
+        if not left.after:
+            # Done by an earlier attempt whose answer was lost, or by a push in between.
+            return Done({"outcome": ALREADY}, self._commit(connection, left, left.remote_id or "", pushed))
+        return await self._write(connection, idp, left, pushed)
+
+    async def _write(
+        self, connection: Connection, idp: Idp, change: ObjectChange, pushed: Pushed | None
+    ) -> Outcome:
+        if change.after.get(ENABLED) is False:
+            await self._announce_stop(connection, change, pushed)
+        remote_id = await idp.write(change)
+        done = {"outcome": WRITTEN, "action": change.action, "attributes": sorted(change.after)}
+        return Done(done, self._commit(connection, change, remote_id, pushed))
+
+    async def _announce_stop(
+        self, connection: Connection, change: ObjectChange, pushed: Pushed | None
+    ) -> None:
+        """Note that we switch it off before we do: were the answer lost, the stop would pass for the IdP's own."""
+        last = {} if pushed is None else dict(pushed.attributes)
+        remote_id = change.remote_id or (pushed.remote_id if pushed is not None else "")
+
+        async def body(work: Work) -> None:
+            work.bookkeeping("an agent is about to be switched off at an IdP")
+            await remember(work, connection.id, change.agent_id, remote_id, {**last, ENABLED: False})
+
+        await self._ctx.store.transact(SYSTEM, body)
+
+    def _commit(
+        self, connection: Connection, change: ObjectChange, remote_id: str, pushed: Pushed | None
+    ) -> Callable[[Work], Awaitable[None]]:
+        async def body(work: Work) -> None:
+            retired = change.action == RETIRE
+            attributes = remembered(change, pushed)
+            await remember(work, connection.id, change.agent_id, remote_id, attributes, retired=retired)
+            if not change.after:
+                return
+            detail = {
+                "connection": connection.name,
+                "action": change.action,
+                "attributes": sorted(change.after),
+                "remote": remote_id,
+            }
+            await record(work, "agent.pushed", AGENT, change.agent_id, detail, connection_id=connection.id)
+
+        return body
+
+
+def _note_retired(connection_id: str, pushed: Pushed) -> Callable[[Work], Awaitable[None]]:
+    async def body(work: Work) -> None:
+        await remember(
+            work, connection_id, pushed.agent_id, pushed.remote_id, pushed.attributes, retired=True
+        )
+
+    return body
+
+
+def _done(outcome: str, why: str) -> Done:
+    return Done({"outcome": outcome, "why": why})

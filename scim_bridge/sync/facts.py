@@ -1,0 +1,104 @@
+"""Agents as one connection should see them, and what was written for them before."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import orjson
+
+from scim_bridge.kernel.database import Reader
+from scim_bridge.kernel.sql import marks
+from scim_bridge.kernel.work import Work
+from scim_bridge.registry.agents import agent_ids, facts_of
+from scim_bridge.registry.connections import Connection
+from scim_bridge.sync.idp.port import Attributes, DesiredAgent
+from scim_bridge.sync.model import Pushed, buried, desired
+
+PAGE = 100
+
+
+async def desired_pages(reader: Reader, connection: Connection) -> AsyncIterator[list[DesiredAgent]]:
+    """Every agent this connection should know: the live ones, then deleted ones that were written there."""
+    after = ""
+    while ids := await agent_ids(reader, after=after, limit=PAGE):
+        facts = await facts_of(reader, ids)
+        yield [desired(facts[agent], connection.hold_source) for agent in ids if agent in facts]
+        after = ids[-1]
+    after = ""
+    while rows := await reader.all(
+        "SELECT r.id, r.name, a.slug FROM sb_pushed p JOIN sb_resource r ON r.id = p.agent_id"
+        " JOIN sb_agent a ON a.id = r.id"
+        " WHERE p.connection_id = ? AND r.deleted IS NOT NULL AND r.id > ? ORDER BY r.id LIMIT ?",
+        connection.id,
+        after,
+        PAGE,
+    ):
+        yield [buried(row["id"], row["slug"], row["name"]) for row in rows]
+        after = rows[-1]["id"]
+
+
+async def desired_of(
+    reader: Reader, connection: Connection, agents: Sequence[str]
+) -> dict[str, DesiredAgent]:
+    """The given agents as the connection should see them now; deleted ones too, unknown ones left out."""
+    facts = await facts_of(reader, agents)
+    found = {agent: desired(facts[agent], connection.hold_source) for agent in facts}
+    gone = [agent for agent in agents if agent not in found]
+    if gone:
+        rows = await reader.all(
+            "SELECT r.id, r.name, a.slug FROM sb_resource r JOIN sb_agent a ON a.id = r.id"
+            f" WHERE r.deleted IS NOT NULL AND r.id IN ({marks(len(gone))})",
+            *gone,
+        )
+        found |= {row["id"]: buried(row["id"], row["slug"], row["name"]) for row in rows}
+    return found
+
+
+def _pushed(row: Any) -> Pushed:
+    return Pushed(
+        row["agent_id"], row["remote_id"], orjson.loads(row["attributes"]), row["retired"] is not None
+    )
+
+
+async def pushed_all(reader: Reader, connection_id: str) -> dict[str, Pushed]:
+    """What was last written at a connection, by agent id."""
+    rows = await reader.all(
+        "SELECT agent_id, remote_id, attributes, retired FROM sb_pushed WHERE connection_id = ?",
+        connection_id,
+    )
+    return {row["agent_id"]: _pushed(row) for row in rows}
+
+
+async def pushed_of(reader: Reader, connection_id: str, agent_id: str) -> Pushed | None:
+    """What was last written for one agent at a connection."""
+    row = await reader.one(
+        "SELECT agent_id, remote_id, attributes, retired FROM sb_pushed WHERE connection_id = ? AND agent_id = ?",
+        connection_id,
+        agent_id,
+    )
+    return None if row is None else _pushed(row)
+
+
+async def remember(
+    work: Work,
+    connection_id: str,
+    agent_id: str,
+    remote_id: str,
+    attributes: Attributes,
+    *,
+    retired: bool = False,
+) -> None:
+    """Note what is written for an agent at a connection (the caller answers for the audit row)."""
+    await work.tx.run(
+        "INSERT INTO sb_pushed (connection_id, agent_id, remote_id, attributes, written, retired)"
+        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (connection_id, agent_id) DO UPDATE SET"
+        " remote_id = excluded.remote_id, attributes = excluded.attributes, written = excluded.written,"
+        " retired = excluded.retired",
+        connection_id,
+        agent_id,
+        remote_id,
+        orjson.dumps(dict(attributes)).decode(),
+        work.now,
+        work.now if retired else None,
+    )

@@ -1,0 +1,101 @@
+"""Entra behind the port: opens a tenant's Graph and puts reading, setup and writing together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from scim_bridge.kernel.context import Context
+from scim_bridge.kernel.errors import Refused
+from scim_bridge.kernel.outbound import Outbound
+from scim_bridge.registry.connections import Connection
+from scim_bridge.registry.model import PersonRef
+from scim_bridge.sync.idp.entra.graph import Graph
+from scim_bridge.sync.idp.entra.model import wanted_of
+from scim_bridge.sync.idp.entra.options import Options, credential_of, options_of
+from scim_bridge.sync.idp.entra.people import People
+from scim_bridge.sync.idp.entra.preparing import Preparing
+from scim_bridge.sync.idp.entra.reading import Reading
+from scim_bridge.sync.idp.entra.tokens import Tokens
+from scim_bridge.sync.idp.entra.writing import Writing
+from scim_bridge.sync.idp.port import (
+    DesiredAgent,
+    Idp,
+    ObjectChange,
+    Observed,
+    Page,
+    SetupStep,
+    Wanted,
+)
+
+
+class EntraIdp:
+    """One Entra tenant. See `port.Idp` for the promises."""
+
+    kind = "entra"
+
+    def __init__(self, ctx: Context, options: Options, tokens: Tokens, outbound: Outbound) -> None:
+        self._options = options
+        self._own = outbound if outbound is not ctx.outbound else None
+        graph = Graph(options.graph_url, tokens, outbound)
+        self._people = People(graph, ctx.store.clock.now)
+        self._preparing = Preparing(ctx, options, graph, self._people)
+        self._reading = Reading(graph, options)
+        self._writing = Writing(graph, options, self._preparing, self._reading, self._people)
+
+    async def missing(self) -> tuple[SetupStep, ...]:
+        """What the tenant lacks."""
+        return await self._preparing.missing()
+
+    async def make_ready(self) -> None:
+        """Make the blueprint, its principal and the attribute set."""
+        await self._preparing.make_ready()
+
+    async def listing(self) -> AsyncIterator[Page]:
+        """Every agent identity that is ours or may become ours."""
+        async for page in self._reading.listing(await self._preparing.known()):
+            yield page
+
+    async def wanted(self, agents: Sequence[DesiredAgent]) -> dict[str, Wanted]:
+        """What these agents should look like; their people are looked up together."""
+        people: dict[str, PersonRef] = {}
+        for agent in agents:
+            for person in (agent.owner, *agent.co_owners, *agent.sponsors):
+                if person is not None and person.active:
+                    people[person.id] = person
+        accounts = await self._people.accounts(people.values())
+        return {agent.agent_id: wanted_of(agent, accounts, self._options.attribute_set) for agent in agents}
+
+    async def observe(self, agent: DesiredAgent, remote_id: str | None) -> Observed | None:
+        """One agent as it is now."""
+        return await self._reading.observe(agent, remote_id, await self._preparing.known())
+
+    async def write(self, change: ObjectChange) -> str:
+        """Make one agent identity as wanted; its id."""
+        return await self._writing.write(change)
+
+    async def close(self) -> None:
+        """Close what was opened for this tenant alone."""
+        if self._own is not None:
+            await self._own.aclose()
+
+
+def open_entra(connection: Connection, secrets: Mapping[str, Any], ctx: Context) -> Idp:
+    """The tenant of a connection; nothing is sent yet. Refused names a setting or secret that is wrong.
+
+    Settings: tenant_id; authority and graph_url for national clouds; ca_file, blueprint, attribute_set,
+    sponsor. Secrets: client_id with client_secret, or with private_key and certificate (PEM).
+    """
+    options = options_of(connection.settings, secrets)
+    credential = credential_of(secrets)
+    outbound = ctx.outbound
+    if options.ca_file:
+        try:
+            outbound = ctx.outbound.trusting(options.ca_file)
+        except OSError as error:
+            raise Refused(
+                "entra-setting",
+                f"The setting ca_file cannot be used: {options.ca_file} ({error.strerror or 'no certificates'}).",
+                "Name a PEM file with the authority's certificate.",
+            ) from error
+    return EntraIdp(ctx, options, Tokens(options, credential, outbound), outbound)

@@ -1,0 +1,265 @@
+"""One org through the okta SDK: its calls over our own way out, answers as Okta wrote them.
+
+The SDK builds the calls and proves who we are. What it gets wrong is kept from it: answers without a
+body that are errors, connections that fail, tokens in logs, proxies and files of the environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from multidict import CIMultiDict
+from okta.api.linked_object_api import LinkedObjectApi
+from okta.api.schema_api import SchemaApi
+from okta.api.user_api import UserApi
+from okta.api.user_lifecycle_api import UserLifecycleApi
+from okta.api.user_linked_object_api import UserLinkedObjectApi
+from okta.api.user_type_api import UserTypeApi
+from okta.cache.no_op_cache import NoOpCache
+from okta.http_client import HTTPClient
+from okta.request_executor import RequestExecutor
+
+from scim_bridge.kernel.outbound import Answer, Outbound, OutboundError
+from scim_bridge.sync.idp.okta.errors import BAD_TOKEN, OktaRefusal, refusal
+from scim_bridge.sync.idp.okta.pace import Pace, endpoint_of
+from scim_bridge.sync.idp.port import IdpError
+
+# It logs requests with their tokens, at whatever level; the SDK's own client silences it as well.
+logging.getLogger("okta-sdk-python").disabled = True
+
+TIMEOUT = 30.0
+LARGEST = 8_000_000
+TOKEN_PATH = "/oauth2/v1/token"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How the service app proves itself: a private key for client assertions, or an SSWS token."""
+
+    client_id: str = ""
+    private_key: str = ""
+    kid: str = ""
+    scopes: tuple[str, ...] = ()
+    ssws_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Okta's answer as it came: parsed JSON (None when empty) and the address of the next page."""
+
+    content: Any
+    next: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _SdkResponse:
+    """An answer in the form the SDK reads (it was written against aiohttp)."""
+
+    status: int
+    headers: CIMultiDict[str]
+    url: str
+    reason: str = ""
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("content-type", "").split(";", 1)[0].strip().casefold()
+
+
+_last: ContextVar[Answer | None] = ContextVar("okta_answer", default=None)
+_doing: ContextVar[str] = ContextVar("okta_doing", default="do that")
+
+
+class _Transport(HTTPClient):  # type: ignore[misc]
+    """The SDK's HTTP client over `Outbound`: guarded addresses, paced calls, errors as exceptions."""
+
+    def __init__(self, config: dict[str, Any], outbound: Outbound, pace: Pace, authorization: str) -> None:
+        self._default_headers = config["headers"]
+        self._outbound = outbound
+        self._pace = pace
+        self._authorization = authorization
+
+    async def send_request(self, request: dict[str, Any]) -> tuple[Any, Any, str, None]:
+        """Send one call; IdpError when there is no answer or a refusal."""
+        headers = {**self._default_headers, **request["headers"]}
+        if self._authorization:
+            # The SDK's generated calls write scheme and token without the blank between them.
+            headers["Authorization"] = self._authorization
+        body = None
+        if request["data"]:
+            body = json.dumps(request["data"]).encode()
+        elif request["form"]:
+            body = urlencode(request["form"]).encode()
+        url = str(request["url"])
+        endpoint = endpoint_of(request["method"], urlsplit(url).path)
+        window = await self._pace.enter(endpoint)
+        answer = None
+        try:
+            answer = await self._outbound.send(
+                request["method"], url, headers=headers, body=body, timeout=TIMEOUT, max_bytes=LARGEST
+            )
+        except OutboundError as error:
+            raise IdpError(
+                error.code, f"Okta: {error.message}", error.fix, transient=error.transient
+            ) from error
+        finally:
+            self._pace.leave(endpoint, window, None if answer is None else answer.headers)
+        if answer.status >= 400:
+            what = "give a token" if urlsplit(url).path == TOKEN_PATH else _doing.get()
+            raise refusal(what, answer.status, answer.headers, answer.body)
+        _last.set(answer)
+        response = _SdkResponse(answer.status, CIMultiDict(answer.headers), url)
+        return None, response, answer.body.decode(errors="replace"), None
+
+
+class _Apis(
+    UserApi,  # type: ignore[misc]
+    UserLifecycleApi,  # type: ignore[misc]
+    UserTypeApi,  # type: ignore[misc]
+    SchemaApi,  # type: ignore[misc]
+    LinkedObjectApi,  # type: ignore[misc]
+    UserLinkedObjectApi,  # type: ignore[misc]
+):
+    """The parts of the SDK's client that are used, with exactly the configuration that is given.
+
+    `okta.client.Client` brings every part, which takes seconds and 100 MB, and fills what a
+    configuration leaves out from the environment and from files named okta.yaml.
+    """
+
+    def __init__(self, config: dict[str, Any], http_client: Callable[[dict[str, Any]], HTTPClient]) -> None:
+        super().__init__(configuration=config)
+        self._request_executor = RequestExecutor(config, NoOpCache(), http_client)
+
+
+class Session:
+    """An opened org. `org_url` without a slash at its end."""
+
+    def __init__(self, org_url: str, credentials: Credentials, outbound: Outbound, *, own: bool) -> None:
+        self.org_url = org_url
+        self._outbound = outbound if own else None
+        self._pace = Pace()
+        self._renewing = asyncio.Lock()
+        authorization = f"SSWS {credentials.ssws_token}" if credentials.ssws_token else ""
+        config: dict[str, Any] = {
+            "orgUrl": org_url,
+            "requestTimeout": 0,
+            "rateLimit": {"maxRetries": 0},
+            "oauthTokenRenewalOffset": 5,
+        }
+        if credentials.ssws_token:
+            config |= {"authorizationMode": "SSWS", "token": credentials.ssws_token}
+        else:
+            config |= {
+                "authorizationMode": "PrivateKey",
+                "clientId": credentials.client_id,
+                "privateKey": credentials.private_key,
+                "kid": credentials.kid,
+                "scopes": list(credentials.scopes),
+            }
+        self.client = _Apis(
+            {"client": config}, lambda http: _Transport(http, outbound, self._pace, authorization)
+        )
+        self._executor = self.client._request_executor
+        self._oauth = None if credentials.ssws_token else self._executor._oauth
+
+    async def call(self, what: str, method: Callable[..., Awaitable[Any]], *args: Any, **more: Any) -> Reply:
+        """Make one SDK call; Okta's answer as JSON. `what` completes "Okta refused to …".
+
+        The SDK's models are not asked: they refuse values that are newer than they are.
+        """
+        return await self._renewed(what, lambda: method(*args, **more))
+
+    async def send(self, what: str, method: str, path: str, body: Any = None) -> Reply:
+        """A call the SDK has no method for, or would strip of its nulls, through the SDK's executor.
+
+        `path` is a path of the org or an address of it (a next link).
+        """
+        if path.startswith("/"):
+            path = self.org_url + path
+        elif not path.startswith(self.org_url + "/"):
+            raise IdpError("okta-link", "Okta's next page is at another host.", transient=False)
+
+        async def act() -> None:
+            request, error = await self._executor.create_request(
+                method, path, body, {}, keep_empty_params=True
+            )
+            if error is not None:
+                raise error
+            await self._executor.fire_request(request)
+
+        return await self._renewed(what, act)
+
+    async def _renewed(self, what: str, act: Callable[[], Awaitable[Any]]) -> Reply:
+        """Act; once more with a new token when the one in use was revoked."""
+        before = None if self._oauth is None else self._oauth._access_token
+        try:
+            return await self._answered(what, act)
+        except OktaRefusal as error:
+            if self._oauth is None or before is None or error.okta not in BAD_TOKEN:
+                raise
+        async with self._renewing:
+            if self._oauth._access_token == before:
+                self._oauth.clear_access_token()
+        return await self._answered(what, act)
+
+    async def _answered(self, what: str, act: Callable[[], Awaitable[Any]]) -> Reply:
+        doing, last = _doing.set(what), _last.set(None)
+        try:
+            result: Any = None
+            try:
+                result = await act()
+            except IdpError:
+                raise
+            except Exception as error:
+                # Answered, and only the SDK's model of the answer tripped over it: then the answer counts.
+                result = error
+            answer = _last.get()
+            if answer is None:
+                raise _unanswered(what, result)
+            return Reply(_content(what, answer), next_link(answer.headers))
+        finally:
+            _last.reset(last)
+            _doing.reset(doing)
+
+    async def close(self) -> None:
+        """Close connections."""
+        if self._outbound is not None:
+            await self._outbound.aclose()
+
+
+def _unanswered(what: str, result: Any) -> IdpError:
+    error = result[-1] if isinstance(result, tuple) else result
+    # Never the error's text: it may hold what was to be sent.
+    reason = type(error).__name__ if isinstance(error, Exception) else "the SDK made no call"
+    return IdpError(
+        "okta-credentials",
+        f"Could not {what}: no call to Okta could be made ({reason}).",
+        "Check private_key (RSA, PEM), client_id and scopes of the connection.",
+        transient=False,
+    )
+
+
+def _content(what: str, answer: Answer) -> Any:
+    if not answer.body:
+        return None
+    try:
+        return json.loads(answer.body)
+    except ValueError as error:
+        raise IdpError(
+            "okta-answer", f"Okta's answer is no JSON; tried to {what}.", transient=True
+        ) from error
+
+
+def next_link(headers: Mapping[str, str]) -> str:
+    """The address of the next page in a Link header (RFC 8288); empty on the last one."""
+    for target, parameters in re.findall(r"<([^>]*)>([^<]*)", headers.get("link", "")):
+        if 'rel="next"' in parameters.replace(" ", ""):
+            return str(target)
+    return ""

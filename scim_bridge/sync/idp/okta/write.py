@@ -1,0 +1,196 @@
+"""Writing one agent user: a stop first, then what Okta does in one call each, a start last."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from okta.models.create_user_request import CreateUserRequest
+from okta.models.update_user_request import UpdateUserRequest
+
+from scim_bridge.sync.idp.okta.errors import ALREADY_ACTIVE, INVALID, WRONG_STATUS, OktaRefusal
+from scim_bridge.sync.idp.okta.links import Links
+from scim_bridge.sync.idp.okta.people import People
+from scim_bridge.sync.idp.okta.session import Session
+from scim_bridge.sync.idp.okta.tenant import Tenant
+from scim_bridge.sync.idp.okta.vocabulary import (
+    DEPROVISIONED,
+    ON,
+    OWNER_LINK,
+    STAGED,
+    TYPE,
+    TYPE_NAME,
+    new_profile,
+    profile_part,
+)
+from scim_bridge.sync.idp.port import CREATE, ENABLED, RETIRE, IdpError, ObjectChange
+
+# Who signs in elsewhere needs no password, gets no welcome mail, and can be suspended.
+CREDENTIALS = {"provider": {"type": "FEDERATION", "name": "FEDERATION"}}
+
+
+class Writer:
+    """Makes agent users as they are wanted. Every step may be done twice."""
+
+    def __init__(self, session: Session, tenant: Tenant, people: People, links: Links) -> None:
+        self._session = session
+        self._tenant = tenant
+        self._people = people
+        self._links = links
+
+    async def write(self, change: ObjectChange) -> str:
+        """Make one change; the user's id."""
+        if change.action == CREATE:
+            return await self._create(change)
+        user_id = change.remote_id
+        if not user_id:
+            raise IdpError("okta-no-id", "A change without a user's id cannot be written.", transient=False)
+        if change.action == RETIRE:
+            await self._deactivate(user_id)
+            return user_id
+        after = change.after
+        if after.get(ENABLED) is False:
+            await self._suspend(user_id)
+        if after.get(TYPE) == TYPE_NAME:
+            await self._adopt(user_id, change.wanted)
+        elif profile := profile_part(after, empty=True):
+            await self._patch(user_id, profile)
+        if OWNER_LINK in after:
+            await self._links.set_owner(user_id, after[OWNER_LINK])
+        if after.get(ENABLED) is True:
+            await self._start(user_id, staged=change.before.get(ENABLED) is None)
+        return user_id
+
+    async def _create(self, change: ObjectChange) -> str:
+        wanted = change.wanted
+        login = str(wanted["login"])
+        self._people.forget(login)
+        found = await self._people.user(login)
+        if found is None:
+            found = await self._post(wanted)
+            user_id = str(found["id"])
+        else:
+            user_id = str(found["id"])
+            if (await self._tenant.shape()).mark(found) != change.agent_id:
+                raise IdpError(
+                    "okta-login-taken",
+                    f"Okta has a user {login} that is not this agent.",
+                    "Make a new plan; it adopts a user of that login unless that is another agent.",
+                    transient=False,
+                )
+            # Made by an attempt whose answer was lost: go on with it.
+            await self._patch(user_id, profile_part(wanted, empty=True))
+        if wanted.get(OWNER_LINK) is not None:
+            await self._links.set_owner(user_id, wanted[OWNER_LINK])
+        if wanted.get(ENABLED) is True and found["status"] == STAGED:
+            await self._start(user_id, staged=True)
+        return user_id
+
+    async def _post(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """Create the user, active at once or staged: a held agent must not be active for a moment."""
+        shape = await self._tenant.shape()
+        body = CreateUserRequest.from_dict(
+            {
+                "profile": new_profile(wanted),
+                "type": {"id": shape.agent_type},
+                "credentials": CREDENTIALS,
+            }
+        )
+        reply = await self._settled(
+            lambda: self._session.call(
+                f"create the user {wanted['login']}",
+                self._session.client.create_user,
+                body,
+                activate=wanted.get(ENABLED) is True,
+                provider=True,
+            )
+        )
+        made: dict[str, Any] = reply.content
+        return made
+
+    async def _adopt(self, user_id: str, wanted: Mapping[str, Any]) -> None:
+        """Give a user the agent type: only a full replacement can, so nothing it says may be left out."""
+        shape = await self._tenant.shape()
+        user = await self._people.user(user_id)
+        if user is None:
+            raise IdpError("okta-gone", f"The user {user_id} is gone from Okta.", transient=False)
+        kept = {
+            name: value
+            for name, value in user["profile"].items()
+            if name in shape.properties and name not in wanted and value is not None
+        }
+        profile = {**kept, **profile_part(wanted, empty=False)}
+        body = UpdateUserRequest.from_dict({"profile": profile})
+        # The SDK's model of an update has no type, though Okta takes one (and only here).
+        sent = {**body.to_dict(), "type": {"id": shape.agent_type}}
+        await self._settled(
+            lambda: self._session.send(
+                f"give {wanted['login']} the type {TYPE_NAME}", "PUT", f"/api/v1/users/{user_id}", sent
+            )
+        )
+
+    async def _patch(self, user_id: str, profile: dict[str, Any]) -> None:
+        """Change some properties; null clears one (the SDK's update_user would drop it)."""
+        await self._settled(
+            lambda: self._session.send(
+                "update the profile", "POST", f"/api/v1/users/{user_id}", {"profile": profile}
+            )
+        )
+
+    async def _settled(self, act: Any) -> Any:
+        """Act; once more when Okta does not know a property yet that was just added."""
+        try:
+            return await act()
+        except OktaRefusal as error:
+            undefined = any("not defined" in cause for cause in error.causes)
+            if error.okta != INVALID or not undefined:
+                raise
+        await asyncio.sleep(1)
+        return await act()
+
+    async def _status(self, user_id: str) -> str:
+        user = await self._people.user(user_id)
+        if user is None:
+            return ""
+        return str(user.get("transitioningToStatus") or user["status"])
+
+    async def _suspend(self, user_id: str) -> None:
+        """Stop a user. Only active ones can be suspended; others that could still act are deactivated."""
+        try:
+            await self._session.call("suspend the user", self._session.client.suspend_user, user_id)
+        except OktaRefusal as error:
+            status = await self._status(user_id)
+            if status == "ACTIVE" or not status:
+                raise
+            if status in ON:
+                await self._deactivate(user_id)
+            elif error.transient:
+                raise
+
+    async def _start(self, user_id: str, *, staged: bool) -> None:
+        client = self._session.client
+        try:
+            if staged:
+                await self._session.call("activate the user", client.activate_user, user_id, send_email=False)
+            else:
+                await self._session.call("unsuspend the user", client.unsuspend_user, user_id)
+        except OktaRefusal as error:
+            status = await self._status(user_id)
+            if status == STAGED and not staged:
+                await self._start(user_id, staged=True)
+            elif status == "SUSPENDED" and staged:
+                await self._start(user_id, staged=False)
+            elif error.okta != ALREADY_ACTIVE and status not in ON:
+                raise
+
+    async def _deactivate(self, user_id: str) -> None:
+        try:
+            await self._session.call(
+                "deactivate the user", self._session.client.deactivate_user, user_id, send_email=False
+            )
+        except OktaRefusal as error:
+            if error.absent:
+                return
+            if error.okta != WRONG_STATUS or await self._status(user_id) != DEPROVISIONED:
+                raise

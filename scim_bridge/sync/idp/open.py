@@ -1,0 +1,78 @@
+"""Opens the adapter of a connection; vendors' libraries are imported only then."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from importlib import import_module
+from typing import Any
+
+from scim_bridge.kernel.context import Context
+from scim_bridge.kernel.errors import Refused
+from scim_bridge.registry.connections import Connection, connection, connection_secrets
+from scim_bridge.sync.idp.port import Idp
+from scim_bridge.sync.model import canonical
+
+ADAPTERS = {
+    "okta": ("scim_bridge.sync.idp.okta.adapter", "open_okta"),
+    "entra": ("scim_bridge.sync.idp.entra.adapter", "open_entra"),
+}
+
+
+async def open_idp(ctx: Context, chosen: Connection, secrets: dict[str, Any]) -> Idp:
+    """The tenant behind a connection, opened; Refused when it has no push side.
+
+    The caller closes it. Nothing is sent before the first question is asked.
+    """
+    if chosen.kind not in ADAPTERS:
+        raise Refused(
+            "sync-kind",
+            f"Nothing can be pushed to {chosen.name}: its kind is {chosen.kind}.",
+            f"Sync knows {' and '.join(ADAPTERS)}.",
+        )
+    if not secrets:
+        raise Refused(
+            "sync-secrets",
+            f"{chosen.name} has no credentials to push with.",
+            f"Give them: connections configure {chosen.name} --secrets-file FILE.",
+        )
+    module, name = ADAPTERS[chosen.kind]
+    # Vendors' libraries take their time to import: not on the event loop.
+    opened = getattr(await asyncio.to_thread(import_module, module), name)
+    made: Idp = opened(chosen, secrets, ctx)
+    return made
+
+
+class Idps:
+    """The open adapters of one process, one per connection, made anew when its settings changed."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._open: dict[str, tuple[str, Idp]] = {}
+        # A replaced adapter may still be in use by an effect; it is closed with the rest.
+        self._replaced: list[Idp] = []
+        self._lock = asyncio.Lock()
+
+    async def of(self, connection_id: str) -> tuple[Connection, Idp]:
+        """A connection (by id or name) and its adapter; NotFound or Refused when there is none."""
+        reads = self._ctx.store.reads
+        chosen = await connection(reads, connection_id)
+        secrets = await connection_secrets(reads, self._ctx.master, chosen.id)
+        version = hashlib.sha256(canonical([chosen.kind, chosen.settings, secrets])).hexdigest()
+        async with self._lock:
+            known = self._open.get(chosen.id)
+            if known is not None and known[0] == version:
+                return chosen, known[1]
+            made = await open_idp(self._ctx, chosen, secrets)
+            if known is not None:
+                self._replaced.append(known[1])
+            self._open[chosen.id] = (version, made)
+            return chosen, made
+
+    async def close(self) -> None:
+        """Close every adapter."""
+        adapters = [*self._replaced, *(idp for _, idp in self._open.values())]
+        self._replaced.clear()
+        self._open.clear()
+        for idp in adapters:
+            await idp.close()

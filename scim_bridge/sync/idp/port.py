@@ -1,0 +1,155 @@
+"""The port every IdP adapter implements: read, say what is wanted there, write one object exactly."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from scim_bridge.kernel.errors import BridgeError
+from scim_bridge.registry.model import Attestation, PersonRef
+
+Attributes = Mapping[str, Any]
+"""One object at the IdP as flat attributes in the IdP's own words; values are JSON."""
+
+CREATE = "create"
+UPDATE = "update"
+RETIRE = "retire"
+
+ENABLED = "enabled"
+"""The one attribute name every adapter shares: may the object act? true, false, or None when it never was
+switched on (staged). The rules decide by it; all other names are the IdP's own."""
+
+
+class IdpError(BridgeError):
+    """The IdP refused or did not answer. `transient` says whether the same call may succeed later.
+
+    `retry_after` is in whole seconds when the IdP said so.
+    """
+
+    status = 502
+
+    def __init__(
+        self, code: str, message: str, fix: str = "", *, transient: bool, retry_after: int | None = None
+    ) -> None:
+        super().__init__(code, message, fix, retry_after=retry_after)
+        self.transient = transient
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredAgent:
+    """What the registry says of one agent, before an IdP's words are put to it.
+
+    `enabled` leaves out holds that this very connection placed: an IdP is never told its own hold.
+    `held_there` says that it placed one: what the IdP switched off is never switched on by us.
+    A `deleted` agent is wanted disabled and nothing else about it is touched.
+    """
+
+    agent_id: str
+    slug: str
+    user_name: str
+    display_name: str
+    email: str
+    purpose: str
+    platform: str
+    model: str
+    environment: str
+    risk_tier: str
+    workload_id: str
+    enabled: bool
+    holds: tuple[str, ...] = ()
+    owner: PersonRef | None = None
+    co_owners: tuple[PersonRef, ...] = ()
+    sponsors: tuple[PersonRef, ...] = ()
+    attestation: Attestation = field(default_factory=Attestation)
+    deleted: bool = False
+    held_there: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One object found at the IdP. `agent_id` is empty when it carries no mark of ours.
+
+    `frozen` says why the IdP takes no change of it as it is now (a deactivated user); else empty.
+    """
+
+    remote_id: str
+    agent_id: str
+    name: str
+    attributes: Attributes
+    frozen: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing; `last` is True on the page after which there is none."""
+
+    objects: tuple[Observed, ...]
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What one agent should look like at the IdP, and what could not be said there.
+
+    `match` are names by which an object that carries no mark of ours may be this agent (a login);
+    `notes` are warnings for people ("owner has no account there").
+    """
+
+    attributes: Attributes
+    match: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectChange:
+    """One change of one object: `action` is create, update or retire.
+
+    `before` and `after` hold only the attributes that differ; `wanted` is the whole.
+    """
+
+    agent_id: str
+    slug: str
+    action: str
+    remote_id: str | None
+    before: Attributes = field(default_factory=dict)
+    after: Attributes = field(default_factory=dict)
+    wanted: Attributes = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SetupStep:
+    """Something the tenant lacks before agents can be written: a user type, a schema property, a blueprint."""
+
+    kind: str
+    name: str
+
+
+class Idp(Protocol):
+    """One tenant, opened. Every method raises IdpError; none of them retries for longer than seconds."""
+
+    kind: str
+
+    async def missing(self) -> tuple[SetupStep, ...]:
+        """What the tenant lacks; reads only."""
+
+    async def make_ready(self) -> None:
+        """Create what `missing` names; doing it twice changes nothing."""
+
+    def listing(self) -> AsyncIterator[Page]:
+        """Every object that is or may be an agent of ours, page by page, to the end."""
+
+    async def wanted(self, agents: Sequence[DesiredAgent]) -> dict[str, Wanted]:
+        """What these agents should look like there, by agent id. Looks people up by login; reads only."""
+
+    async def observe(self, agent: DesiredAgent, remote_id: str | None) -> Observed | None:
+        """One agent as it is there now: by remote id, else by our mark, else by name; None when absent."""
+
+    async def write(self, change: ObjectChange) -> str:
+        """Make one object as wanted; its remote id.
+
+        Looks before it creates, so that a create whose answer was lost makes no second object.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections."""

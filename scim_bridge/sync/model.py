@@ -1,0 +1,266 @@
+"""The pure rules of sync: what an agent should be at an IdP, what differs there, and why."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import orjson
+
+from scim_bridge.registry.agents import AgentFacts
+from scim_bridge.registry.model import display_name, primary_email
+from scim_bridge.sync.idp.port import (
+    CREATE,
+    ENABLED,
+    RETIRE,
+    UPDATE,
+    Attributes,
+    DesiredAgent,
+    ObjectChange,
+    Observed,
+    Wanted,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What was last written for an agent at a connection (or is being written: see `effects`)."""
+
+    agent_id: str
+    remote_id: str
+    attributes: Attributes
+    retired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What is to be done for one agent: a change or nothing, why per attribute, warnings."""
+
+    change: ObjectChange | None
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many changes of each kind."""
+
+    creates: int = 0
+    updates: int = 0
+    retires: int = 0
+
+    @property
+    def all(self) -> int:
+        """Every change."""
+        return self.creates + self.updates + self.retires
+
+
+def desired(facts: AgentFacts, hold_source: str) -> DesiredAgent:
+    """What the registry says of a live agent to the connection that places holds as `hold_source`."""
+    others = [hold for hold in facts.holds if hold.source != hold_source]
+    extension, doc = facts.extension, facts.resource.doc
+    return DesiredAgent(
+        agent_id=facts.resource.id,
+        slug=facts.slug,
+        user_name=facts.resource.name,
+        display_name=display_name(doc),
+        email=primary_email(doc),
+        purpose=str(extension.get("purpose") or ""),
+        platform=facts.platform,
+        model=str(extension.get("model") or ""),
+        environment=facts.environment,
+        risk_tier=facts.risk_tier,
+        workload_id=facts.workload_id or "",
+        enabled=not others,
+        holds=tuple(hold.reason for hold in others),
+        owner=facts.owners.owner,
+        co_owners=facts.owners.co_owners,
+        sponsors=facts.owners.sponsors,
+        attestation=facts.attestation,
+        held_there=len(others) < len(facts.holds),
+    )
+
+
+def buried(agent_id: str, slug: str, user_name: str) -> DesiredAgent:
+    """What the registry says of a deleted agent: switched off, nothing else."""
+    return DesiredAgent(
+        agent_id=agent_id,
+        slug=slug,
+        user_name=user_name,
+        display_name="",
+        email="",
+        purpose="",
+        platform="",
+        model="",
+        environment="",
+        risk_tier="",
+        workload_id="",
+        enabled=False,
+        deleted=True,
+    )
+
+
+def absent(value: Any) -> bool:
+    """True for null, empty text and empty lists: IdPs keep them as one and the same."""
+    return value is None or value == "" or value == []
+
+
+def same(name: str, left: Any, right: Any) -> bool:
+    """True when two values of an attribute mean the same at an IdP."""
+    if name == ENABLED:
+        return bool(left) == bool(right)
+    if absent(left) or absent(right):
+        return absent(left) and absent(right)
+    # 1 == True in Python; at an IdP they differ.
+    return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)
+
+
+def difference(
+    agent: DesiredAgent, wanted: Wanted, observed: Observed | None, pushed: Pushed | None
+) -> Difference:
+    """What to do so that the IdP says what the registry says.
+
+    Three-way: the registry decides facts whoever changed them last (and the reason says who). What
+    stops an agent is always written; an agent is switched on only where we switched it off, so an
+    IdP's own stop is never undone.
+    """
+    if observed is None:
+        return _missing(agent, wanted, pushed)
+    last = None if pushed is None else pushed.attributes
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    notes = list(wanted.notes)
+    for name, value in wanted.attributes.items():
+        current = observed.attributes.get(name)
+        if same(name, current, value):
+            continue
+        if name == ENABLED and value and not _may_switch_on(agent, current, last):
+            notes.append(f"{agent.slug} was switched off at the IdP, not by us: left as it is.")
+            continue
+        before[name], after[name] = current, value
+    if not after:
+        return Difference(None, notes=tuple(notes))
+    if observed.frozen and not agent.deleted:
+        return Difference(None, notes=(*notes, f"{agent.slug}: {observed.frozen}"))
+    reasons = {name: _why(agent, name, before[name], after[name], last) for name in after}
+    action = RETIRE if agent.deleted else UPDATE
+    change = ObjectChange(
+        agent.agent_id, agent.slug, action, observed.remote_id, before, after, dict(wanted.attributes)
+    )
+    return Difference(change, reasons, tuple(notes))
+
+
+def _missing(agent: DesiredAgent, wanted: Wanted, pushed: Pushed | None) -> Difference:
+    if agent.deleted:
+        return Difference(None)
+    after = {name: value for name, value in wanted.attributes.items() if not absent(value)}
+    change = ObjectChange(
+        agent.agent_id, agent.slug, CREATE, None, after=after, wanted=dict(wanted.attributes)
+    )
+    gone = pushed is not None and pushed.remote_id
+    why = "it is gone from the IdP" if gone else "new there"
+    return Difference(change, dict.fromkeys(after, why), wanted.notes)
+
+
+def _may_switch_on(agent: DesiredAgent, current: Any, last: Attributes | None) -> bool:
+    if agent.held_there:
+        return False
+    return current is None or (last is not None and last.get(ENABLED) is False)
+
+
+def _why(agent: DesiredAgent, name: str, current: Any, value: Any, last: Attributes | None) -> str:
+    if name == ENABLED and not value:
+        return "deleted here" if agent.deleted else f"held: {'; '.join(agent.holds)}"
+    if name == ENABLED:
+        return "no hold is left"
+    if last is None or name not in last:
+        return "not written before"
+    if same(name, current, last[name]):
+        return "changed here"
+    if same(name, value, last[name]):
+        return "changed at the IdP since it was last written"
+    return "changed here and at the IdP"
+
+
+def counted(changes: Iterable[ObjectChange]) -> Counts:
+    """How many changes of each kind."""
+    actions = [change.action for change in changes]
+    return Counts(actions.count(CREATE), actions.count(UPDATE), actions.count(RETIRE))
+
+
+def canonical(value: Any) -> bytes:
+    """JSON with sorted keys and no blanks: equal values give equal bytes."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def desired_digest(agent: DesiredAgent) -> str:
+    """A digest of everything the registry says of an agent to a connection."""
+    return hashlib.sha256(canonical(asdict(agent))).hexdigest()
+
+
+def plan_digest(connection_id: str, changes: Iterable[ObjectChange]) -> str:
+    """A digest of what a plan would do: the same changes in any order give the same one."""
+    listed = [
+        [c.agent_id, c.action, c.remote_id, dict(c.before), dict(c.after), dict(c.wanted)] for c in changes
+    ]
+    listed.sort(key=lambda item: (str(item[0]), str(item[1])))
+    return hashlib.sha256(canonical([connection_id, listed])).hexdigest()
+
+
+def moved(change: ObjectChange, observed: Observed | None) -> str:
+    """What changed at the IdP since the plan was made, in words; empty when the plan still holds.
+
+    What is already as it should be has not moved: the answer to an earlier write may have been lost.
+    """
+    if change.action == CREATE:
+        if observed is None or observed.agent_id == change.agent_id:
+            return ""
+        return f"an object named {observed.name} appeared at the IdP"
+    if observed is None:
+        return "the object is gone from the IdP"
+    for name, value in change.after.items():
+        current = observed.attributes.get(name)
+        if not same(name, current, change.before.get(name)) and not same(name, current, value):
+            return (
+                f"{name} is {_shown(current)} at the IdP now, the plan saw {_shown(change.before.get(name))}"
+            )
+    if observed.frozen and change.action != RETIRE:
+        return observed.frozen
+    return ""
+
+
+def _shown(value: Any) -> str:
+    return "absent" if absent(value) else canonical(value).decode()[:80]
+
+
+def left_to_do(change: ObjectChange, observed: Observed | None) -> ObjectChange:
+    """The part of a planned change that is not done yet; its `after` is empty when nothing is left."""
+    if observed is None:
+        return change
+    after = {
+        name: value
+        for name, value in change.after.items()
+        if not same(name, observed.attributes.get(name), value)
+    }
+    before = {name: observed.attributes.get(name) for name in after}
+    action = UPDATE if change.action == CREATE else change.action
+    return ObjectChange(
+        change.agent_id, change.slug, action, observed.remote_id, before, after, change.wanted
+    )
+
+
+def remembered(change: ObjectChange, pushed: Pushed | None) -> dict[str, Any]:
+    """What to remember as written after a change.
+
+    "Off" is remembered only where we switched it off: what was off already is somebody else's stop.
+    """
+    last = {} if pushed is None else dict(pushed.attributes)
+    if change.action == RETIRE:
+        return {**last, **change.wanted}
+    kept = dict(change.wanted)
+    ours = change.after.get(ENABLED) is False or last.get(ENABLED) is False
+    if kept.get(ENABLED) is False and not ours:
+        kept[ENABLED] = None
+    return kept

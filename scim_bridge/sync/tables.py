@@ -1,0 +1,105 @@
+"""The sync room's tables: plans with their changes, runs, and what was last written where."""
+
+from __future__ import annotations
+
+from sqlalchemy import Index
+from sqlmodel import SQLModel
+
+from scim_bridge.kernel.columns import text, text_key, whole
+
+
+class PlanRow(SQLModel, table=True):
+    """A reviewed set of changes for one connection; never altered, only applied or held."""
+
+    __tablename__ = "sb_plan"
+    __table_args__ = (Index("sb_plan_connection", "connection_id", "created"),)
+
+    id: str = text_key()
+    connection_id: str = text()
+    created: int = whole()
+    created_by: str = text()
+    # sha256 of the canonical JSON of the changes: two plans that would do the same have the same one.
+    digest: str = text()
+    # ready, held, applied
+    state: str = text()
+    creates: int = whole()
+    updates: int = whole()
+    retires: int = whole()
+    agents: int = whole()
+    # Objects the listing showed, and how many of those we wrote before.
+    listed: int = whole()
+    # JSON: warnings for people, and what the tenant lacks.
+    notes: str = text()
+    setup: str = text()
+    # Why the brake holds it; empty otherwise.
+    reason: str = text()
+
+
+class ChangeRow(SQLModel, table=True):
+    """One change of one object in a plan, and how it went."""
+
+    __tablename__ = "sb_change"
+    __table_args__ = (
+        Index("sb_change_plan", "plan_id", "seq", unique=True),
+        Index("sb_change_run", "run_id", "state"),
+    )
+
+    id: str = text_key()
+    plan_id: str = text()
+    seq: int = whole()
+    agent_id: str = text()
+    slug: str = text()
+    action: str = text()
+    remote_id: str | None = text(nullable=True)
+    # JSON: the attributes that differ, as they are and as they should be; the whole; why; warnings.
+    before: str = text()
+    after: str = text()
+    wanted: str = text()
+    reasons: str = text()
+    notes: str = text()
+    # Digest of what the registry said of the agent: another one at apply time means it moved.
+    desired: str = text()
+    run_id: str | None = text(nullable=True)
+    # planned, pending, done, moved, parked, cancelled
+    state: str = text()
+    reason: str = text()
+    settled: int | None = whole(nullable=True)
+
+
+class RunRow(SQLModel, table=True):
+    """One execution: reading the IdP, then applying a plan."""
+
+    __tablename__ = "sb_run"
+    __table_args__ = (Index("sb_run_connection", "connection_id", "started"),)
+
+    id: str = text_key()
+    connection_id: str = text()
+    plan_id: str | None = text(nullable=True)
+    # reading, preparing, applying, finished
+    stage: str = text()
+    # RUNNING, then OK, WARNING, HELD or FAILED
+    state: str = text()
+    started: int = whole()
+    started_by: str = text()
+    finished: int | None = whole(nullable=True)
+    total: int = whole()
+    done: int = whole()
+    moved: int = whole()
+    failed: int = whole()
+    cancelled: int = whole()
+    # Why it is not OK; empty otherwise.
+    reason: str = text()
+
+
+class PushedRow(SQLModel, table=True):
+    """What was last written for one agent at one connection, and under which id it is kept there."""
+
+    __tablename__ = "sb_pushed"
+
+    connection_id: str = text_key()
+    agent_id: str = text_key()
+    # Empty while the first write is under way.
+    remote_id: str = text()
+    attributes: str = text()
+    written: int = whole()
+    retired: int | None = whole(nullable=True)

@@ -1,0 +1,164 @@
+"""Performing what was decided: runtime hooks to agents' platforms, notices to people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import orjson
+import structlog
+
+from scim_bridge.kernel.clock import iso
+from scim_bridge.kernel.context import Context
+from scim_bridge.kernel.crypto import Tampered
+from scim_bridge.kernel.effects import Dead, Done, Effect, Handler, Outcome
+from scim_bridge.kernel.webhook import deliver
+from scim_bridge.registry.outward import NOTIFY, RUNTIME_HOOK, opened_for
+from scim_bridge.registry.people_refs import owners_of
+from scim_bridge.watch.notices import Notice, Template, read_templates, written
+
+log = structlog.get_logger("scim_bridge.watch")
+
+NOTIFICATION = "notification"
+OWNER_CHANGED = "agent.owner_changed"
+NOT_DATA = ("url", "event", "at")
+
+
+class WatchSettings(Protocol):
+    """The settings this room reads."""
+
+    @property
+    def runtime_secret(self) -> str:
+        """Signs runtime hooks (whsec_…)."""
+
+    @property
+    def notify_url(self) -> str:
+        """Where notices go; empty: nowhere."""
+
+    @property
+    def notify_secret(self) -> str:
+        """Signs notices (whsec_…)."""
+
+    @property
+    def security_contact(self) -> str:
+        """The address that stands for nobody in particular."""
+
+
+def handlers(ctx: Context, settings: WatchSettings) -> dict[str, Handler]:
+    """Who performs runtime.hook and notify.
+
+    The receiver gets the effect's id as webhook-id at every attempt, so it can act once. A runtime hook
+    without `runtime_secret` is dead and names the setting. Without `notify_url` a notice is done, and its
+    result says that it was not delivered and why: an installation without notices is a choice.
+    """
+    templates = read_templates()
+
+    async def hook(effect: Effect) -> Outcome:
+        if not settings.runtime_secret:
+            return Dead(
+                "runtime_secret is not set, so the platform could not trust this hook."
+                " Set it, then `scim-bridge effects retry`."
+            )
+        url = str(effect.payload["url"])
+        return await deliver(
+            ctx.outbound,
+            url,
+            settings.runtime_secret,
+            effect.id,
+            ctx.store.clock.now(),
+            await _hook_message(ctx, effect),
+            to=f"the runtime at {_host(url)}",
+        )
+
+    async def notify(effect: Effect) -> Outcome:
+        recipient = _recipient(effect.payload.get("to"), settings.security_contact)
+        try:
+            private = _private(ctx, effect.payload)
+        except Tampered as error:
+            return Dead(f"the notice cannot be read: {error.text()}")
+        notice = _written(templates, effect, recipient, private)
+        if not settings.notify_url:
+            return _undelivered(effect, notice)
+        return await deliver(
+            ctx.outbound,
+            settings.notify_url,
+            settings.notify_secret,
+            effect.id,
+            ctx.store.clock.now(),
+            _notice_message(effect, recipient, private, notice),
+            to="the receiver of notices (notify_url)",
+        )
+
+    return {RUNTIME_HOOK: hook, NOTIFY: notify}
+
+
+async def _hook_message(ctx: Context, effect: Effect) -> bytes:
+    """What a platform gets: {"type", "timestamp", "data": {"agent": {"id", "slug"}, "reason", …}}.
+
+    A change of owner also says who answers for the agent when the hook is sent.
+    """
+    said = effect.payload
+    data = {name: value for name, value in said.items() if name not in NOT_DATA}
+    if said["event"] == OWNER_CHANGED and effect.subject_id is not None:
+        owner = (await owners_of(ctx.store.reads, [effect.subject_id]))[effect.subject_id].owner
+        if owner is not None:
+            data["owner"] = {
+                "id": owner.id,
+                "userName": owner.user_name,
+                "displayName": owner.display_name,
+                "email": owner.email,
+            }
+    return orjson.dumps({"type": said["event"], "timestamp": said["at"], "data": data})
+
+
+def _recipient(to: Mapping[str, Any] | None, security_contact: str) -> dict[str, Any] | None:
+    """Whom a notice is for; the security contact when it is for nobody in particular, None without one."""
+    if to is not None:
+        return dict(to)
+    return {"id": "", "name": "", "email": security_contact} if security_contact else None
+
+
+def _private(ctx: Context, payload: Mapping[str, Any]) -> dict[str, str]:
+    sealed, to = payload.get("private"), payload.get("to")
+    return opened_for(ctx.master, str(to["id"]), sealed) if sealed and to else {}
+
+
+def _written(
+    templates: Mapping[str, Template],
+    effect: Effect,
+    to: Mapping[str, Any] | None,
+    private: Mapping[str, str],
+) -> Notice:
+    return written(templates, str(effect.payload["template"]), to, {**effect.payload["data"], **private})
+
+
+def _notice_message(
+    effect: Effect, to: Mapping[str, Any] | None, private: Mapping[str, str], notice: Notice
+) -> bytes:
+    """What the receiver passes on: who is told, subject and text, and the same as values."""
+    said = effect.payload
+    data = {
+        "template": said["template"],
+        "to": to,
+        "subject": notice.subject,
+        "text": notice.text,
+        "values": {**said["data"], **private},
+    }
+    return orjson.dumps(
+        {"type": NOTIFICATION, "timestamp": said.get("at") or iso(effect.created), "data": data}
+    )
+
+
+def _undelivered(effect: Effect, notice: Notice) -> Done:
+    log.warning(
+        "notice.undelivered",
+        action="notice.undelivered",
+        effect=effect.id,
+        template=effect.payload["template"],
+        reason="notify_url is not set",
+    )
+    return Done({"delivered": False, "why": "notify_url is not set", "subject": notice.subject})
+
+
+def _host(url: str) -> str:
+    return url.split("://", 1)[-1].split("/", 1)[0].rsplit("@", 1)[-1]

@@ -1,0 +1,73 @@
+"""The generated part of the reference: the command line, written from the commands themselves.
+
+python -m tests.docs.reference      writes docs/reference/cli.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from scim_bridge.cli.run import build, verb
+
+FILE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "cli.md"
+HEAD = """# Command line
+
+Made from the commands themselves by `python -m tests.docs.reference`.
+
+Every command works on the database directly, whether a server runs or not. Most take `--database-url` (or
+`SCIM_BRIDGE_DATABASE_URL`) and `--output table|json|jsonl|csv`.
+
+| exit code | meaning |
+|---|---|
+| 0 | done |
+| 1 | an error; one line on standard error says what and how to mend it |
+| 2 | the command was written wrongly |
+| 3 | changes are pending (`--dry-run`, `sync plan`) |
+| 4 | held by the brake |
+| 78 | the settings are wrong |
+"""
+COMMON = {"database_url", "output", "help"}
+
+
+def commands(group: Any, path: str = "scim-bridge") -> Iterator[tuple[str, Any]]:
+    """Every command with its full name, in the order the help shows them."""
+    context = typer.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if hasattr(command, "list_commands"):
+            yield from commands(command, f"{path} {name}")
+        elif path == "scim-bridge":
+            yield f"{path} {name}", verb(name)
+        else:
+            yield f"{path} {name}", command
+
+
+def described(name: str, command: Any) -> Iterator[str]:
+    """One command as Markdown lines."""
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    options = [p for p in command.params if p.param_type_name == "option"]
+    shown = [p for p in options if p.name not in COMMON and not getattr(p, "hidden", False)]
+    words = "".join(f" {a.name.upper()}" if a.required else f" [{a.name.upper()}]" for a in arguments)
+    yield f"\n## `{name}{words}`\n"
+    yield (command.help or "").strip()
+    if shown:
+        yield "\n| option | meaning |\n|---|---|"
+    for option in shown:
+        flags = ", ".join(f"`{flag}`" for flag in option.opts)
+        yield f"| {flags} | {(option.help or '').strip() or option.name.replace('_', ' ')} |"
+
+
+def page() -> str:
+    """The whole page."""
+    lines = [HEAD.rstrip()]
+    for name, command in commands(build()):
+        lines.extend(described(name, command))
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(page())

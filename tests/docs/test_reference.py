@@ -1,0 +1,45 @@
+"""Promises of the docs: the reference is what the program does, and no link leads nowhere."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import pytest
+
+from scim_bridge.settings import Settings
+from tests.docs.reference import FILE, page
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+SOURCE = re.compile(r"`([a-z_]+(?:/[a-z_]+)*/[a-z_]+\.py)`")
+
+
+def test_the_command_line_reference_is_what_the_commands_say() -> None:
+    assert FILE.read_text() == page(), "run: python -m tests.docs.reference"
+
+
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_no_link_leads_nowhere(file: Path) -> None:
+    wrong = [link for link in LINK.findall(file.read_text()) if not (file.parent / link).exists()]
+    assert not wrong
+
+
+def test_every_setting_is_described() -> None:
+    described = (ROOT / "docs" / "reference" / "settings.md").read_text()
+    for setting in fields(Settings):
+        if setting.name == "origins":
+            continue
+        kind = setting.default_factory() if callable(setting.default_factory) else None
+        keys = [f"{setting.name}.{f.name}" for f in fields(kind)] if is_dataclass(kind) else [setting.name]
+        missing = [key for key in keys if f"`{key}" not in described]
+        assert not missing
+
+
+def test_every_file_the_architecture_names_exists() -> None:
+    text = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
+    named = [name for name in SOURCE.findall(text) if not name.startswith("tests/")]
+    assert len(named) > 30
+    assert not [name for name in named if not (ROOT / "scim_bridge" / name).exists()]

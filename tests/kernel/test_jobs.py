@@ -1,0 +1,89 @@
+"""Promises of the effect engine: every committed effect is performed, in order within its lane."""
+
+from __future__ import annotations
+
+import asyncio
+
+from scim_bridge.audit.record import effect_settled
+from scim_bridge.kernel.clock import SystemClock
+from scim_bridge.kernel.database import open_database
+from scim_bridge.kernel.effects import Dead, Done, Effect, Effects, Outcome, Retry
+from scim_bridge.kernel.ids import UuidV7
+from scim_bridge.kernel.jobs import Jobs
+from scim_bridge.kernel.work import Store, Work
+from tests.conftest import TESTER
+
+
+def perform(url: str, handler, write, until: int) -> tuple[list[Effect], list[tuple[str, str]]]:
+    """Run the engine on `url` until `until` effects are settled; the calls and the final states."""
+    calls: list[Effect] = []
+
+    async def main() -> list[tuple[str, str]]:
+        clock = SystemClock()
+        database = await open_database(url, pool_size=4)
+        store = Store(database, clock, UuidV7(clock))
+
+        async def handle(effect: Effect) -> Outcome:
+            calls.append(effect)
+            return await handler(effect)
+
+        jobs = Jobs(store, Effects(store, {"call": handle}, [effect_settled]))
+        await jobs.start()
+        try:
+            await store.transact(TESTER, write)
+            async with asyncio.timeout(20):
+                while True:
+                    row = await store.reads.one(
+                        "SELECT COUNT(*) AS n FROM sb_effect WHERE state IN ('done', 'dead')"
+                    )
+                    if row["n"] >= until:
+                        break
+                    await asyncio.sleep(0.05)
+            rows = await store.reads.all("SELECT id, state FROM sb_effect ORDER BY created, id")
+            return [(row["id"], row["state"]) for row in rows]
+        finally:
+            await jobs.stop()
+            await database.close()
+
+    return calls, asyncio.run(main())
+
+
+def test_effects_are_performed_once_and_in_order_within_a_lane(database_url) -> None:
+    async def write(work: Work) -> None:
+        work.bookkeeping("test")
+        for number in range(12):
+            await work.effect("call", {"n": number}, lane=f"lane-{number % 2}", key=str(number))
+        await work.effect("call", {"n": 3}, lane="lane-1", key="3")
+
+    async def handler(effect: Effect) -> Outcome:
+        await asyncio.sleep(0)
+        return Done({"n": effect.payload["n"]})
+
+    calls, states = perform(database_url, handler, write, 12)
+    assert [state for _, state in states] == ["done"] * 12
+    for lane in ("lane-0", "lane-1"):
+        seen = [effect.payload["n"] for effect in calls if effect.lane == lane]
+        assert sorted(seen) == seen or len(set(seen)) == 6
+    assert len(calls) == 12
+
+
+def test_a_failing_effect_is_tried_again_and_a_hopeless_one_is_kept_as_dead(database_url) -> None:
+    tries: dict[str, int] = {}
+
+    async def handler(effect: Effect) -> Outcome:
+        name = effect.payload["name"]
+        tries[name] = tries.get(name, 0) + 1
+        if name == "hopeless":
+            return Dead("410 gone")
+        if name == "defect" and tries[name] == 1:
+            raise ZeroDivisionError
+        return Retry("503", 0.05) if tries[name] < 3 else Done()
+
+    async def write(work: Work) -> None:
+        work.bookkeeping("test")
+        for name in ("flaky", "hopeless"):
+            await work.effect("call", {"name": name}, lane=name, key=name)
+
+    _, states = perform(database_url, handler, write, 2)
+    assert sorted(state for _, state in states) == ["dead", "done"]
+    assert tries == {"flaky": 3, "hopeless": 1}

@@ -1,0 +1,50 @@
+"""One line and one count for each call, with nothing in them that must not be there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from structlog.testing import capture_logs
+
+from scim_bridge.kernel.telemetry import REQUESTS
+from tests.scim.bridge import Bridge
+
+
+def counted(method: str, status: int) -> float:
+    """How many calls of a kind were counted so far."""
+    return float(REQUESTS.labels("scim", method, str(status))._value.get())
+
+
+def test_each_call_is_one_line_and_one_count_without_secrets(sqlite_door) -> None:
+    async def body(bridge: Bridge) -> None:
+        client = await bridge.client("okta", "okta-put")
+        before = counted("POST", 201), counted("OTHER", 405)
+        quiet = structlog.get_config()["wrapper_class"]
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
+        with capture_logs() as lines:
+            sent = {"userName": "maria@x.test", "password": "hunter2", "active": "True"}
+            made = await client.post("/Users", sent, x_request_id="call-7")
+            await client.get(f"/Users/{made['id']}")
+            await client.get('/Users?filter=userName eq "maria@x.test"')
+            await client.call("BREW", "/Users")
+            await client.get("/Users", authorization="Bearer sbr_not-a-token")
+        structlog.configure(wrapper_class=quiet)
+        assert (counted("POST", 201), counted("OTHER", 405)) == (before[0] + 1, before[1] + 1)
+        calls: list[dict[str, Any]] = [dict(line) for line in lines if line["event"] == "scim.call"]
+        assert [(c["method"], c["path"], c["status"]) for c in calls] == [
+            ("POST", "/Users", 201),
+            ("GET", "/Users/{id}", 200),
+            ("GET", "/Users", 200),
+            ("BREW", "/Users", 405),
+            ("GET", "", 401),
+        ]
+        assert calls[0]["connection"] == "okta"
+        assert calls[0]["request_id"] == "call-7"
+        assert calls[0]["rewrites"] == ["text-booleans"]
+        assert all(isinstance(c["ms"], float) for c in calls)
+        told = repr(lines)
+        for secret in (client.token, "hunter2", "maria", made["id"], "not-a-token"):
+            assert str(secret) not in told
+
+    sqlite_door(body)

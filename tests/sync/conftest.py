@@ -1,0 +1,50 @@
+"""Fixtures: a sandbox Okta org, as new for each test, and a bench whose tenant it is."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+
+import pytest
+
+from scim_bridge.kernel.clock import ManualClock
+from scim_bridge.kernel.work import Store
+from tests.conftest import run_with_store
+from tests.sync.bench import Bench
+from tests.sync.okta_org import Org, okta_org
+
+Body = Callable[[Bench, Org], Awaitable[None]]
+
+
+@pytest.fixture(scope="module")
+def running_org(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Org]:
+    """An org that runs as long as this file's tests."""
+    with okta_org(tmp_path_factory.mktemp("okta")) as made:
+        yield made
+
+
+@pytest.fixture
+def org(running_org: Org) -> Org:
+    """The org as new, with two people in it."""
+    running_org.afresh()
+    running_org.people("maria@corp.test", "omar@corp.test")
+    return running_org
+
+
+@pytest.fixture
+def on_okta(org: Org, sqlite_url: str, clock: ManualClock) -> Callable[[Body], None]:
+    """Run a test body with a bench whose tenant is the org."""
+
+    def runner(body: Body, **secrets: object) -> None:
+        async def main(store: Store) -> None:
+            idp = org.open(store, **secrets)
+            try:
+                bench = await Bench.open(store, idp)
+                await bench.person("maria@corp.test")
+                await bench.person("omar@corp.test")
+                await body(bench, org)
+            finally:
+                await idp.close()
+
+        run_with_store(sqlite_url, clock, main)
+
+    return runner
