@@ -132,7 +132,7 @@ class Play:
             ("nothing was doubled at the other side", lambda: turning.nothing_doubled(world)),
         ]
         if self.notes.get("done:2"):
-            opening.configure(world)
+            opening.resume(world)
         for number, (title, act) in enumerate(steps, start=1):
             begin(number, title)
             step = self._one(number, title, act)
