@@ -18,8 +18,8 @@ from scim_bridge.registry.model import ENTERPRISE_URN, USER_SPACE, Doc, fold
 from scim_bridge.registry.owning import owners_named, people_named
 from scim_bridge.registry.people import new_person
 from scim_bridge.scim.door import Call
+from scim_bridge.scim.endpoints import GROUPS, Endpoint
 from scim_bridge.scim.incoming import Incoming, as_stored, completed, read
-from scim_bridge.scim.query import GROUPS, Endpoint
 
 # What is prepared between two looks at other requests: about a millisecond of work.
 AT_ONCE = 10
