@@ -12,6 +12,7 @@ from scim_bridge.scim import schema
 from scim_bridge.scim.agent_view import IDENTIFIER, as_user
 from scim_bridge.scim.dialects import rewrite
 from scim_bridge.scim.door import Call
+from scim_bridge.scim.elements import replaced
 from scim_bridge.scim.endpoints import AGENTS, GROUPS
 from scim_bridge.scim.errors import invalid_value
 from scim_bridge.scim.members import Member
@@ -149,3 +150,10 @@ def carried_over(incoming: Incoming, before: Doc) -> Doc:
     if manager is not None and not {"manager", f"{ENTERPRISE_URN}:manager".casefold()} & incoming.said:
         made[ENTERPRISE_URN] = {**(made.get(ENTERPRISE_URN) or {}), "manager": manager}
     return made
+
+
+def in_order(new: Any, old: Any) -> Any:
+    """A document with its lists in the order they had where nothing else differs (RFC 7643 section 2.4)."""
+    if isinstance(new, dict) and isinstance(old, dict):
+        return {name: in_order(value, old.get(name)) for name, value in new.items()}
+    return replaced(old, new) if isinstance(new, list) and isinstance(old, list) else new

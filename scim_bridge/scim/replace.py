@@ -18,7 +18,7 @@ from scim_bridge.scim.door import Call, check_version
 from scim_bridge.scim.endpoints import GROUPS
 from scim_bridge.scim.errors import mutability
 from scim_bridge.scim.exchange import Answered
-from scim_bridge.scim.incoming import Incoming, as_stored, carried_over, completed, read
+from scim_bridge.scim.incoming import Incoming, as_stored, carried_over, completed, in_order, read
 from scim_bridge.scim.members import MemberChange, ReplaceMembers
 
 
@@ -61,7 +61,7 @@ async def replaced(work: Work, call: Call, before: Standing, incoming: Incoming)
     if external_id is None and call.tolerant:
         external_id = before.external_id
     if call.endpoint is GROUPS:
-        after = await groups.described(work, before, incoming.doc)
+        after = await groups.described(work, before, in_order(incoming.doc, before.resource.doc))
         members = incoming.members
         if members is None and not call.tolerant:
             members = ()
@@ -70,13 +70,15 @@ async def replaced(work: Work, call: Call, before: Standing, incoming: Incoming)
     active, resource = incoming.active, before.resource
     if resource.kind == AGENT:
         doc = carried_over(incoming, resource.doc) if call.tolerant else incoming.doc
-        after = await agents.described(work, before, completed(doc, call.door.settings.agent_mail_domain))
+        doc = in_order(completed(doc, call.door.settings.agent_mail_domain), resource.doc)
+        after = await agents.described(work, before, doc)
         if active is not None:
             after = await state.with_active(work, call, after, active)
     else:
         check_kind(call, resource, incoming.doc)
         now_active = resource.active if active is None else active
-        after = await people.described(work, before, incoming.doc, now_active)
+        doc = in_order(incoming.doc, resource.doc)
+        after = await people.described(work, before, doc, now_active)
     return await finished(work, call, before, after, external_id)
 
 
