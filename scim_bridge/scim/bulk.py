@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
-from scim_bridge.kernel.errors import BridgeError, Conflict, NotFound
+from scim_bridge.kernel.errors import BridgeError, Conflict
 from scim_bridge.scim import answering
 from scim_bridge.scim.bulk_create import create_together
 from scim_bridge.scim.bulk_refs import pruned, references, resolved
+from scim_bridge.scim.bulk_steps import Step, address, fail_on_errors, steps_of
 from scim_bridge.scim.create import create
 from scim_bridge.scim.delete import delete
 from scim_bridge.scim.door import Call
-from scim_bridge.scim.endpoints import ENDPOINTS, Endpoint
-from scim_bridge.scim.errors import invalid_syntax, invalid_value
-from scim_bridge.scim.exchange import Answered, Asked, BodyTooLarge, refusal
-from scim_bridge.scim.limits import MAX_BULK_OPERATIONS
+from scim_bridge.scim.endpoints import Endpoint
+from scim_bridge.scim.errors import invalid_syntax
+from scim_bridge.scim.exchange import Answered, Asked, refusal
 from scim_bridge.scim.patch_resource import patch
 from scim_bridge.scim.replace import put
 
@@ -34,82 +34,22 @@ VERBS: dict[str, Callable[[Call], Awaitable[Answered]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One operation of a Bulk request, as sent."""
-
-    method: str
-    path: str
-    bulk_id: str | None
-    data: Any
-    version: str | None
-
-    @property
-    def needs(self) -> set[str]:
-        """The bulkIds that must be known before it can be done."""
-        return references(self.path) | references(self.data)
-
-
 async def bulk(call: Call) -> Answered:
     """Do the operations of a Bulk request: 200 with the outcome of each, in the order they were sent.
 
     An operation waits for those whose bulkId it names, wherever they stand. Where they wait for each other,
-    one is created without the reference and completed at the end. With failOnErrors, the rest is left
+    one is created without the reference and completed as soon as it is known. With failOnErrors, the rest is left
     undone, and unanswered, after that many errors.
     """
     body = call.body()
-    steps = _steps(body)
-    most = _fail_on_errors(body)
+    steps = steps_of(body)
+    most = fail_on_errors(body)
     work = _Progress(call, steps, stops=most is not None)
     while work.waiting and (most is None or work.errors < most):
         await work.next()
     await work.complete()
     outcomes = [work.outcomes[number] for number in sorted(work.outcomes)]
     return Answered(200, orjson.dumps({"schemas": [RESPONSE], "Operations": outcomes}))
-
-
-def _steps(body: dict[str, Any]) -> list[Step]:
-    folded = {key.casefold(): value for key, value in body.items()}
-    listed = folded.get("operations")
-    if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
-        raise invalid_syntax("Operations is not a list of objects.", "See RFC 7644 section 3.7.")
-    if len(listed) > MAX_BULK_OPERATIONS:
-        raise BodyTooLarge(
-            "bulk-too-many",
-            f"{len(listed)} operations are more than maxOperations, {MAX_BULK_OPERATIONS}.",
-            "Send several requests.",
-        )
-    steps = [_step(item) for item in listed]
-    names = [step.bulk_id for step in steps if step.bulk_id is not None]
-    if len(set(names)) < len(names):
-        raise invalid_value("A bulkId stands at more than one operation.", "Give each its own.")
-    return steps
-
-
-def _step(item: dict[str, Any]) -> Step:
-    folded = {key.casefold(): value for key, value in item.items()}
-    texts = {name: folded.get(name) for name in ("method", "path", "bulkid", "version")}
-    wrong = next(
-        (name for name, value in texts.items() if value is not None and not isinstance(value, str)), None
-    )
-    if wrong is not None:
-        raise invalid_syntax(f"An operation's {wrong} is not a text.", "See RFC 7644 section 3.7.")
-    return Step(
-        str(texts["method"] or "").upper(),
-        str(texts["path"] or ""),
-        texts["bulkid"],
-        folded.get("data"),
-        texts["version"],
-    )
-
-
-def _fail_on_errors(body: dict[str, Any]) -> int | None:
-    value = next((value for key, value in body.items() if key.casefold() == "failonerrors"), None)
-    if value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise invalid_value("failOnErrors is not a number from 1.", "Leave it out to go on through errors.")
-    return value
 
 
 class _Progress:
@@ -136,17 +76,24 @@ class _Progress:
         if await self._creates():
             return
         for number in self.waiting:
-            needed = self._steps[number].needs - self._ids.keys()
-            if not needed or needed - self._promised:
+            step = self._steps[number]
+            needed = step.needs - self._ids.keys()
+            if needed - self._promised or not (needed or self._is_of_half(step)):
                 self.waiting.remove(number)
                 await self._do(number, needed)
-                return
+                return await self._settle()
         number = next((n for n in self.waiting if self._steps[n].method == "POST"), self.waiting[0])
         self.waiting.remove(number)
         self._incomplete.append(number)
         step = self._steps[number]
         unknown = step.needs - self._ids.keys()
         await self._run(number, replace(step, data=pruned(step.data, unknown)))
+        await self._settle()
+
+    def _is_of_half(self, step: Step) -> bool:
+        """True for a change to what is half created, which completing it would undo."""
+        halves = {self._steps[number].bulk_id for number in self._incomplete}
+        return not halves.isdisjoint(references(step.path))
 
     async def _creates(self) -> int:
         """Create what the operations at the front create, as far as that can be done together; how many were."""
@@ -174,7 +121,7 @@ class _Progress:
         if step.method != "POST" or not step.bulk_id or not isinstance(step.data, dict) or step.needs:
             return None
         try:
-            endpoint, resource_id = _address(step.path)
+            endpoint, resource_id = address(step.path)
             self._call.caller.need(endpoint.scope)
         except BridgeError:
             return None
@@ -192,13 +139,7 @@ class _Progress:
 
     async def _do(self, number: int, unknown: set[str]) -> None:
         if unknown:
-            named = ", ".join(sorted(unknown))
-            error = Conflict(
-                "bulk-reference",
-                f"No operation made what bulkId {named} names.",
-                "Mend that operation first.",
-            )
-            self._failed(number, refusal(error))
+            self._failed(number, refusal(_unmade(unknown)))
             return
         await self._run(number, self._steps[number])
 
@@ -216,7 +157,7 @@ class _Progress:
         self._succeeded(number, step, answer)
 
     async def _answer(self, step: Step) -> Answered:
-        endpoint, resource_id = _address(resolved(step.path, self._ids))
+        endpoint, resource_id = address(resolved(step.path, self._ids))
         verb = VERBS.get(step.method)
         if verb is None:
             raise invalid_syntax(f"{step.method[:20]!r} is no method of Bulk.", f"Use {', '.join(VERBS)}.")
@@ -234,7 +175,7 @@ class _Progress:
 
     def _succeeded(self, number: int, step: Step, answer: Answered) -> None:
         headers = dict(answer.headers)
-        endpoint, resource_id = _address(resolved(step.path, self._ids))
+        endpoint, resource_id = address(resolved(step.path, self._ids))
         if step.method == "POST":
             resource_id = str(orjson.loads(answer.body)["id"])
             self._ids[str(step.bulk_id)] = resource_id
@@ -265,22 +206,40 @@ class _Progress:
         self.outcomes[number] = outcome
 
     async def complete(self) -> None:
-        """Give what was created without a reference the reference; where that cannot be, take it back."""
-        for number in self._incomplete:
+        """Take back what is half created and never was completed, since its reference was not made."""
+        await self._settle(over=True)
+
+    async def _settle(self, *, over: bool = False) -> None:
+        """Complete what was created without a reference, once that is known; take it back when it cannot be."""
+        for number in list(self._incomplete):
             step = self._steps[number]
-            made = self._ids.get(str(step.bulk_id))
-            if made is None:
+            missing = step.needs - self._ids.keys()
+            if missing and not (over or missing - self._promised):
                 continue
-            path = f"{step.path.rstrip('/')}/{made}"
-            try:
-                answer = await self._answer(replace(step, method="PUT", path=path))
-            except BridgeError as error:
-                if error.status >= 500:
-                    raise
-                await self._answer(replace(step, method="DELETE", path=path, data=None))
-                self._failed(number, refusal(_unresolved(error)))
-                continue
-            self.outcomes[number]["version"] = dict(answer.headers)[b"etag"].decode()
+            self._incomplete.remove(number)
+            if str(step.bulk_id) in self._ids:
+                await self._completed(number, step, missing)
+
+    async def _completed(self, number: int, step: Step, missing: set[str]) -> None:
+        path = f"{step.path.rstrip('/')}/{self._ids[str(step.bulk_id)]}"
+        try:
+            if missing:
+                raise _unmade(missing)
+            answer = await self._answer(replace(step, method="PUT", path=path))
+        except BridgeError as error:
+            if error.status >= 500:
+                raise
+            await self._answer(replace(step, method="DELETE", path=path, data=None))
+            self._failed(number, refusal(error if missing else _unresolved(error)))
+            return
+        self.outcomes[number]["version"] = dict(answer.headers)[b"etag"].decode()
+
+
+def _unmade(missing: set[str]) -> BridgeError:
+    named = ", ".join(sorted(missing))
+    return Conflict(
+        "bulk-reference", f"No operation made what bulkId {named} names.", "Mend that operation first."
+    )
 
 
 def _unresolved(error: BridgeError) -> BridgeError:
@@ -289,13 +248,3 @@ def _unresolved(error: BridgeError) -> BridgeError:
 
 def _named(step: Step) -> dict[str, Any]:
     return {"method": step.method, **({"bulkId": step.bulk_id} if step.bulk_id is not None else {})}
-
-
-def _address(path: str) -> tuple[Endpoint, str]:
-    parts = [part for part in path.split("/") if part]
-    endpoint = ENDPOINTS.get(parts[0]) if parts else None
-    if endpoint is None or len(parts) > 2:
-        raise NotFound(
-            "address-unknown", f"There is nothing at {path[:200]!r}.", "Use /Users, /Groups or /Agents."
-        )
-    return endpoint, parts[1] if len(parts) == 2 else ""

@@ -114,6 +114,40 @@ def test_a_circle_of_groups_cannot_be_made_and_is_taken_back(door) -> None:
     door(body)
 
 
+def test_what_is_changed_beside_a_circle_is_kept(door) -> None:
+    async def body(bridge: Bridge) -> None:
+        client = await bridge.client("plain")
+        manager = {name: {ENTERPRISE_URN: {"manager": {"value": f"bulkId:{name}"}}} for name in "ab"}
+        title = {"Operations": [{"op": "add", "path": "title", "value": "kept"}]}
+        found = await bulk(
+            client,
+            {"method": "PATCH", "path": "/Users/bulkId:a", "data": title},
+            post("Users", "a", userName="a", **manager["b"]),
+            post("Users", "b", userName="b", **manager["a"]),
+        )
+        assert [item["status"] for item in found] == ["200", "201", "201"]
+        first = await client.get(f"/Users/{found[1]['location'].rpartition('/')[2]}")
+        assert first["title"] == "kept", "completing the circle undoes nothing"
+        assert first[ENTERPRISE_URN]["manager"]["value"] == found[2]["location"].rpartition("/")[2]
+
+    door(body)
+
+
+def test_of_a_circle_that_is_half_wrong_nothing_is_left(door) -> None:
+    async def body(bridge: Bridge) -> None:
+        client = await bridge.client("plain")
+        found = await bulk(
+            client,
+            post("Groups", "a", displayName="a", members=[{"value": "bulkId:b"}]),
+            post("Groups", "b", displayName="", members=[{"value": "bulkId:a"}]),
+            {"method": "DELETE", "path": "/Groups/bulkId:a"},
+        )
+        assert [item["status"] for item in found] == ["409", "400", "409"]
+        assert (await client.get("/Groups"))["totalResults"] == 0
+
+    door(body)
+
+
 def test_what_needs_something_that_failed_fails_and_the_rest_goes_on(door) -> None:
     async def body(bridge: Bridge) -> None:
         client = await bridge.client("plain")

@@ -91,7 +91,9 @@ def test_a_create_answers_201_with_location_and_what_is_stored(sqlite_door) -> N
             answer = await client.post(path, sent)
             assert answer.status == 201
             location = answer.headers["location"]
-            assert location == answer["meta"]["location"] == f"http://bridge.test/scim/v2{path}/{answer['id']}"
+            assert (
+                location == answer["meta"]["location"] == f"http://bridge.test/scim/v2{path}/{answer['id']}"
+            )
             assert answer.headers["etag"] == answer["meta"]["version"]
             read = await client.get(f"{path}/{answer['id']}")
             assert (read.body, read.headers["etag"]) == (answer.body, answer.headers["etag"])
