@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.kernel.crypto import MasterKey
@@ -22,6 +23,12 @@ from scim_bridge.kernel.work import Actor, Store
 from scim_bridge.migrations import upgrade
 
 T = TypeVar("T")
+
+# The same examples each time: a red run is the change's fault, not the day's. HYPOTHESIS_PROFILE=explore looks further.
+UNTIMED = [HealthCheck.too_slow]
+settings.register_profile("house", deadline=None, derandomize=True, suppress_health_check=UNTIMED)
+settings.register_profile("explore", deadline=None, max_examples=1000, suppress_health_check=UNTIMED)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
 
 # Files whose one test takes a minute start first, so that no worker is left alone with them at the end.
 LONG = ("tests/story/", "tests/sync/test_sync_command", "tests/departures/test_killed", "tests/sandbox/")

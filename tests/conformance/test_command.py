@@ -193,4 +193,5 @@ def test_a_terminal_sees_a_bar_and_the_output_stays_clean(good: str, tmp_path: P
     os.close(screen)
     assert started.wait(30) == 0
     assert json.loads((tmp_path / "report.json").read_bytes())["ok"]
-    assert b"okta.spec.0" in seen and "━".encode() in seen
+    # The bar is drawn ten times a second: on a quick machine only its last state is seen.
+    assert b"okta.spec." in seen and "━".encode() in seen

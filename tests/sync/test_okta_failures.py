@@ -30,6 +30,30 @@ def test_a_write_whose_answer_was_lost_makes_no_second_user(on_okta, method, pat
     on_okta(body)
 
 
+def test_a_create_that_okta_acts_on_after_we_looked_is_gone_on_with(on_okta) -> None:
+    async def body(bench: Bench, org: Org) -> None:
+        await owned(bench, "triage")
+        await bench.idp.make_ready()
+        absent = {"errorCode": "E0000007", "errorSummary": "Not found", "errorCauses": []}
+        faults = [
+            {"match": {"method": "POST", "path": "^/api/v1/users"}, "action": "drop_after"},
+            {
+                "match": {"method": "GET", "path": "^/api/v1/users/triage"},
+                "action": "status",
+                "after": 1,
+                "status": 404,
+                "body": absent,
+            },
+        ]
+        org.control("PUT", "/faults", {"faults": faults})
+        await applied(bench)
+        logins = [user["profile"]["login"] for user in org.objects("user")]
+        assert logins.count("triage@agents.test") == 1
+        assert [fault["fired"] for fault in org.control("GET", "/faults")["faults"]] == [1, 1]
+
+    on_okta(body)
+
+
 def test_a_stop_whose_answer_was_lost_is_released_by_us_later(on_okta) -> None:
     async def body(bench: Bench, org: Org) -> None:
         agent_id = await owned(bench, "triage")

@@ -163,7 +163,7 @@ def test_ctrl_c_finishes_what_is_begun_and_apply_does_the_rest(command, bridge) 
         "match": {"method": "POST", "path": "^/api/v1/users"},
         "times": None,
         "action": "delay",
-        "seconds": 0.6,
+        "seconds": 2.0,
     }
     bridge.control("PUT", "/faults", {"faults": [slow]})
     process = started("sync", "apply", "okta")
@@ -198,7 +198,7 @@ def test_a_run_cut_off_by_kill_9_goes_on_with_the_next_apply(command, bridge) ->
     code, found = command("sync", "status", "okta")
     assert found["runs"][0]["state"] == "RUNNING"
     code, done = command("sync", "apply", "okta")
-    assert code == 0 and done["run"] == found["runs"][0]["run"] and done["done"] == 6
+    assert code == 0 and done["run"] == found["runs"][0]["run"] and done["done"] == 6, done
     logins = [user["profile"]["login"] for user in bridge.objects("user")]
     assert len(logins) == len(set(logins)) == 7
     assert command("sync", "plan", "okta")[0] == 0

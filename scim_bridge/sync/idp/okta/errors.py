@@ -60,6 +60,11 @@ class OktaRefusal(IdpError):
         """True when the thing asked for does not exist."""
         return self.http == 404 or self.okta in NOT_FOUND
 
+    @property
+    def taken(self) -> bool:
+        """True when the thing to be made is there already, as E0000001 says in a cause."""
+        return self.okta == INVALID and any("already exists" in cause for cause in self.causes)
+
 
 def refusal(what: str, status: int, headers: Mapping[str, str], body: bytes) -> OktaRefusal:
     """The error for an answer of 400 or more; never repeats what was sent."""

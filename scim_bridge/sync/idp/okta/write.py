@@ -68,24 +68,32 @@ class Writer:
         self._people.forget(login)
         found = await self._people.user(login)
         if found is None:
-            found = await self._post(wanted)
-            user_id = str(found["id"])
+            try:
+                found = await self._post(wanted)
+            except OktaRefusal as error:
+                # A process that was killed may have sent it: Okta acts on it after we looked.
+                if not error.taken or (found := await self._people.user(login)) is None:
+                    raise
+                await self._go_on(change, found)
         else:
-            user_id = str(found["id"])
-            if (await self._tenant.shape()).mark(found) != change.agent_id:
-                raise IdpError(
-                    "okta-login-taken",
-                    f"Okta has a user {login} that is not this agent.",
-                    "Make a new plan; it adopts a user of that login unless that is another agent.",
-                    transient=False,
-                )
-            # Made by an attempt whose answer was lost: go on with it.
-            await self._patch(user_id, profile_part(wanted, empty=True))
+            await self._go_on(change, found)
+        user_id = str(found["id"])
         if wanted.get(OWNER_LINK) is not None:
             await self._links.set_owner(user_id, wanted[OWNER_LINK])
         if wanted.get(ENABLED) is True and found["status"] == STAGED:
             await self._start(user_id, staged=True)
         return user_id
+
+    async def _go_on(self, change: ObjectChange, found: Mapping[str, Any]) -> None:
+        """Go on with a user that an attempt made whose answer was lost; refused when it is somebody else."""
+        if (await self._tenant.shape()).mark(found) != change.agent_id:
+            raise IdpError(
+                "okta-login-taken",
+                f"Okta has a user {change.wanted['login']} that is not this agent.",
+                "Make a new plan; it adopts a user of that login unless that is another agent.",
+                transient=False,
+            )
+        await self._patch(str(found["id"]), profile_part(change.wanted, empty=True))
 
     async def _post(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """Create the user, active at once or staged: a held agent must not be active for a moment."""
