@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from tests.bench.client import forever
 from tests.bench.compare import Load, Pace, in_turn, ratio
-from tests.bench.groups import BLOCK, turning
+from tests.bench.groups import BLOCK, comings_and_goings, going_on
 from tests.bench.peers.start import Peer
 from tests.bench.population import person_name, sample
 from tests.bench.site import Site, expect, tag
@@ -144,10 +144,13 @@ def peer_rows(site: Site, peer: Peer, pace: Pace) -> Iterator[Row]:
     expect(site.count("sb_person") > created[1], "scim-bridge: nobody was created")
     for size in here.groups:
         what = f"one member in a group of {size:,}"
-        loads = [turning(side.traffic, side.groups[size], side.members) for side in (here, there)]
+        loads = [
+            going_on(comings_and_goings(side.traffic, side.groups[size], side.members))
+            for side in (here, there)
+        ]
         yield _beside(site, here, there, what, loads, pace, MEMBERS[size], clients=4)
         left = len(peer.call(f"/Groups/{there.groups[size]}")["members"])
-        expect(size <= left <= size + 4 * BLOCK, f"{peer.name}: a group of {size} has {left} members now")
+        expect(size <= left <= size + BLOCK, f"{peer.name}: a group of {size} has {left} members now")
     site.settled()
 
 
