@@ -153,6 +153,12 @@ def slug_taken(slug: str) -> Conflict:
     )
 
 
+def facts_in(doc: Doc) -> tuple[str, str, str]:
+    """Environment, platform and risk tier as a document says them; "unknown" where it does not."""
+    platform, environment, risk_tier, _, _ = _columns(doc)
+    return environment, platform, risk_tier
+
+
 def _columns(doc: Doc) -> tuple[str, str, str, str | None, int | None]:
     extension = doc.get(AGENT_URN) or {}
     expires = extension.get("expiresAt")

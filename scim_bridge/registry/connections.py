@@ -13,6 +13,7 @@ from scim_bridge.kernel.crypto import MasterKey
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Conflict, Invalid, NotFound, UniqueViolation
 from scim_bridge.kernel.work import Work
+from scim_bridge.registry.scope import parse_scope
 
 KINDS = ("okta", "entra", "generic")
 DIALECTS = ("okta-put", "okta-patch", "entra", "entra-062020", "generic", "strict")
@@ -80,6 +81,7 @@ async def create_connection(
         raise Invalid(
             "connection-dialect", f"{chosen!r} is no dialect.", f"Use one of {', '.join(DIALECTS)}."
         )
+    _check(settings)
     connection_id = work.ids.new()
     try:
         await work.tx.run(
@@ -108,6 +110,16 @@ async def create_connection(
     return await connection(work.tx, name)
 
 
+def _check(settings: dict[str, Any] | None) -> None:
+    """Refuse settings that would be read as something else than was meant."""
+    scope = (settings or {}).get("scope")
+    if scope is None:
+        return
+    if not isinstance(scope, str):
+        raise Invalid("scope", "The scope is not a text.", "Write environment=production; group=…")
+    parse_scope(scope)
+
+
 def _sealed(master: MasterKey, connection_id: str, secrets: dict[str, Any] | None) -> bytes | None:
     if not secrets:
         return None
@@ -129,6 +141,7 @@ async def configure_connection(
         raise Invalid(
             "connection-dialect", f"{dialect!r} is no dialect.", f"Use one of {', '.join(DIALECTS)}."
         )
+    _check(settings)
     merged = {k: v for k, v in {**current.settings, **(settings or {})}.items() if v is not None}
     await work.tx.run(
         "UPDATE sb_connection SET dialect = ?, settings = ? WHERE id = ?",

@@ -13,6 +13,7 @@ from scim_bridge.kernel.sql import marks
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.model import AGENT, GROUP, Doc, Resource, rendered
 from scim_bridge.registry.resources import bump, bury, insert, load
+from scim_bridge.registry.scope import EVERYTHING, Scope
 from scim_bridge.registry.standing import Standing, changed, save, standing
 
 UNRESOLVED = "unresolved"
@@ -67,18 +68,27 @@ class Seen:
     inside: frozenset[str]
 
 
-async def seen(work: Work, group_id: str, ids: Collection[str]) -> Seen:
-    """Look up what a change of members has to know, in one read, however large the group is."""
+async def seen(work: Work, group_id: str, ids: Collection[str], scope: Scope = EVERYTHING) -> Seen:
+    """Look up what a change of members has to know, in one read, however large the group is.
+
+    Agents outside the scope are neither known nor inside.
+    """
     backend = work.tx.backend
     wanted = listed(backend, ids)
+    (known_too, known_values), (inside_too, inside_values) = (
+        scope.also("sb_resource"),
+        scope.also("sb_member", "member_id"),
+    )
     rows = await work.tx.all(
         "SELECT id, kind, name, 0 AS inside FROM sb_resource"
-        f" WHERE id {among(backend)} AND deleted IS NULL"
+        f" WHERE id {among(backend)} AND deleted IS NULL{known_too}"
         " UNION ALL SELECT member_id, kind, '', 1 FROM sb_member"
-        f" WHERE group_id = ? AND member_id {among(backend)}",
+        f" WHERE group_id = ? AND member_id {among(backend)}{inside_too}",
         wanted,
+        *known_values,
         group_id,
         wanted,
+        *inside_values,
     )
     known = [row for row in rows if not row["inside"]]
     kinds, names = ({row["id"]: row[column] for row in known} for column in ("kind", "name"))
@@ -148,13 +158,29 @@ async def replace_members(work: Work, group_id: str, members: Iterable[tuple[str
     return count
 
 
-async def only(work: Work, group_id: str, members: Mapping[str, str | None], known: Seen) -> int:
-    """Make these the only members; how many rows changed. The version is the caller's to raise."""
-    rows = await work.tx.all("SELECT member_id FROM sb_member WHERE group_id = ?", group_id)
-    current = {row["member_id"] for row in rows}
-    gone = await leave(work, group_id, Seen({}, {}, frozenset(current - members.keys())))
-    added = await join(work, group_id, members, Seen(known.kinds, known.names, frozenset(current)))
+async def only(
+    work: Work,
+    group_id: str,
+    members: Mapping[str, str | None],
+    known: Seen,
+    current: frozenset[str] | None = None,
+) -> int:
+    """Make these the only members; how many rows changed. The version is the caller's to raise.
+
+    `current` are the members this is about, where it is not about all of them: the others stay.
+    """
+    if current is None:
+        current = await inside(work, group_id)
+    gone = await leave(work, group_id, Seen({}, {}, current - members.keys()))
+    added = await join(work, group_id, members, Seen(known.kinds, known.names, current))
     return len(gone) + len(added)
+
+
+async def inside(work: Work, group_id: str, scope: Scope = EVERYTHING) -> frozenset[str]:
+    """The ids of a group's members, without agents outside the scope."""
+    too, values = scope.also("sb_member", "member_id")
+    rows = await work.tx.all(f"SELECT member_id FROM sb_member WHERE group_id = ?{too}", group_id, *values)
+    return frozenset(row["member_id"] for row in rows)
 
 
 async def _tell(work: Work, group_id: str, action: str, members: Sequence[str]) -> None:
@@ -192,14 +218,19 @@ async def groups_of(reader: Reader, member_ids: Sequence[str]) -> dict[str, list
 
 
 async def members_of(
-    reader: Reader, group_id: str, *, after: str = "", limit: int = 1000
+    reader: Reader, group_id: str, *, after: str = "", limit: int = 1000, scope: Scope = EVERYTHING
 ) -> list[tuple[str, str, str]]:
-    """A page of (member id, kind, name) in id order; unresolved members show the name they came with."""
+    """A page of (member id, kind, name) in id order, without agents outside the scope.
+
+    Unresolved members show the name they came with.
+    """
+    too, values = scope.also("sb_member", "member_id")
     rows = await reader.all(
         "SELECT member_id, kind, COALESCE(display, '') AS name FROM sb_member"
-        " WHERE group_id = ? AND member_id > ? ORDER BY member_id LIMIT ?",
+        f" WHERE group_id = ? AND member_id > ?{too} ORDER BY member_id LIMIT ?",
         group_id,
         after,
+        *values,
         limit,
     )
     return [(row["member_id"], row["kind"], row["name"]) for row in rows]

@@ -43,29 +43,40 @@ class Scope:
                 return False
         return True
 
-    def sql(self, resource: str) -> tuple[str, list[str]]:
-        """The same as a condition on a row of sb_resource with this alias, and its values.
+    def sql(self, row: str, id_column: str = "id") -> tuple[str, list[str]]:
+        """The same as a condition on a row (its alias) with a `kind` and an id, and its values.
 
-        True for rows that are no agents. An empty scope is an empty text: no condition at all.
+        Rows of sb_resource, or of sb_member with "member_id". True for what is no agent. An empty scope is
+        an empty text: no condition at all.
         """
         if not self.allowed:
             return "", []
-        terms, values = [f"s.id = {resource}.id"], []
+        # Aliases nobody else uses: the row may be called anything.
+        terms, values = [f"in_a.id = {row}.{id_column}"], []
         for name, column in COLUMNS.items():
             wanted = sorted(self.allowed.get(name, ()))
             if wanted:
-                terms.append(f"s.{column} IN ({marks(len(wanted))})")
+                terms.append(f"in_a.{column} IN ({marks(len(wanted))})")
                 values += wanted
         groups = sorted(self.allowed.get(GROUP, ()))
         if groups:
             terms.append(
-                "EXISTS (SELECT 1 FROM sb_member m JOIN sb_resource g ON g.id = m.group_id WHERE"
-                f" m.member_id = {resource}.id AND g.space = 'group' AND g.deleted IS NULL"
-                f" AND g.key IN ({marks(len(groups))}))"
+                "EXISTS (SELECT 1 FROM sb_member in_m JOIN sb_resource in_g ON in_g.id = in_m.group_id"
+                f" WHERE in_m.member_id = {row}.{id_column} AND in_g.space = 'group'"
+                f" AND in_g.deleted IS NULL AND in_g.key IN ({marks(len(groups))}))"
             )
             values += groups
-        inside = f"EXISTS (SELECT 1 FROM sb_agent s WHERE {' AND '.join(terms)})"
-        return f"({resource}.kind <> 'agent' OR {inside})", values
+        inside = f"EXISTS (SELECT 1 FROM sb_agent in_a WHERE {' AND '.join(terms)})"
+        return f"({row}.kind <> 'agent' OR {inside})", values
+
+    def also(self, row: str, id_column: str = "id") -> tuple[str, list[str]]:
+        """`sql` to be put behind other conditions: it begins with AND, or is empty."""
+        condition, values = self.sql(row, id_column)
+        return (f" AND {condition}" if condition else ""), values
+
+    def __str__(self) -> str:
+        """The scope as people write it, in one order."""
+        return "; ".join(f"{name}={value}" for name in NAMES for value in sorted(self.allowed.get(name, ())))
 
 
 EVERYTHING = Scope()
@@ -85,6 +96,9 @@ def parse_scope(text: str) -> Scope:
                 "scope", f"{name!r} is nothing a scope can ask for.", f"Use one of {', '.join(NAMES)}."
             )
         allowed.setdefault(name, set()).add(fold(value) if name == GROUP else value)
+    if text.strip() and not allowed:
+        # Read as "everything", a slip of the pen would open what was to be closed.
+        raise Invalid("scope", f"{text!r} names nothing.", "Write environment=production, or leave it out.")
     if sum(map(len, allowed.values())) > MOST:
         raise Invalid("scope", f"The scope has more than {MOST} values.", "Say it with a group.")
     return Scope({name: frozenset(values) for name, values in allowed.items()})

@@ -27,6 +27,7 @@ from scim_bridge.registry.model import (
     served_agent,
 )
 from scim_bridge.registry.resources import index, resource_of, space_of, taken
+from scim_bridge.registry.scope import EVERYTHING, Scope
 
 NOTHING = Derived()
 
@@ -52,8 +53,8 @@ class Standing:
         return next((hold for hold in self.derived.holds if hold.source == source), None)
 
 
-@lru_cache(maxsize=4)
-def _query(backend: str, for_connection: bool) -> str:
+@lru_cache(maxsize=64)
+def _query(backend: str, for_connection: bool, within: str) -> str:
     columns = [
         "r.id, r.kind, r.name, r.active, r.version, r.created, r.modified, r.doc, r.rendered",
         "a.slug, a.runtime_url, a.last_activity, a.attestation_state, a.attestation_id, a.attested_by",
@@ -72,12 +73,14 @@ def _query(backend: str, for_connection: bool) -> str:
         columns += [f"{groups} AS groups", f"(SELECT e.external_id FROM {named}) AS external_id"]
     return (
         f"SELECT {', '.join(columns)} FROM sb_resource r LEFT JOIN sb_agent a ON a.id = r.id"
-        " WHERE r.id = ? AND r.deleted IS NULL"
+        f" WHERE r.id = ? AND r.deleted IS NULL{within}"
     )
 
 
-async def standing(work: Work, resource_id: str, *kinds: str, connection_id: str | None = None) -> Standing:
-    """How a live resource stands; NotFound when absent or of another kind.
+async def standing(
+    work: Work, resource_id: str, *kinds: str, connection_id: str | None = None, scope: Scope = EVERYTHING
+) -> Standing:
+    """How a live resource stands; NotFound when absent, of another kind or an agent outside the scope.
 
     It is not locked: `save` makes the transaction run again when somebody else was faster, and then it is.
     """
@@ -85,8 +88,9 @@ async def standing(work: Work, resource_id: str, *kinds: str, connection_id: str
         # Locked by a statement of its own: one that also reads other tables would not see what
         # was committed to those while it waited.
         await work.tx.one(f"SELECT id FROM sb_resource WHERE id = ?{work.tx.for_update}", resource_id)
+    within, inside = scope.also("r")
     values = (resource_id,) if connection_id is None else (connection_id, resource_id)
-    row = await work.tx.one(_query(work.tx.backend, connection_id is not None), *values)
+    row = await work.tx.one(_query(work.tx.backend, connection_id is not None, within), *values, *inside)
     if row is None or (kinds and row["kind"] not in kinds):
         raise NotFound(
             "resource-unknown", f"There is no {' or '.join(kinds) or 'resource'} with id {resource_id!r}."

@@ -14,6 +14,7 @@ from scim_bridge.scim.exchange import Answered, Headers
 from scim_bridge.scim.projection import Projection
 from scim_bridge.scim.query import One, by_id, with_indirect
 from scim_bridge.scim.render import Head
+from scim_bridge.scim.sight import veiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,11 @@ async def _answer(call: Call, found: One, projection: Projection, status: int, h
     reads, caller = call.door.ctx.store.reads, call.caller
     if call.endpoint is not GROUPS:
         groups = await with_indirect(reads, found)
-        return Answered(status, showing.user(call.endpoint, found.head, groups, caller, projection), headers)
+        (head,) = await veiled(reads, [found.head], caller.scope)
+        return Answered(status, showing.user(call.endpoint, head, groups, caller, projection), headers)
     members = None
     if projection.wants("members"):
-        members = await roster.piece(reads, found.head.id, caller.base_url)
+        members = await roster.piece(reads, found.head.id, caller.base_url, "", caller.scope)
     shown = showing.group(reads, found.head, members, caller, projection)
     if isinstance(shown, bytes):
         return Answered(status, shown, headers)

@@ -20,6 +20,7 @@ from scim_bridge.registry.people import new_person
 from scim_bridge.scim.door import Call
 from scim_bridge.scim.endpoints import GROUPS, Endpoint
 from scim_bridge.scim.incoming import Incoming, as_stored, completed, read
+from scim_bridge.scim.sight import admits
 
 # What is prepared between two looks at other requests: about a millisecond of work.
 AT_ONCE = 10
@@ -102,7 +103,7 @@ def _read(call: Call, number: int, endpoint: Endpoint, data: Any) -> Wanted | No
     except BridgeError:
         # It says so when it is done by itself, in its turn.
         return None
-    if incoming.agent and incoming.active is False:
+    if incoming.agent and (incoming.active is False or not admits(call.caller.scope, doc)):
         return None
     return Wanted(number, incoming, doc, fold(str(doc["userName"])), frozenset(people_named(doc)))
 

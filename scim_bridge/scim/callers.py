@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scim_bridge.kernel.clock import SECOND
 from scim_bridge.kernel.context import Context
-from scim_bridge.kernel.errors import Forbidden, Unauthenticated
+from scim_bridge.kernel.errors import Forbidden, Invalid, Unauthenticated
 from scim_bridge.kernel.work import Actor
 from scim_bridge.registry.connections import Connection, connection
 from scim_bridge.registry.scope import Scope, parse_scope
@@ -75,7 +75,7 @@ class Callers:
         until = now + REMEMBERED if grant.expires is None else min(now + REMEMBERED, grant.expires)
         before = self._known.get(key)
         used = max(grant.last_used or 0, 0 if before is None else before.used)
-        scope = parse_scope(str(found.settings.get("scope") or ""))
+        scope = _scope_of(found)
         known = _Known(found, grant, scope, now, until, used)
         # What was revoked while it was being looked up is looked up again by the next request.
         if changes == self._changes:
@@ -86,3 +86,15 @@ class Callers:
 
     async def _mark_used(self, actor: Actor, grant: Grant) -> None:
         await self._ctx.store.transact(actor, lambda work: mark_used(work, grant))
+
+
+def _scope_of(found: Connection) -> Scope:
+    """The agents a connection sees. Where that cannot be told it sees nothing, and is told so."""
+    try:
+        return parse_scope(str(found.settings.get("scope") or ""))
+    except Invalid as error:
+        raise Forbidden(
+            "scope-unreadable",
+            f"The scope of connection {found.name!r} cannot be read: {error.message}",
+            "Set it again: connections configure --set scope=…",
+        ) from error

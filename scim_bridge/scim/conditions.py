@@ -113,8 +113,9 @@ class Conditions:
             among = "sb_attr a WHERE a.resource_id = r.id AND a.name = 'emails.value' AND a.key = ?"
             return Where(f"EXISTS (SELECT 1 FROM {among})", (fold(value),))
         if name == "members.value":
-            among = "sb_member m WHERE m.group_id = r.id AND m.member_id = ?"
-            return Where(f"EXISTS (SELECT 1 FROM {among})", (value,))
+            too, values = self._caller.scope.also("m", "member_id")
+            among = f"sb_member m WHERE m.group_id = r.id AND m.member_id = ?{too}"
+            return Where(f"EXISTS (SELECT 1 FROM {among})", (value, *values))
         if name == "groups.value":
             return Where(
                 f"r.id IN (SELECT m.member_id FROM sb_member m WHERE m.group_id IN ({_DOWN}))", (value,)

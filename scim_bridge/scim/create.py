@@ -6,13 +6,20 @@ from dataclasses import replace
 from typing import Any
 
 from scim_bridge.audit.record import record
-from scim_bridge.kernel.errors import Conflict
+from scim_bridge.kernel.errors import Conflict, Forbidden
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.agents import add_agent, slug_of
 from scim_bridge.registry.groups import add_group, join
 from scim_bridge.registry.model import AGENT, GROUP_SPACE, USER_SPACE, Resource
 from scim_bridge.registry.people import add_person
-from scim_bridge.registry.resources import by_external_id, by_name, external_ids, set_external_id, taken
+from scim_bridge.registry.resources import (
+    by_external_id,
+    by_name,
+    external_id_taken,
+    external_ids,
+    set_external_id,
+    taken,
+)
 from scim_bridge.registry.standing import Standing, save, standing
 from scim_bridge.scim import answering, membership, state
 from scim_bridge.scim.answering import Written
@@ -21,6 +28,7 @@ from scim_bridge.scim.endpoints import GROUPS
 from scim_bridge.scim.exchange import Answered
 from scim_bridge.scim.incoming import Incoming, as_stored, completed, read
 from scim_bridge.scim.replace import replaced
+from scim_bridge.scim.sight import check_new, sees
 
 
 async def create(call: Call) -> Answered:
@@ -34,8 +42,9 @@ async def create(call: Call) -> Answered:
     stored = as_stored(call, incoming)
     try:
         made = await call.transact(lambda work: _new(work, call, stored, sure=False))
-    except Conflict:
-        # Something of it is in use: that may be the same being, or only a slug.
+    except (Conflict, Forbidden):
+        # Something of it is in use: that may be the same being, or only a slug. Or it would be outside the
+        # scope, as somebody is who comes back to be in a group that the scope asks for.
         made = await call.transact(lambda work: _made(work, call, stored, incoming))
     return await answering.written(call, made, projection, 201)
 
@@ -44,6 +53,8 @@ async def _made(work: Work, call: Call, stored: Incoming, incoming: Incoming) ->
     existing, known = await _existing(work, call, stored)
     if existing is None:
         return await _new(work, call, stored)
+    if not await sees(work.tx, call.caller.scope, existing):
+        raise _hidden(call, stored, existing)
     if call.dialect.revives:
         before = await standing(work, existing.id, connection_id=call.caller.connection.id)
         existing = before.resource
@@ -60,6 +71,13 @@ async def _made(work: Work, call: Call, stored: Incoming, incoming: Incoming) ->
             "Update that one, or send the externalId of this one.",
         )
     raise taken(_name(stored), _space(call))
+
+
+def _hidden(call: Call, stored: Incoming, existing: Resource) -> Conflict:
+    """The refusal of what an agent outside the scope has: it tells that it is taken, and nothing else."""
+    if existing.name.casefold() == _name(stored).casefold():
+        return taken(_name(stored), _space(call))
+    return external_id_taken(str(stored.external_id))
 
 
 def _space(call: Call) -> str:
@@ -99,9 +117,10 @@ async def _new(work: Work, call: Call, incoming: Incoming, *, sure: bool = True)
         known = await membership.met(work, call, members) if members else None
         made = await add_group(work, incoming.doc, origin=origin)
         if known is not None:
-            await join(work, made.resource.id, membership.named(members), known)
+            await join(work, made.resource.id, membership.named(call, members, known), known)
     elif incoming.agent:
         doc = completed(incoming.doc, call.door.settings.agent_mail_domain)
+        check_new(call.caller, doc)
         slug = None if sure else slug_of(str(doc["userName"]))
         made = await add_agent(work, doc, origin=origin, slug=slug)
     else:

@@ -12,6 +12,7 @@ from scim_bridge.scim import state
 from scim_bridge.scim.door import Call, connection_words
 from scim_bridge.scim.exchange import Answered
 from scim_bridge.scim.replace import find
+from scim_bridge.scim.sight import check_groups
 
 
 async def delete(call: Call) -> Answered:
@@ -21,6 +22,7 @@ async def delete(call: Call) -> Answered:
         resource = (await find(work, call)).resource
         reason = f"{connection_words(call.caller)} deleted it"
         if resource.kind == GROUP:
+            await check_groups(work, call.caller, [resource.id], "Deleting this group")
             await delete_group(work, resource.id, reason)
             return
         groups = await _groups_with(work, resource)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.groups import Seen, join, leave, members_of, only, seen
+from scim_bridge.registry.groups import Seen, inside, join, leave, members_of, only, seen
 from scim_bridge.registry.model import GROUP
 from scim_bridge.registry.standing import Standing
 from scim_bridge.scim import render, schema
@@ -22,34 +22,58 @@ from scim_bridge.scim.members import (
     ReplaceMembers,
 )
 from scim_bridge.scim.mentions import named_values
+from scim_bridge.scim.sight import check_groups
 
 NAMED = 20
+REMOVING = "Removing a group"
 
 
 async def apply(work: Work, call: Call, group: Standing, changes: Sequence[MemberChange]) -> int:
-    """Make the changes in order; how many memberships came or went. The version is the caller's to raise."""
-    count, group_id = 0, group.resource.id
+    """Make the changes in order; how many memberships came or went. The version is the caller's to raise.
+
+    Members the caller does not see stay as they are, whatever is asked for.
+    """
+    count, group_id, caller = 0, group.resource.id, call.caller
     for change in changes:
         if isinstance(change, AddMembers):
             known = await checked(work, call, group_id, change.members)
-            count += len(await join(work, group_id, named(change.members), known))
+            count += len(await join(work, group_id, named(call, change.members, known), known))
         elif isinstance(change, ReplaceMembers):
             known = await checked(work, call, group_id, change.members)
-            count += await only(work, group_id, named(change.members), known)
+            wanted = named(call, change.members, known)
+            current = await inside(work, group_id, caller.scope)
+            await check_groups(work, caller, current - wanted.keys(), REMOVING)
+            count += await only(work, group_id, wanted, known, current)
         else:
             ids = (
                 change.ids
                 if isinstance(change, RemoveMembers)
                 else await _matching(work, call, group_id, change)
             )
-            count += len(await leave(work, group_id, await seen(work, group_id, ids)))
+            known = await seen(work, group_id, ids, caller.scope)
+            await check_groups(work, caller, _groups(known) & known.inside, REMOVING)
+            count += len(await leave(work, group_id, known))
     if not count:
         work.bookkeeping("the members are already as asked")
     return count
 
 
-def named(members: Sequence[Member]) -> dict[str, str | None]:
-    return {member.value: member.display for member in members}
+def named(call: Call, members: Sequence[Member], known: Seen) -> dict[str, str | None]:
+    """Display by id of those who are to be members.
+
+    Where a scope hides agents, ids nobody knows are left out like the ids of those: kept as unresolved, the
+    id of a hidden agent would grant it what the group grants, and left out alone it would give it away.
+    """
+    if not call.caller.scope:
+        return {member.value: member.display for member in members}
+    found = {m.value: m.display for m in members if m.value in known.kinds or m.value in known.inside}
+    if len(found) < len(members):
+        call.applied.add("unknown-members")
+    return found
+
+
+def _groups(known: Seen) -> set[str]:
+    return {member for member, kind in known.kinds.items() if kind == GROUP}
 
 
 async def _matching(work: Work, call: Call, group_id: str, change: RemoveMatching) -> Sequence[str]:
@@ -60,7 +84,7 @@ async def _matching(work: Work, call: Call, group_id: str, change: RemoveMatchin
     test = element_predicate(change.filter, attribute, strict=not call.tolerant)
     found: list[str] = []
     after = ""
-    while page := await members_of(work.tx, group_id, after=after):
+    while page := await members_of(work.tx, group_id, after=after, scope=call.caller.scope):
         found += [row[0] for row in page if test(render.member(call.caller.base_url, *row))]
         after = page[-1][0]
     return found
@@ -81,13 +105,15 @@ async def checked(work: Work, call: Call, group_id: str, members: Sequence[Membe
 
 async def met(work: Work, call: Call, members: Sequence[Member], group_id: str = "") -> Seen:
     """What is known of these members; refused to strict clients when nobody knows one of them."""
-    known = await seen(work, group_id, [short("members.value", member.value) for member in members])
+    ids = [short("members.value", member.value) for member in members]
+    known = await seen(work, group_id, ids, call.caller.scope)
     unknown = [member.value for member in members if member.value not in known.kinds]
     if unknown and not call.tolerant:
         more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
         raise invalid_value(
             f"No resource has these ids: {', '.join(unknown[:NAMED])}{more}.", "Create the members first."
         )
+    await check_groups(work, call.caller, _groups(known) - known.inside, "Adding a group")
     return known
 
 

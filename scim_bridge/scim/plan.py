@@ -95,12 +95,9 @@ def _by_value(
         by = "a.name = 'emails.value' AND a.key = ? AND r.id = a.resource_id"
         return _led("sb_attr a"), Where(by, (fold(value),)), "a.resource_id", False
     if not user and name == "members.value":
-        return (
-            _led("sb_member m"),
-            Where("m.member_id = ? AND r.id = m.group_id", (value,)),
-            "m.group_id",
-            False,
-        )
+        too, values = caller.scope.also("m", "member_id")
+        by = f"m.member_id = ? AND r.id = m.group_id{too}"
+        return _led("sb_member m"), Where(by, (value, *values)), "m.group_id", False
     return None
 
 

@@ -22,7 +22,7 @@ class One(NamedTuple):
 
 async def by_id(reader: Reader, endpoint: Endpoint, caller: Caller, resource_id: str, *, groups: bool) -> One:
     """The live resource with this id in this collection; NotFound when there is none the caller may see."""
-    scope, values = ("", []) if endpoint is GROUPS else caller.scope.sql("r")
+    scope, values = ("", []) if endpoint is GROUPS else caller.scope.also("r")
     sql = _sql(reader.backend, endpoint.scope_sql, groups and endpoint is not GROUPS, scope)
     row = await reader.one(sql, caller.connection.id, resource_id, *values)
     if row is None:
@@ -48,5 +48,5 @@ def _sql(backend: str, within: str, groups: bool, scope: str) -> str:
     return (
         f"SELECT r.id, r.version, r.created, r.modified, r.rendered, (SELECT e.external_id FROM {external}),"
         f" {gathered_groups(backend, 'r.id') if groups else 'NULL'} FROM sb_resource r"
-        f" WHERE r.id = ? AND r.deleted IS NULL AND {within}{f' AND {scope}' if scope else ''}"
+        f" WHERE r.id = ? AND r.deleted IS NULL AND {within}{scope}"
     )

@@ -9,7 +9,7 @@ from scim_bridge.audit.record import record
 from scim_bridge.kernel.errors import BridgeError, NotFound, Stale
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry import agents, groups, people
-from scim_bridge.registry.model import AGENT, PERSON, Resource
+from scim_bridge.registry.model import AGENT, GROUP, PERSON, Resource
 from scim_bridge.registry.resources import bump, set_external_id
 from scim_bridge.registry.standing import Standing, save, standing
 from scim_bridge.scim import answering, membership, state
@@ -20,6 +20,7 @@ from scim_bridge.scim.errors import mutability
 from scim_bridge.scim.exchange import Answered
 from scim_bridge.scim.incoming import Incoming, as_stored, carried_over, completed, in_order, read
 from scim_bridge.scim.members import MemberChange, ReplaceMembers
+from scim_bridge.scim.sight import check_groups, check_stays
 
 
 async def put(call: Call) -> Answered:
@@ -46,7 +47,10 @@ async def put(call: Call) -> Answered:
 async def find(work: Work, call: Call) -> Standing:
     """How the resource a write addresses stands; of the version the caller knows."""
     kinds = (call.endpoint.kind,) if call.endpoint.kind else ()
-    found = await standing(work, call.resource_id, *kinds, connection_id=call.caller.connection.id)
+    caller = call.caller
+    found = await standing(
+        work, call.resource_id, *kinds, connection_id=caller.connection.id, scope=caller.scope
+    )
     if (found.resource.kind == "group") != (call.endpoint is GROUPS):
         raise NotFound(
             "resource-unknown", f"There is no {call.endpoint.resource} with id {call.resource_id[:200]!r}."
@@ -90,7 +94,13 @@ async def finished(
     external_id: str | None,
     changes: Sequence[MemberChange] = (),
 ) -> Written:
-    """Write what became of a resource: its version rises once, whatever changed, and not for nothing."""
+    """Write what became of a resource: its version rises once, whatever changed, and not for nothing.
+
+    Forbidden when it would move an agent out of the caller's scope, or rename what agents outside are in.
+    """
+    check_stays(call.caller, after)
+    if before.resource.kind == GROUP and before.resource.name != after.resource.name:
+        await check_groups(work, call.caller, [before.resource.id], "Renaming this group")
     after = await renamed(work, call, after, external_id)
     moved = await membership.apply(work, call, before, changes) if changes else 0
     resource = after.resource

@@ -13,6 +13,7 @@ from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.rows import among, listed
 from scim_bridge.registry.groups import members_of
 from scim_bridge.registry.memberships import Membership, all_groups, direct_groups
+from scim_bridge.registry.scope import EVERYTHING, Scope
 from scim_bridge.scim import render, selecting
 from scim_bridge.scim.agent_view import IDENTIFIER, WZDK, as_agent
 from scim_bridge.scim.endpoints import AGENTS, GROUPS, Endpoint
@@ -21,6 +22,7 @@ from scim_bridge.scim.mentions import member_ids, mentions
 from scim_bridge.scim.plan import Plan
 from scim_bridge.scim.render import Head
 from scim_bridge.scim.selecting import Key
+from scim_bridge.scim.sight import veiled
 
 # A millisecond's work: whoever else wants to run runs in between.
 BATCH = 100
@@ -30,10 +32,16 @@ class Documents:
     """Rows as documents with just enough in them for a filter to be tested, or a value to be sorted by."""
 
     def __init__(
-        self, endpoint: Endpoint, base_url: str, asked: Filter | None, names: Sequence[str] = ()
+        self,
+        endpoint: Endpoint,
+        base_url: str,
+        asked: Filter | None,
+        names: Sequence[str] = (),
+        scope: Scope = EVERYTHING,
     ) -> None:
         self._endpoint = endpoint
         self._base_url = base_url
+        self._scope = scope
 
         def about(name: str) -> bool:
             return name in names or (asked is not None and mentions(asked, name))
@@ -46,6 +54,7 @@ class Documents:
         """The documents of these rows, in their order."""
         if self._endpoint is GROUPS:
             return await self._of_groups(reader, heads)
+        heads = await veiled(reader, heads, self._scope)
         groups: Mapping[str, list[Membership]] = {}
         if self._groups:
             groups = await all_groups(reader, await direct_groups(reader, [head.id for head in heads]))
@@ -64,7 +73,7 @@ class Documents:
     async def _all_members(self, reader: Reader, group_id: str) -> list[dict[str, Any]]:
         members: list[dict[str, Any]] = []
         after = ""
-        while page := await members_of(reader, group_id, after=after):
+        while page := await members_of(reader, group_id, after=after, scope=self._scope):
             members += [render.member(self._base_url, *row) for row in page]
             after = page[-1][0]
         return members
@@ -74,11 +83,13 @@ class Documents:
     ) -> None:
         """Give groups only those members the filter names, so that large groups cost nothing."""
         groups = [document["id"] for document in documents]
+        too, values = self._scope.also("sb_member", "member_id")
         there = await reader.all(
             f"SELECT group_id, member_id FROM sb_member WHERE member_id {among(reader.backend)}"
-            f" AND group_id {among(reader.backend)}",
+            f" AND group_id {among(reader.backend)}{too}",
             listed(reader.backend, named),
             listed(reader.backend, groups),
+            *values,
         )
         by_group: dict[str, list[dict[str, Any]]] = {}
         for group_id, member_id in there:

@@ -77,7 +77,7 @@ class Seeker:
         name = None if seen is None else _AT_SIGHT[endpoint.name].get(seen.group(1).lower())
         if seen is None or name is None or not storable(text):
             return None
-        plan = lookup(endpoint, call.caller, name, seen.group(2), _scope(call.caller.scope))
+        plan = lookup(endpoint, call.caller, name, seen.group(2), _scope(endpoint, call.caller.scope))
         documents = _documents(endpoint, call.caller.base_url)
         return None if plan is None else Wanted(plan, documents, key)
 
@@ -87,8 +87,9 @@ def _documents(endpoint: Endpoint, base_url: str) -> Documents:
     return Documents(endpoint, base_url, None)
 
 
-def _scope(scope: Scope) -> Where:
-    if not scope:
+def _scope(endpoint: Endpoint, scope: Scope) -> Where:
+    """What a scope asks of the rows of a collection: nothing of groups, whose members are looked at instead."""
+    if endpoint is GROUPS or not scope:
         return ALWAYS
     sql, values = scope.sql("r")
     return Where(sql, tuple(values))
@@ -98,13 +99,13 @@ def _read(
     call: Call, endpoint: Endpoint, text: str | None, order: Order | Sort | None, several: bool, key: Hashable
 ) -> _Read:
     caller = call.caller
-    scope = ALWAYS if endpoint is GROUPS else _scope(caller.scope)
+    scope = _scope(endpoint, caller.scope)
     sort = order if isinstance(order, Sort) else None
     by = order if isinstance(order, Order) else NATURAL if sort else None
     names = (sort.found.attribute.name,) if sort else ()
     if text is None:
         plan = everything(endpoint, by or NATURAL, scope)
-        documents = Documents(endpoint, caller.base_url, None, names)
+        documents = Documents(endpoint, caller.base_url, None, names, caller.scope)
         counter = endpoint.counter if scope is ALWAYS else None
         return _Read(Wanted(plan, documents, key, counter, sort), frozenset())
     applied: set[str] = set()
@@ -113,5 +114,5 @@ def _read(
     test = predicate(filter_, resource, strict=not call.tolerant, several=several)
     backend = call.door.ctx.store.database.backend
     plan = filtered(backend, endpoint, caller, filter_, by, test, scope)
-    documents = Documents(endpoint, caller.base_url, filter_, names)
+    documents = Documents(endpoint, caller.base_url, filter_, names, caller.scope)
     return _Read(Wanted(plan, documents, key, None, sort), frozenset(applied))

@@ -17,6 +17,7 @@ from scim_bridge.scim.endpoints import AGENTS, GROUPS, Endpoint
 from scim_bridge.scim.projection import Projection
 from scim_bridge.scim.render import Head
 from scim_bridge.scim.roster import Piece
+from scim_bridge.scim.sight import veiled
 
 
 class Long(NamedTuple):
@@ -38,8 +39,10 @@ async def shown(
     if endpoint is GROUPS:
         found: dict[str, Piece] = {}
         if heads and projection.wants("members"):
-            found = await roster.pieces(reader, [head.id for head in heads], caller.base_url)
+            ids = [head.id for head in heads]
+            found = await roster.pieces(reader, ids, caller.base_url, caller.scope)
         return [group(reader, head, found.get(head.id), caller, projection) for head in heads]
+    heads = await veiled(reader, heads, caller.scope)
     groups: Mapping[str, list[Membership]] = {}
     if projection.wants("groups"):
         groups = await all_groups(reader, await direct_groups(reader, [head.id for head in heads]))
@@ -61,17 +64,15 @@ def group(reader: Reader, head: Head, members: Piece | None, caller: Caller, pro
         return finished(GROUPS, document, caller, projection)
     begin = finished(GROUPS, render.group(head, caller.base_url), caller, projection)
     shape = bytes if projection.everything else partial(_members, projection)
-    return Long(
-        begin[:-1] + b',"members":[', _pieces(reader, head.id, caller.base_url, members, shape), b"]}"
-    )
+    return Long(begin[:-1] + b',"members":[', _pieces(reader, head.id, caller, members, shape), b"]}")
 
 
 async def _pieces(
-    reader: Reader, group_id: str, base_url: str, first: Piece, shape: Shape
+    reader: Reader, group_id: str, caller: Caller, first: Piece, shape: Shape
 ) -> AsyncIterator[bytes]:
     begun = shape(first.text.encode())
     yield begun
-    async for text in roster.rest(reader, group_id, base_url, first):
+    async for text in roster.rest(reader, group_id, caller.base_url, first, caller.scope):
         more = shape(text.encode())
         yield b"," + more if begun and more else more
         begun = begun or more

@@ -1,0 +1,134 @@
+"""What a connection with a scope may see and touch of agents; for one without, none of this costs a statement.
+
+An agent outside the scope is to its connection as one that does not exist. What would change such an agent,
+or what it may do, is refused; so is bringing an agent into being outside, or moving one there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from scim_bridge.kernel.database import Reader
+from scim_bridge.kernel.errors import Forbidden
+from scim_bridge.kernel.rows import among, listed
+from scim_bridge.kernel.work import Work
+from scim_bridge.registry.agents import facts_in
+from scim_bridge.registry.model import AGENT, ENTERPRISE_URN, USER_SPACE, Doc, Resource, fold
+from scim_bridge.registry.scope import GROUP, Scope
+from scim_bridge.registry.standing import Standing
+from scim_bridge.scim.caller import Caller
+
+if TYPE_CHECKING:
+    from scim_bridge.scim.render import Head
+
+
+def admits(scope: Scope, doc: Doc, groups: Sequence[str] = ()) -> bool:
+    """True when an agent with this document, a member of these groups (displayNames), is inside the scope."""
+    return not scope or scope.admits(*facts_in(doc), groups)
+
+
+def check_new(caller: Caller, doc: Doc) -> None:
+    """Refuse to create an agent outside the caller's scope. A new agent is in no group."""
+    if admits(caller.scope, doc):
+        return
+    fix = "Send what the scope asks for."
+    if GROUP in caller.scope.allowed:
+        fix = "A new agent is in no group: let a connection without that condition create it."
+    raise _outside(caller, f"{doc.get('userName')!r} would be an agent", fix)
+
+
+def check_stays(caller: Caller, after: Standing) -> None:
+    """Refuse to move an agent out of the caller's scope by what it is described as."""
+    if not caller.scope or after.resource.kind != AGENT:
+        return
+    if not admits(caller.scope, after.resource.doc, [group.name for group in after.groups]):
+        raise _outside(
+            caller, f"{after.resource.name!r} would then be", "Leave what the scope asks for as it is."
+        )
+
+
+async def check_groups(work: Work, caller: Caller, groups: Collection[str], doing: str) -> None:
+    """Refuse what would change the access of agents outside the scope that are in these groups, at any depth."""
+    if not caller.scope or not groups:
+        return
+    inside, values = caller.scope.sql("m", "member_id")
+    row = await work.tx.one(
+        "WITH RECURSIVE down (id) AS (SELECT r.id FROM sb_resource r"
+        f" WHERE r.kind = 'group' AND r.id {among(work.tx.backend)}"
+        " UNION SELECT c.member_id FROM sb_member c JOIN down d ON c.group_id = d.id WHERE c.kind = 'group')"
+        f" SELECT 1 AS x FROM down d JOIN sb_member m ON m.group_id = d.id WHERE NOT {inside} LIMIT 1",
+        listed(work.tx.backend, groups),
+        *values,
+    )
+    if row is not None:
+        raise _outside(
+            caller,
+            f"{doing} would change what agents may do that are",
+            "Let a connection do it that sees them.",
+        )
+
+
+def _outside(caller: Caller, what: str, fix: str) -> Forbidden:
+    scope = f"outside the scope of connection {caller.connection.name!r} ({caller.scope})"
+    return Forbidden("scope-outside", f"{what} {scope}.", fix)
+
+
+async def sees(reader: Reader, scope: Scope, resource: Resource) -> bool:
+    """True when a live resource is inside the scope; people and groups always are."""
+    if not scope or resource.kind != AGENT:
+        return True
+    condition, values = scope.sql("r")
+    row = await reader.one(
+        f"SELECT 1 AS x FROM sb_resource r WHERE r.id = ? AND {condition}", resource.id, *values
+    )
+    return row is not None
+
+
+async def veiled(reader: Reader, heads: Sequence[Head], scope: Scope) -> Sequence[Head]:
+    """The same users without managers that are agents outside the scope (a client may have written such)."""
+    if not scope:
+        return heads
+    documents = {head.id: orjson.loads(head.rendered) for head in heads if b'"manager"' in head.rendered}
+    managers = {found: name for found, doc in documents.items() if (name := _manager(doc)) is not None}
+    if not managers:
+        return heads
+    hidden = await _hidden(reader, sorted(set(managers.values())), scope)
+    return [
+        head._replace(rendered=_without(documents[head.id])) if managers.get(head.id) in hidden else head
+        for head in heads
+    ]
+
+
+async def _hidden(reader: Reader, names: Sequence[str], scope: Scope) -> set[str]:
+    """Those of these ids and userNames that agents outside the scope have."""
+    (condition, values), backend = scope.sql("r"), reader.backend
+    folded = {fold(name): name for name in names}
+    rows = await reader.all(
+        f"SELECT r.id AS name FROM sb_resource r WHERE r.id {among(backend)} AND NOT {condition}"
+        f" UNION ALL SELECT r.key FROM sb_resource r WHERE r.space = '{USER_SPACE}' AND r.key {among(backend)}"
+        f" AND r.deleted IS NULL AND NOT {condition}",
+        listed(backend, names),
+        *values,
+        listed(backend, folded),
+        *values,
+    )
+    return {folded.get(row["name"], row["name"]) for row in rows}
+
+
+def _manager(document: dict[str, Any]) -> str | None:
+    manager = (document.get(ENTERPRISE_URN) or {}).get("manager")
+    value = manager.get("value") if isinstance(manager, dict) else manager
+    return value if isinstance(value, str) else None
+
+
+def _without(document: dict[str, Any]) -> bytes:
+    rest = {name: value for name, value in document[ENTERPRISE_URN].items() if name != "manager"}
+    kept = {name: value for name, value in document.items() if name != ENTERPRISE_URN}
+    if rest:
+        kept[ENTERPRISE_URN] = rest
+    elif isinstance(kept.get("schemas"), list):
+        kept["schemas"] = [urn for urn in kept["schemas"] if urn != ENTERPRISE_URN]
+    return orjson.dumps(kept)
