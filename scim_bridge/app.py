@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scim_bridge.audit.record import effect_settled
+from scim_bridge.declared import indexes_of
 from scim_bridge.kernel.clock import SystemClock
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.crypto import MasterKey, load_or_create_key
 from scim_bridge.kernel.database import open_database
+from scim_bridge.kernel.document_index import Indexes
 from scim_bridge.kernel.effects import Effects, Handler
 from scim_bridge.kernel.ids import UuidV7
 from scim_bridge.kernel.outbound import Outbound
@@ -50,7 +52,8 @@ async def open_bridge(settings: Settings) -> Bridge:
     database = await open_database(settings.database_url)
     clock = SystemClock()
     outbound = Outbound(allow=settings.allow_networks, ca_file=settings.ca_file or None)
-    store = Store(database, clock, UuidV7(clock))
+    indexes = Indexes(indexes_of(settings.scim.attributes))
+    store = Store(database, clock, UuidV7(clock), indexes)
     public_url = settings.public_url.rstrip("/")
     ctx = Context(store, master, outbound, public_url, settings.data_dir)
     return Bridge(settings, ctx, Idps(ctx))

@@ -28,7 +28,7 @@ from scim_bridge.kernel.telemetry import configure_logging
 from scim_bridge.oauth import keys as oauth_keys
 from scim_bridge.oauth import routes as oauth
 from scim_bridge.oauth import upkeep as oauth_upkeep
-from scim_bridge.registry import expiry
+from scim_bridge.registry import expiry, indexing
 from scim_bridge.scim.app import ScimApp
 from scim_bridge.settings import Settings, settings_from_environment
 from scim_bridge.signals import routes as signals
@@ -42,6 +42,7 @@ def jobs_of(bridge: Bridge) -> Jobs:
     """The worker of this process with its periodic duties, not started yet."""
     ctx = bridge.ctx
     jobs = Jobs(ctx.store, effects_of(bridge))
+    jobs.every("scim-indexes", 5.0, lambda: indexing.upkeep(ctx.store))
     jobs.every("audit-seal", 0.5, lambda: seal(ctx.store, ctx.master))
     jobs.every("departures-due", 5.0, lambda: departures.due(ctx))
     jobs.every("attestations-lapse", 30.0, lambda: attestations.lapse(ctx, bridge.settings.attestations))
@@ -87,6 +88,7 @@ class Server:
 
     async def start(self) -> None:
         """Start the worker: it recovers what an earlier process left open."""
+        await indexing.begin(self.bridge.ctx.store)
         await self.jobs.start()
         # What starting made stays. Looking through it for garbage took a tenth of the time of a write.
         gc.collect()

@@ -14,9 +14,10 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
+from scim_bridge.declared import AttributeSettings, check_attributes
 from scim_bridge.kernel.errors import ConfigurationError
 
 PREFIX = "SCIM_BRIDGE_"
@@ -25,12 +26,13 @@ SECRETS = {"secret_key", "runtime_secret", "notify_secret", "hr", "revokers"}
 
 @dataclass(frozen=True, slots=True)
 class ScimSettings:
-    """Limits of the SCIM front door."""
+    """Limits of the SCIM front door, and the attributes an installation adds to it."""
 
     max_body_kib: int = 1024
     page_size: int = 100
     max_page_size: int = 200
     agent_mail_domain: str = "agents.example"
+    attributes: tuple[AttributeSettings, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +192,26 @@ def _typed(hint: Any, value: Any, path: str) -> Any:
         return value
     if hint == tuple[str, ...]:
         items = value.split(",") if isinstance(value, str) else value
+        if not isinstance(items, list | tuple):
+            raise ConfigurationError(path, "must be a list", 'Write ["one", "another"].')
         return tuple(str(item).strip() for item in items if str(item).strip())
+    if get_origin(hint) is tuple:
+        return _tables(get_args(hint)[0], value, path)
     if not isinstance(value, dict):
         raise ConfigurationError(path, "must be a table", f"Write [{path}] with keys below it.")
     return value
+
+
+def _tables(kind: Any, value: Any, path: str) -> tuple[Any, ...]:
+    """A list of tables; each is spoken of by its name, or else by its number."""
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise ConfigurationError(
+            path, "must be a list of tables", f"Write [[{path}]] in the settings file, once for each."
+        )
+    return tuple(
+        _build(kind, item, f"{path}.{item.get('name') or number}.")
+        for number, item in enumerate(value, start=1)
+    )
 
 
 def _check(settings: Settings) -> None:
@@ -238,6 +256,7 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError(
             "oauth.token_minutes", "must be between 60 and 360", "Entra refuses tokens that live otherwise."
         )
+    check_attributes(settings.scim.attributes)
     for limit in ("max_body_kib", "page_size", "max_page_size"):
         if getattr(settings.scim, limit) < 1:
             raise ConfigurationError(f"scim.{limit}", "must be at least 1", "Remove it to use the default.")

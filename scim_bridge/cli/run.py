@@ -22,6 +22,7 @@ NOUNS = {
     "connections": "The IdP tenants on the other side of the bridge.",
     "departures": "Owners who leave: simulate, list, hand over.",
     "effects": "Outward calls: waiting, dead, retry.",
+    "indexes": "Indexes over the attributes the settings declare: list, rebuild.",
     "policy": "Access policies: check, test, explain.",
     "receipts": "Signed proof of departures: show, verify.",
     "sync": "Push facts to an IdP: plan, apply, status.",

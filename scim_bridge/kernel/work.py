@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ import orjson
 
 from scim_bridge.kernel.clock import Clock
 from scim_bridge.kernel.database import Database, Tx
+from scim_bridge.kernel.document_index import DocumentIndex, Indexes
 from scim_bridge.kernel.ids import Ids
 
 T = TypeVar("T")
@@ -36,12 +37,14 @@ class Work:
     """What a use case is handed: the transaction, the instant, ids and the actor.
 
     `now` stands still inside one transaction. `changed` names what readers must forget after commit.
+    `indexes` are kept in step with every document that is written.
     """
 
     tx: Tx
     now: int
     ids: Ids
     actor: Actor
+    indexes: Sequence[DocumentIndex] = ()
     audited: bool = False
     exempt: str = ""
     effects: int = 0
@@ -101,10 +104,11 @@ class UnauditedChange(AssertionError):
 class Store:
     """The database with clock, ids and listeners: where every use case runs."""
 
-    def __init__(self, database: Database, clock: Clock, ids: Ids) -> None:
+    def __init__(self, database: Database, clock: Clock, ids: Ids, indexes: Indexes | None = None) -> None:
         self.database = database
         self.clock = clock
         self.ids = ids
+        self.indexes = indexes or Indexes()
         self._listeners: list[Callable[[list[tuple[str, str]]], None]] = []
         self._effects_waiting: list[Callable[[], None]] = []
 
@@ -131,7 +135,7 @@ class Store:
         last: list[Work] = []
 
         async def run(tx: Tx) -> T:
-            work = Work(tx, self.clock.now(), self.ids, actor)
+            work = Work(tx, self.clock.now(), self.ids, actor, self.indexes.declared)
             last[:] = [work]
             result = await body(work)
             if tx.writes and not work.audited and not work.exempt:

@@ -68,7 +68,8 @@ def arrive(
     add(RESOURCES, rows, taken=taken)
     add(AGENTS, [(*agent_row(one.standing, origin), "none") for one in agents], taken=taken)
     add(PEOPLE, [person_row(one.standing, one.manager_id) for one in people])
-    add(ATTRS, [(r.id, name, key) for r in resources for name, key in sorted(indexed(r.doc))])
+    keys = [(r.id, name, key) for r in resources for name, key in sorted(indexed(r.doc, work.indexes))]
+    add(ATTRS, keys)
     add(EXTERNALS, list(_externals(work, arrivals)), taken=taken)
     add(OWNERS, [(one.standing.resource.id, *row, work.now) for one in agents for row in one.answerable.rows])
     record_all(work, [_told(one, origin) for one in arrivals])

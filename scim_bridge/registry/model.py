@@ -9,12 +9,18 @@ from typing import Any
 import orjson
 
 from scim_bridge.kernel.clock import DAY, iso
+from scim_bridge.kernel.document_index import DocumentIndex
 
 USER_URN = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP_URN = "urn:ietf:params:scim:schemas:core:2.0:Group"
 ENTERPRISE_URN = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 AGENT_URN = "urn:ietf:params:scim:schemas:extension:scimbridge:2.0:Agent"
 GROUP_EXTENSION_URN = "urn:ietf:params:scim:schemas:extension:scimbridge:2.0:Group"
+# Attributes an installation declares itself, one schema for each kind of resource that has them.
+CUSTOM_USER_URN = "urn:ietf:params:scim:schemas:extension:scimbridge:2.0:CustomUser"
+CUSTOM_AGENT_URN = "urn:ietf:params:scim:schemas:extension:scimbridge:2.0:CustomAgent"
+CUSTOM_GROUP_URN = "urn:ietf:params:scim:schemas:extension:scimbridge:2.0:CustomGroup"
+CUSTOM_URNS = (CUSTOM_USER_URN, CUSTOM_AGENT_URN, CUSTOM_GROUP_URN)
 
 AGENT = "agent"
 PERSON = "person"
@@ -234,13 +240,15 @@ def rendered(resource_id: str, doc: Mapping[str, Any], active: bool | None) -> b
     return orjson.dumps(body)
 
 
-def indexed(doc: Mapping[str, Any]) -> set[tuple[str, str]]:
-    """The (name, key) pairs of a user's document that equality filters look up."""
+def indexed(doc: Mapping[str, Any], indexes: Sequence[DocumentIndex] = ()) -> set[tuple[str, str]]:
+    """The (name, key) pairs of a document that equality filters look up."""
     found = set()
     for email in doc.get("emails") or ():
         value = email.get("value") if isinstance(email, dict) else None
         if isinstance(value, str) and value:
             found.add(("emails.value", fold(value)))
+    for index in indexes:
+        found.update(index.entries(doc))
     return found
 
 

@@ -89,7 +89,7 @@ def insert(work: Work, resource: Resource, served: bytes) -> None:
     space = space_of(resource.kind)
     work.tx.later(INSERT, *resource_row(resource, served), taken=lambda: taken(resource.name, space))
     _count(work, resource.kind, 1)
-    index(work, resource.id, set(), indexed(resource.doc))
+    index(work, resource.id, set(), indexed(resource.doc, work.indexes))
     work.touched(resource.kind, resource.id)
 
 

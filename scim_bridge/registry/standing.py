@@ -200,7 +200,8 @@ def save(work: Work, before: Standing, after: Standing) -> Standing:
             taken=lambda: taken(resource.name, space_of(resource.kind)),
         )
     if before.resource.doc is not resource.doc:
-        index(work, resource.id, indexed(before.resource.doc), indexed(resource.doc))
+        there = indexed(before.resource.doc, work.indexes)
+        index(work, resource.id, there, indexed(resource.doc, work.indexes))
     if before.resource.name != resource.name:
         work.tx.later("UPDATE sb_member SET display = ? WHERE member_id = ?", resource.name, resource.id)
     work.touched(resource.kind, resource.id)

@@ -94,6 +94,17 @@ class AttrRow(SQLModel, table=True):
     key: str = text_key()
 
 
+class IndexRow(SQLModel, table=True):
+    """How far a declared index is: `building` up to the resource `at`, `ready`, or `stale` (not kept any more)."""
+
+    __tablename__ = "sb_index"
+
+    name: str = text_key()
+    state: str = text()
+    at: str = text()
+    since: int = whole()
+
+
 class ExternalRow(SQLModel, table=True):
     """externalId, which belongs to the connection that sent it (RFC 7643 section 3.1)."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scim_bridge.registry.model import AGENT_URN
+from scim_bridge.registry.model import AGENT_URN, CUSTOM_AGENT_URN, CUSTOM_USER_URN
 from scim_bridge.scim.extension import AGENT_CORE_URN
 
 Doc = dict[str, Any]
@@ -31,6 +31,8 @@ SAME = (
     "meta",
 )
 RENAMED = (("title", "agentType"),)
+# Extensions that are the same in both views.
+CUSTOM = (CUSTOM_USER_URN, CUSTOM_AGENT_URN)
 EXTENDED = (("purpose", "description"), ("workloadId", "subject"))
 
 
@@ -42,7 +44,8 @@ def shape_of(settings: dict[str, Any]) -> str:
 def as_agent(document: Doc, shape: str) -> Doc:
     """A user document of an agent, as written or as served, in the shape of an Agent. Absent stays absent."""
     extension = document.get(AGENT_URN) or {}
-    found: Doc = {"schemas": [AGENT_CORE_URN, *([AGENT_URN] if extension else [])]}
+    custom = [urn for urn in CUSTOM if urn in document]
+    found: Doc = {"schemas": [AGENT_CORE_URN, *([AGENT_URN] if extension else []), *custom]}
     found |= {name: document[name] for name in SAME if name in document}
     if "userName" in document:
         found[IDENTIFIER[shape]] = document["userName"]
@@ -53,6 +56,8 @@ def as_agent(document: Doc, shape: str) -> Doc:
         found["owners"] = owners
     if extension:
         found[AGENT_URN] = extension
+    for urn in custom:
+        found[urn] = document[urn]
     return found
 
 
@@ -77,6 +82,7 @@ def as_user(agent: Doc, before: Doc | None = None, *, keep_extension: bool = Fal
     old_name = None if before is None else before.get("userName")
     made = {key: value for key, value in (before or {}).items() if key not in _seen()}
     made |= {name: agent[name] for name in SAME if name in agent and name not in ("id", "groups", "meta")}
+    made |= {urn: agent[urn] for urn in CUSTOM if urn in agent}
     names = [agent[name] for name in IDENTIFIER.values() if agent.get(name)]
     chosen = next((name for name in names if name != old_name), old_name)
     if chosen is not None:
@@ -97,7 +103,7 @@ def as_user(agent: Doc, before: Doc | None = None, *, keep_extension: bool = Fal
 
 
 def _seen() -> set[str]:
-    return {*SAME, "userName", AGENT_URN, *(ours for ours, _ in RENAMED)}
+    return {*SAME, *CUSTOM, "userName", AGENT_URN, *(ours for ours, _ in RENAMED)}
 
 
 def _ids(people: Any) -> list[Any]:

@@ -9,7 +9,7 @@ from scim_bridge.kernel.database import Later
 from scim_bridge.registry.standing import Standing
 from scim_bridge.scim import roster, showing
 from scim_bridge.scim.door import Call, matches
-from scim_bridge.scim.endpoints import GROUPS
+from scim_bridge.scim.endpoints import GROUPS, Endpoint
 from scim_bridge.scim.exchange import Answered, Headers
 from scim_bridge.scim.projection import Projection
 from scim_bridge.scim.query import One, by_id, with_indirect
@@ -25,14 +25,15 @@ class Written:
     version: Later | None = None
 
 
-def projection_of(call: Call, resource: str | None = None) -> Projection:
+def projection_of(call: Call, endpoint: Endpoint | None = None) -> Projection:
     """What the call asks to see; Entra names attributes both ways at once, then what is to be shown counts."""
     attributes = call.asked.query.get("attributes")
     excluded = call.asked.query.get("excludedattributes")
     if attributes is not None and excluded is not None and call.tolerant:
         call.applied.add("both-projections")
         excluded = None
-    return _projection(attributes, excluded, resource or call.endpoint.resource)
+    resource = (endpoint or call.endpoint).resource
+    return _projection(attributes, excluded, call.door.catalogue.types[resource])
 
 
 # Clients that name attributes name the same ones every time.

@@ -16,6 +16,7 @@ from scim_bridge.kernel.work import Work
 from scim_bridge.registry.signal import React, Signal
 from scim_bridge.scim.caller import Caller
 from scim_bridge.scim.callers import Callers
+from scim_bridge.scim.catalogue import catalogue
 from scim_bridge.scim.dialects.table import dialect
 from scim_bridge.scim.door import Accept, Call, Door
 from scim_bridge.scim.exchange import (
@@ -63,7 +64,7 @@ class ScimApp:
             return await accept(work, signal, react)
 
         told: Accept = accepted
-        self._door = Door(ctx, settings, told)
+        self._door = Door(ctx, settings, told, catalogue=catalogue(settings.attributes))
         ctx.store.on_change(self._door.anchors.changed)
         self._callers = Callers(ctx, ctx.public_url + BASE)
 

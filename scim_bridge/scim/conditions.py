@@ -7,7 +7,7 @@ is none. It is never null, so that `NOT` means what it says.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from scim_bridge.registry.model import fold
 from scim_bridge.scim.caller import Caller
@@ -26,6 +26,15 @@ class Where(NamedTuple):
     values: tuple[Any, ...] = ()
 
 
+# The equality terms of a filter that declared indexes answer, as (name of the index, key).
+Declared: TypeAlias = "Callable[[Filter], list[tuple[str, str]]]"
+
+
+def NOTHING(_filter: Filter) -> list[tuple[str, str]]:
+    """Nothing is declared."""
+    return []
+
+
 # A group and those that are in it, directly or through groups.
 _DOWN = (
     "WITH RECURSIVE down (id) AS (SELECT g.id FROM sb_resource g WHERE g.id = ?"
@@ -41,7 +50,10 @@ INSTANTS = {"created": "created", "lastmodified": "modified"}
 class Conditions:
     """Conditions of one collection for one caller, on one back end."""
 
-    def __init__(self, backend: str, endpoint: Endpoint, caller: Caller) -> None:
+    def __init__(
+        self, backend: str, endpoint: Endpoint, caller: Caller, declared: Declared = NOTHING
+    ) -> None:
+        self._declared = declared
         self._sqlite = backend == "sqlite"
         self._endpoint = endpoint
         self._caller = caller
@@ -94,6 +106,8 @@ class Conditions:
 
     def _compare(self, name: str, term: Compare) -> Where | None:
         value = term.value
+        if not name and term.op == "eq":
+            return self._indexed(term)
         if name == "active":
             return self._active(term)
         if not isinstance(value, str):
@@ -120,6 +134,13 @@ class Conditions:
             return Where(
                 f"r.id IN (SELECT m.member_id FROM sb_member m WHERE m.group_id IN ({_DOWN}))", (value,)
             )
+        return None
+
+    def _indexed(self, term: Compare) -> Where | None:
+        """A comparison with an attribute that is declared as indexed."""
+        for name, key in self._declared(term):
+            among = "sb_attr a WHERE a.resource_id = r.id AND a.name = ? AND a.key = ?"
+            return Where(f"EXISTS (SELECT 1 FROM {among})", (name, key))
         return None
 
     def _active(self, term: Compare) -> Where | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scim_bridge.scim.grammar import And, AttrPath, Compare, Element, Filter
+from scim_bridge.kernel.document_index import INSTANT, DocumentIndex, Indexes
+from scim_bridge.scim.grammar import And, AttrPath, Compare, Element, Filter, Literal
+from scim_bridge.scim.instants import zoned
 from scim_bridge.scim.schema import COMPLEX, Attribute, ResourceType, of
 
 _TYPES = ("User", "Group", "Agent")
@@ -19,6 +21,23 @@ def equality(filter_: Filter, resource: str | ResourceType | None = None) -> lis
     """
     types = [of(name) for name in _TYPES] if resource is None else [of(resource)]
     return [(name, term.value) for name, term in _terms(filter_, types) if isinstance(term.value, str)]
+
+
+def declared(filter_: Filter, resource: ResourceType, indexes: Indexes) -> list[tuple[str, str]]:
+    """The same for attributes that are declared as indexed, of any type, as (name of the index, key)."""
+    found = []
+    for name, term in _terms(filter_, [resource]):
+        part, _, attribute = name.rpartition(":")
+        index = indexes.of(part, attribute) if part else None
+        key = None if index is None else index.key(_literal(index, term.value))
+        if index is not None and key is not None:
+            found.append((index.name, key))
+    return found
+
+
+def _literal(index: DocumentIndex, value: Literal) -> Literal:
+    """A value of a filter as the index has it: instants with their zone."""
+    return zoned(value) if index.form == INSTANT and isinstance(value, str) else value
 
 
 def element_equality(filter_: Filter) -> list[tuple[str, str]]:
@@ -44,6 +63,9 @@ def _terms(filter_: Filter, types: list[ResourceType]) -> Iterator[tuple[str, Co
             whole = _attribute(path, types)
             for term in _flat(inner):
                 if whole is not None and isinstance(term, Compare) and term.op == "eq":
+                    if whole[1].type != COMPLEX and term.path.name.casefold() == "value":
+                        yield whole[0], term
+                        continue
                     sub = whole[1].sub(term.path.name)
                     if sub is not None and term.path.sub is None and term.path.urn is None:
                         yield f"{whole[0]}.{sub.name}", term

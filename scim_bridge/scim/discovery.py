@@ -11,12 +11,14 @@ from typing import Any
 import orjson
 
 from scim_bridge.kernel.errors import Forbidden, NotFound
-from scim_bridge.scim import render, schema
+from scim_bridge.registry.model import CUSTOM_AGENT_URN
+from scim_bridge.scim import render
 from scim_bridge.scim.agent_view import ABBEY, IDENTIFIER, shape_of
 from scim_bridge.scim.door import Call
 from scim_bridge.scim.exchange import Answered
 from scim_bridge.scim.extension import AGENT_CORE_URN
 from scim_bridge.scim.limits import CURSOR_SECONDS, MAX_BULK_OPERATIONS
+from scim_bridge.scim.schema import ResourceType
 
 SPC_URN = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
 TYPE_URN = "urn:ietf:params:scim:schemas:core:2.0:ResourceType"
@@ -89,7 +91,7 @@ def resource_types(call: Call) -> list[dict[str, Any]]:
     """The resource types of this server; `id` is the name (draft interoperability profile, section 5.1)."""
     made = []
     for name in ("User", "Group", "Agent"):
-        found = schema.of(name)
+        found = call.door.catalogue.types[name]
         made.append(
             {
                 "schemas": [TYPE_URN],
@@ -98,17 +100,27 @@ def resource_types(call: Call) -> list[dict[str, Any]]:
                 "description": DESCRIPTIONS[name],
                 "endpoint": f"/{name}s",
                 "schema": found.urn,
-                "schemaExtensions": [{"schema": urn, "required": False} for urn in found.extensions],
+                "schemaExtensions": [
+                    {"schema": urn, "required": _demanded(found, urn)} for urn in found.extensions
+                ],
                 "meta": _meta(call, "ResourceType", f"ResourceTypes/{name}"),
             }
         )
     return made
 
 
+def _demanded(resource: ResourceType, urn: str) -> bool:
+    """True when every resource of a type has to carry an extension (RFC 7643 section 6)."""
+    if resource.name == "User" and urn == CUSTOM_AGENT_URN:
+        # Of users only agents have it.
+        return False
+    return urn in resource.required_in
+
+
 def schemas(call: Call) -> list[dict[str, Any]]:
     """The schemas this server enforces, with agents in the shape this connection sees."""
     made = []
-    for document in schema.documents():
+    for document in call.door.catalogue.documents:
         served = {"schemas": [SCHEMA_URN], **document}
         if document["id"] == AGENT_CORE_URN:
             served["attributes"] = _agent_attributes(document["attributes"], shape_of(_settings(call)))

@@ -14,9 +14,11 @@ from scim_bridge.registry.signal import Signal
 from scim_bridge.scim import reading
 from scim_bridge.scim.anchors import Anchors
 from scim_bridge.scim.caller import Caller
+from scim_bridge.scim.catalogue import Catalogue, catalogue
 from scim_bridge.scim.dialects.model import Dialect
 from scim_bridge.scim.endpoints import Endpoint
 from scim_bridge.scim.exchange import Asked
+from scim_bridge.scim.schema import ResourceType
 from scim_bridge.scim.seeking import Seeker
 from scim_bridge.settings import ScimSettings
 
@@ -33,6 +35,7 @@ class Door:
     accept: Accept
     seeker: Seeker = field(default_factory=Seeker)
     anchors: Anchors = field(default_factory=Anchors)
+    catalogue: Catalogue = field(default_factory=catalogue)
 
     @property
     def max_body(self) -> int:
@@ -60,6 +63,11 @@ class Call:
     def tolerant(self) -> bool:
         """False when the connection asked for the letter of the RFC."""
         return self.dialect.tolerant
+
+    @property
+    def resource(self) -> ResourceType:
+        """The type of the resources at the call's endpoint."""
+        return self.door.catalogue.types[self.endpoint.resource]
 
     def body(self) -> dict[str, Any]:
         """The body as a JSON object; ScimError invalidSyntax otherwise."""

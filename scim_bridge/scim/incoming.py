@@ -7,8 +7,7 @@ from typing import Any
 
 from scim_bridge.kernel.clock import parse_iso
 from scim_bridge.registry.agents import slug_of
-from scim_bridge.registry.model import AGENT_URN, ENTERPRISE_URN
-from scim_bridge.scim import schema
+from scim_bridge.registry.model import AGENT_URN, CUSTOM_AGENT_URN, CUSTOM_URNS, ENTERPRISE_URN
 from scim_bridge.scim.agent_view import IDENTIFIER, as_user
 from scim_bridge.scim.dialects import rewrite
 from scim_bridge.scim.door import Call
@@ -16,6 +15,7 @@ from scim_bridge.scim.elements import replaced
 from scim_bridge.scim.endpoints import AGENTS, GROUPS
 from scim_bridge.scim.errors import invalid_value
 from scim_bridge.scim.members import Member
+from scim_bridge.scim.schema import ResourceType
 from scim_bridge.scim.validate import clean
 
 Doc = dict[str, Any]
@@ -44,7 +44,7 @@ class Incoming:
 
 def read(call: Call, raw: Doc) -> Incoming:
     """What a body asks for; ScimError when it is not what the schema says."""
-    resource = schema.of(call.endpoint.resource)
+    resource = call.resource
     doc = rewrite.document(call.dialect, raw, resource, call.applied)
     said = _said(raw)
     made = clean(doc, resource, call.tolerant)
@@ -56,7 +56,35 @@ def read(call: Call, raw: Doc) -> Incoming:
         raise invalid_value("An agent needs agentUserName (or name).", "Send the name the agent is known by.")
     checked(made, external_id)
     agent = call.endpoint is AGENTS or call.caller.sends_agents(doc) or call.caller.sends_agents(made)
+    fitting(call, made, agent)
+    if resource.required_in:
+        _complete(call, resource, made, said, agent)
     return Incoming(made, active, external_id, members, said, agent)
+
+
+def fitting(call: Call, doc: Doc, agent: bool) -> None:
+    """Take out of a document what only agents have; refused to strict clients."""
+    if agent or CUSTOM_AGENT_URN not in doc:
+        return
+    if not call.tolerant:
+        raise invalid_value(f"Only agents have {CUSTOM_AGENT_URN}.", "Leave it out.")
+    del doc[CUSTOM_AGENT_URN]
+    call.ignored.append(f"{CUSTOM_AGENT_URN}: only agents have it")
+
+
+def _complete(call: Call, resource: ResourceType, doc: Doc, said: frozenset[str], agent: bool) -> None:
+    """Refuse a document without the declared attributes that are required.
+
+    A PUT that a tolerant reading takes to leave them as they are need not repeat them.
+    """
+    for urn, needed in resource.required_in.items():
+        if urn == CUSTOM_AGENT_URN and not agent:
+            continue
+        if call.asked.method == "PUT" and call.tolerant and urn.casefold() not in said:
+            continue
+        missing = next((each for each in needed if each.name not in doc.get(urn, {})), None)
+        if missing is not None:
+            raise invalid_value(f"{urn}:{missing.name} is missing.", f"Every {resource.name} needs one.")
 
 
 def as_stored(call: Call, incoming: Incoming, before: Doc | None = None) -> Incoming:
@@ -137,13 +165,23 @@ def completed(doc: Doc, mail_domain: str) -> Doc:
     return made
 
 
-def carried_over(incoming: Incoming, before: Doc) -> Doc:
+def kept_custom(call: Call, incoming: Incoming, before: Doc) -> Doc:
+    """A document replacing another, with declared attributes that a tolerant client did not speak of at all."""
+    left = {
+        urn: before[urn]
+        for urn in CUSTOM_URNS
+        if urn in before and urn not in incoming.doc and urn.casefold() not in incoming.said
+    }
+    return {**incoming.doc, **left} if left and call.tolerant else incoming.doc
+
+
+def carried_over(incoming: Incoming, doc: Doc, before: Doc) -> Doc:
     """A document replacing an agent's, with what an IdP that does not know it cannot have meant to clear.
 
     A body without our extension leaves it as it is, and one that names no manager leaves the owner alone.
     Sending them as null clears them.
     """
-    made = dict(incoming.doc)
+    made = dict(doc)
     if AGENT_URN.casefold() not in incoming.said and AGENT_URN not in made and AGENT_URN in before:
         made[AGENT_URN] = before[AGENT_URN]
     manager = (before.get(ENTERPRISE_URN) or {}).get("manager")

@@ -77,7 +77,9 @@ def _next(after: Key | None, part: int, parts: int) -> Place | None:
 
 
 def _wanted(call: Call, endpoint: Endpoint, asked: ListRequest, several: bool) -> Wanted:
-    order = order_of(asked.sort_by, asked.sort_order, endpoint, tolerant=call.tolerant or several)
+    resource = call.door.catalogue.types[endpoint.resource]
+    lenient = call.tolerant or several
+    order = order_of(asked.sort_by, asked.sort_order, endpoint, resource, tolerant=lenient)
     return call.door.seeker.wanted(call, endpoint, asked.filter, order, several=several)
 
 
@@ -86,7 +88,7 @@ def _finder(call: Call) -> Finder:
 
 
 async def _shown(call: Call, endpoint: Endpoint, page: Page) -> list[Shown]:
-    projection = answering.projection_of(call, endpoint.resource)
+    projection = answering.projection_of(call, endpoint)
     return await shown(call.door.ctx.store.reads, endpoint, page.heads, call.caller, projection)
 
 

@@ -190,6 +190,11 @@ class _Draft:
                 f"{path} is the resource itself.", "Name an attribute, or DELETE the resource."
             )
         else:
+            needed = next(iter(self._resource.required_in.get(path.urn or "", ())), None)
+            if needed is not None:
+                raise mutability(
+                    f"{path} cannot be removed: {needed.name} is required.", "Replace it with another value."
+                )
             self._fields.pop(path.urn or "", None)
 
 

@@ -10,14 +10,14 @@ from scim_bridge.kernel.work import Work
 from scim_bridge.registry import agents, groups, people
 from scim_bridge.registry.model import AGENT
 from scim_bridge.registry.standing import Standing
-from scim_bridge.scim import answering, schema, state
+from scim_bridge.scim import answering, state
 from scim_bridge.scim.agent_view import WZDK, as_agent, as_user
 from scim_bridge.scim.answering import Written
 from scim_bridge.scim.dialects import rewrite
 from scim_bridge.scim.door import Call
 from scim_bridge.scim.endpoints import AGENTS, GROUPS
 from scim_bridge.scim.exchange import Answered
-from scim_bridge.scim.incoming import checked
+from scim_bridge.scim.incoming import checked, fitting
 from scim_bridge.scim.patch import Operation, apply, read_operations
 from scim_bridge.scim.replace import check_kind, deactivate, find, finished, may_deactivate
 
@@ -27,7 +27,7 @@ Doc = dict[str, Any]
 async def patch(call: Call) -> Answered:
     """Change a user, agent or group; all operations or none, except as `keeps_deactivation` says."""
     projection = answering.projection_of(call)
-    resource_type = schema.of(call.endpoint.resource)
+    resource_type = call.resource
     raw = call.body()
     message = rewrite.message(call.dialect, raw, resource_type, call.applied)
     off = state.deactivating(message.get("Operations"))
@@ -62,7 +62,7 @@ async def _patched(
 ) -> tuple[Written, tuple[str, ...]]:
     """What became of the resource, and what of the operations a tolerant reading left out."""
     document = _document(call, before)
-    result = apply(document, operations, schema.of(call.endpoint.resource), tolerant=call.tolerant)
+    result = apply(document, operations, call.resource, tolerant=call.tolerant)
     if off and result.ignored:
         call.applied.add("kept-deactivation")
     after, external_id = before, before.external_id
@@ -101,4 +101,5 @@ async def _changed(
             after if active == was else await state.with_active(work, call, after, bool(active))
         ), external_id
     check_kind(call, resource, doc)
+    fitting(call, doc, agent=False)
     return await people.described(work, before, doc, bool(active)), external_id

@@ -10,7 +10,16 @@ from typing import NamedTuple
 
 from scim_bridge.registry.model import USER_SPACE, fold
 from scim_bridge.scim.caller import Caller
-from scim_bridge.scim.conditions import ALWAYS, INSTANTS, Conditions, Where, joined, name_of
+from scim_bridge.scim.conditions import (
+    ALWAYS,
+    INSTANTS,
+    NOTHING,
+    Conditions,
+    Declared,
+    Where,
+    joined,
+    name_of,
+)
 from scim_bridge.scim.conjuncts import equality
 from scim_bridge.scim.endpoints import AGENTS, Endpoint
 from scim_bridge.scim.grammar import And, AttrPath, Compare, Element, Filter
@@ -70,6 +79,11 @@ def lookup(endpoint: Endpoint, caller: Caller, name: str, value: str, scope: Whe
     found = _by_value(endpoint, caller, name, value)
     if found is None:
         return None
+    return _among(endpoint, found, scope)
+
+
+def _among(endpoint: Endpoint, found: tuple[str, Where, str, bool], scope: Where) -> Plan:
+    """What an index leads to, as far as it is in a collection."""
     source, where, column, unique = found
     within = Where(f"{where.sql} AND {LIVE} AND {endpoint.scope_sql}", where.values)
     if scope is not ALWAYS:
@@ -122,14 +136,15 @@ def filtered(
     order: Order | None,
     test: Test,
     scope: Where = ALWAYS,
+    declared: Declared = NOTHING,
 ) -> Plan:
     """What matches a filter, in this order, or else in the one its index has."""
-    found = _looked_up(endpoint, caller, filter_, scope)
+    found = _looked_up(endpoint, caller, filter_, scope) or _declared(endpoint, filter_, declared, scope)
     if found is not None:
         chosen = found.order if found.unique or order is None else order
         alone = _alone(filter_)
         return found._replace(order=chosen, near=alone and chosen.by == "id", test=None if alone else test)
-    conditions = Conditions(backend, endpoint, caller)
+    conditions = Conditions(backend, endpoint, caller, declared)
     where = conditions.of(filter_)
     by = _range(filter_, endpoint)
     chosen = order or Order(by or "id")
@@ -150,6 +165,14 @@ def _looked_up(endpoint: Endpoint, caller: Caller, filter_: Filter, scope: Where
     ]
     known = [plan for plan in plans if plan is not None]
     return next((plan for plan in known if plan.unique), known[0] if known else None)
+
+
+def _declared(endpoint: Endpoint, filter_: Filter, declared: Declared, scope: Where) -> Plan | None:
+    """The plan for one of its equality terms about attributes that are declared as indexed."""
+    for name, key in declared(filter_):
+        by = Where("a.name = ? AND a.key = ? AND r.id = a.resource_id", (name, key))
+        return _among(endpoint, (_led("sb_attr a"), by, "a.resource_id", False), scope)
+    return None
 
 
 def _alone(filter_: Filter) -> bool:

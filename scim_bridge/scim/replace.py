@@ -18,7 +18,16 @@ from scim_bridge.scim.door import Call, check_version
 from scim_bridge.scim.endpoints import GROUPS
 from scim_bridge.scim.errors import mutability
 from scim_bridge.scim.exchange import Answered
-from scim_bridge.scim.incoming import Incoming, as_stored, carried_over, completed, in_order, read
+from scim_bridge.scim.incoming import (
+    Incoming,
+    as_stored,
+    carried_over,
+    completed,
+    fitting,
+    in_order,
+    kept_custom,
+    read,
+)
 from scim_bridge.scim.members import MemberChange, ReplaceMembers
 from scim_bridge.scim.sight import check_groups, check_stays
 
@@ -64,8 +73,9 @@ async def replaced(work: Work, call: Call, before: Standing, incoming: Incoming)
     external_id = incoming.external_id
     if external_id is None and call.tolerant:
         external_id = before.external_id
+    said = kept_custom(call, incoming, before.resource.doc)
     if call.endpoint is GROUPS:
-        after = await groups.described(work, before, in_order(incoming.doc, before.resource.doc))
+        after = await groups.described(work, before, in_order(said, before.resource.doc))
         members = incoming.members
         if members is None and not call.tolerant:
             members = ()
@@ -73,15 +83,16 @@ async def replaced(work: Work, call: Call, before: Standing, incoming: Incoming)
         return await finished(work, call, before, after, external_id, changes)
     active, resource = incoming.active, before.resource
     if resource.kind == AGENT:
-        doc = carried_over(incoming, resource.doc) if call.tolerant else incoming.doc
+        doc = carried_over(incoming, said, resource.doc) if call.tolerant else said
         doc = in_order(completed(doc, call.door.settings.agent_mail_domain), resource.doc)
         after = await agents.described(work, before, doc)
         if active is not None:
             after = await state.with_active(work, call, after, active)
     else:
-        check_kind(call, resource, incoming.doc)
+        check_kind(call, resource, said)
+        fitting(call, said, agent=False)
         now_active = resource.active if active is None else active
-        doc = in_order(incoming.doc, resource.doc)
+        doc = in_order(said, resource.doc)
         after = await people.described(work, before, doc, now_active)
     return await finished(work, call, before, after, external_id)
 

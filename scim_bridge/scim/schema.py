@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from scim2_models import EnterpriseUser, Extension, Group, Resource, User
 
-from scim_bridge.registry.model import ENTERPRISE_URN, GROUP_URN
+from scim_bridge.registry.model import CUSTOM_URNS, ENTERPRISE_URN, GROUP_URN
 from scim_bridge.scim.extension import Agent, AgentExtension, Common, GroupExtension
 
 STRING = "string"
@@ -21,6 +21,10 @@ DATE_TIME = "dateTime"
 REFERENCE = "reference"
 BINARY = "binary"
 COMPLEX = "complex"
+
+NAMES = ("User", "Group", "Agent")
+
+CANONICAL = "canonical"
 
 # Where we promise something else than the classes: Entra demands unique group names, a member is its id,
 # and a reference that follows from the id need not be sent.
@@ -35,6 +39,8 @@ _OURS: Mapping[tuple[str, str], Mapping[str, Any]] = {
 _SAID: Mapping[tuple[str, str], Mapping[str, Any]] = {
     (GROUP_URN, "members.display"): {"mutability": "readOnly"},
 }
+
+Documents: TypeAlias = "Sequence[Mapping[str, Any]]"
 
 # The descriptions of RFC 7643 section 8.7.1, which clients look for.
 _DESCRIBED = {"User": "User Account", "EnterpriseUser": "Enterprise User"}
@@ -70,6 +76,8 @@ class Attribute:
     uniqueness: str
     canonical: tuple[str, ...]
     subs: Mapping[str, Attribute]
+    # The rules values are read by: those of the type, or "canonical" where no other values are taken.
+    kind: str = STRING
     needs: tuple[Attribute, ...] = ()
     read_only: bool = False
     hidden: bool = False
@@ -93,7 +101,7 @@ class ResourceType:
 
     `attributes` and `extensions[urn]` find a definition by its name, in schema casing or casefolded.
     `urns` finds the schema casing of a URN by its casefolded form. `required` are the core attributes that must
-    be there; of `any_of`, when there are any, at least one must be.
+    be there, `required_in` those of extensions by URN; of `any_of`, when there are any, at least one must be.
     """
 
     name: str
@@ -103,6 +111,7 @@ class ResourceType:
     urns: Mapping[str, str]
     required: tuple[Attribute, ...]
     any_of: tuple[str, ...] = ()
+    required_in: Mapping[str, tuple[Attribute, ...]] = field(default_factory=dict)
 
     def attribute(self, name: str, urn: str | None = None) -> Attribute | None:
         """The core attribute, or that of the extension `urn` (schema casing), of this name in any case."""
@@ -146,8 +155,11 @@ class ResourceType:
         return None if attribute is None else (None, attribute)
 
 
-def compiled(definitions: Iterable[Mapping[str, Any]]) -> dict[str, Attribute]:
-    """Definitions in the form of /Schemas (RFC 7643 section 7) as attributes by name, as written and casefolded."""
+def compiled(definitions: Iterable[Mapping[str, Any]], *, closed: bool = False) -> dict[str, Attribute]:
+    """Definitions in the form of /Schemas (RFC 7643 section 7) as attributes by name, as written and casefolded.
+
+    `closed`: where there are canonical values, no others are taken (RFC 7643 section 2.3.1 leaves it to us).
+    """
     found: dict[str, Attribute] = {}
     for definition in definitions:
         subs = compiled(definition.get("subAttributes") or ())
@@ -162,6 +174,9 @@ def compiled(definitions: Iterable[Mapping[str, Any]]) -> dict[str, Attribute]:
             uniqueness=definition.get("uniqueness", "none"),
             canonical=tuple(definition.get("canonicalValues") or ()),
             subs=subs,
+            kind=CANONICAL
+            if closed and definition.get("canonicalValues")
+            else definition.get("type", STRING),
             needs=_required(subs),
             read_only=definition.get("mutability") == "readOnly",
             hidden=definition.get("returned") == "never" or definition.get("mutability") == "writeOnly",
@@ -179,7 +194,9 @@ def resource_type(
     """A resource type of schema documents: a core one and its extensions."""
     shared = [_SCHEMAS, *_document(Common)["attributes"]]
     attributes = compiled([*shared, *core["attributes"]])
-    extended = {str(each["id"]): compiled(each["attributes"]) for each in extensions}
+    extended = {
+        str(each["id"]): compiled(each["attributes"], closed=each["id"] in CUSTOM_URNS) for each in extensions
+    }
     return ResourceType(
         name=name,
         urn=core["id"],
@@ -188,6 +205,7 @@ def resource_type(
         urns={urn.casefold(): urn for urn in (core["id"], *extended)},
         required=_required(compiled(core["attributes"])),
         any_of=any_of,
+        required_in={urn: needed for urn, each in extended.items() if (needed := _required(each))},
     )
 
 
@@ -217,16 +235,23 @@ def _documents() -> dict[str, dict[str, Any]]:
     return {model.__name__: _document(model) for model in models}
 
 
+def types(users: Documents = (), agents: Documents = (), groups: Documents = ()) -> dict[str, ResourceType]:
+    """The resource types by name, with these extensions beside those there always are.
+
+    What is there for agents is there for users, too, for an agent is one.
+    """
+    known = _documents()
+    theirs = (known["AgentExtension"], *users, *agents)
+    return {
+        "User": resource_type("User", known["User"], (known["EnterpriseUser"], *theirs)),
+        "Group": resource_type("Group", known["Group"], (known["GroupExtension"], *groups)),
+        "Agent": resource_type("Agent", known["Agent"], theirs, any_of=("agentUserName", "name")),
+    }
+
+
 @cache
 def _types() -> dict[str, ResourceType]:
-    known = _documents()
-    return {
-        "User": resource_type("User", known["User"], (known["EnterpriseUser"], known["AgentExtension"])),
-        "Group": resource_type("Group", known["Group"], (known["GroupExtension"],)),
-        "Agent": resource_type(
-            "Agent", known["Agent"], (known["AgentExtension"],), any_of=("agentUserName", "name")
-        ),
-    }
+    return types()
 
 
 def of(resource: str | ResourceType) -> ResourceType:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Hashable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from scim_bridge.registry.scope import Scope
-from scim_bridge.scim import schema
-from scim_bridge.scim.conditions import ALWAYS, Where
+from scim_bridge.scim.conditions import ALWAYS, NOTHING, Where
+from scim_bridge.scim.conjuncts import declared
 from scim_bridge.scim.dialects import rewrite
 from scim_bridge.scim.endpoints import AGENTS, GROUPS, USERS, Endpoint
 from scim_bridge.scim.finding import Wanted
@@ -57,7 +57,7 @@ class Seeker:
         caller = call.caller
         ordered = (order.attribute, order.descending) if isinstance(order, Sort) else order
         of = (caller.connection.id, caller.connection.dialect, caller.scope_text)
-        key = (*of, endpoint.name, text, ordered, several)
+        key = (*of, call.door.ctx.store.indexes.ready, endpoint.name, text, ordered, several)
         if text is not None and order is None:
             found = self._at_sight(call, endpoint, text, key)
             if found is not None:
@@ -109,10 +109,12 @@ def _read(
         counter = endpoint.counter if scope is ALWAYS else None
         return _Read(Wanted(plan, documents, key, counter, sort), frozenset())
     applied: set[str] = set()
-    resource = schema.of(endpoint.resource)
+    resource = call.door.catalogue.types[endpoint.resource]
     filter_ = rewrite.filter_of(call.dialect, text, resource, applied)
     test = predicate(filter_, resource, strict=not call.tolerant, several=several)
     backend = call.door.ctx.store.database.backend
-    plan = filtered(backend, endpoint, caller, filter_, by, test, scope)
+    indexes = call.door.ctx.store.indexes
+    known = partial(declared, resource=resource, indexes=indexes) if indexes.ready else NOTHING
+    plan = filtered(backend, endpoint, caller, filter_, by, test, scope, known)
     documents = Documents(endpoint, caller.base_url, filter_, names, caller.scope)
     return _Read(Wanted(plan, documents, key, None, sort), frozenset(applied))

@@ -16,7 +16,16 @@ from scim_bridge.scim.instants import instant
 from scim_bridge.scim.limits import SORT_LIMIT
 from scim_bridge.scim.plan import Order, Plan
 from scim_bridge.scim.scan import BATCH, Documents
-from scim_bridge.scim.schema import BOOLEAN, COMPLEX, DATE_TIME, DECIMAL, INTEGER, Attribute, Found, of
+from scim_bridge.scim.schema import (
+    BOOLEAN,
+    COMPLEX,
+    DATE_TIME,
+    DECIMAL,
+    INTEGER,
+    Attribute,
+    Found,
+    ResourceType,
+)
 
 Value = tuple[bool, Any]
 _MISSING: Value = (True, "")
@@ -60,7 +69,7 @@ def _comparable(attribute: Attribute, value: Any) -> Value:
 
 
 def order_of(
-    sort_by: str | None, sort_order: str | None, endpoint: Endpoint, *, tolerant: bool
+    sort_by: str | None, sort_order: str | None, endpoint: Endpoint, resource: ResourceType, *, tolerant: bool
 ) -> Order | Sort | None:
     """The order a request asks for; None when it asks for none, or by what no resource can have.
 
@@ -72,7 +81,6 @@ def order_of(
         return None
     descending = _descending(sort_order)
     path = attr_path(text)
-    resource = of(endpoint.resource)
     found = None if path is None else resource.find(path.urn, path.name, path.sub, tolerant=tolerant)
     if path is None or found is None:
         if tolerant:

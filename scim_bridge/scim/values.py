@@ -18,6 +18,7 @@ from scim_bridge.scim.instants import instant, zoned
 from scim_bridge.scim.schema import (
     BINARY,
     BOOLEAN,
+    CANONICAL,
     COMPLEX,
     DATE_TIME,
     DECIMAL,
@@ -51,12 +52,12 @@ def clean_value(attribute: Attribute, value: Any, tolerant: bool, parent: str = 
         return _list(attribute, value, tolerant, parent)
     if tolerant and type(value) is list and attribute.type == COMPLEX and len(value) == 1:
         value = value[0]
-    return _KINDS[attribute.type](attribute, value, tolerant, parent)
+    return _KINDS[attribute.kind](attribute, value, tolerant, parent)
 
 
 def clean_element(attribute: Attribute, value: Any, tolerant: bool, parent: str = "") -> Any:
     """One element of a multi-valued attribute, None when there is nothing in it."""
-    return None if value is None else _KINDS[attribute.type](attribute, value, tolerant, parent)
+    return None if value is None else _KINDS[attribute.kind](attribute, value, tolerant, parent)
 
 
 def clean_fields(
@@ -104,7 +105,7 @@ def _list(attribute: Attribute, value: Any, tolerant: bool, parent: str) -> list
         raise invalid_value(
             f"{dotted(parent, attribute.name)} has more than {MAX_ELEMENTS} elements.", "Send fewer."
         )
-    kind = _KINDS[attribute.type]
+    kind = _KINDS[attribute.kind]
     items = [
         kept
         for item in value
@@ -172,6 +173,19 @@ def _text(attribute: Attribute, value: Any, tolerant: bool, parent: str) -> str 
     return value
 
 
+def _canonical(attribute: Attribute, value: Any, tolerant: bool, parent: str) -> str | None:
+    """One of the canonical values, written as they are."""
+    text = _text(attribute, value, tolerant, parent)
+    if text is None:
+        return None
+    for known in attribute.canonical:
+        if text == known or (not attribute.case_exact and text.casefold() == known.casefold()):
+            return known
+    shown = ", ".join(attribute.canonical[:10])
+    more = " …" if len(attribute.canonical) > 10 else ""
+    raise invalid_value(f"{dotted(parent, attribute.name)} is not one of {shown}{more}.", "Send one of them.")
+
+
 def _boolean(attribute: Attribute, value: Any, tolerant: bool, parent: str) -> bool | None:
     if isinstance(value, bool):
         return value
@@ -227,6 +241,7 @@ _KINDS: Final[Mapping[str, Callable[[Attribute, Any, bool, str], Any]]] = {
     DATE_TIME: _date,
     BINARY: _binary,
     COMPLEX: _object,
+    CANONICAL: _canonical,
 }
 
 _NAMES: Final = {

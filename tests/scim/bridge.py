@@ -11,13 +11,16 @@ from typing import Any
 import httpx2
 import orjson
 
+from scim_bridge.declared import indexes_of
 from scim_bridge.departures import service as departures
 from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.database import open_database
+from scim_bridge.kernel.document_index import Indexes
 from scim_bridge.kernel.ids import UuidV7
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.work import Store, Work
+from scim_bridge.registry import indexing
 from scim_bridge.registry.connections import create_connection
 from scim_bridge.registry.signal import Signal
 from scim_bridge.registry.tokens import CONNECTION_SCOPES, create_token
@@ -152,7 +155,8 @@ def serve(
     async def main() -> None:
         database = await open_database(url, pool_size=4)
         outbound = Outbound()
-        store = Store(database, clock, UuidV7(clock))
+        store = Store(database, clock, UuidV7(clock), Indexes(indexes_of(settings.attributes)))
+        await indexing.begin(store)
         ctx = Context(store, MASTER, outbound, "http://bridge.test", Path())
         heard: list[Signal] = []
 
