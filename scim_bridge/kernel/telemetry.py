@@ -32,6 +32,12 @@ REWRITES = Counter(
     ["connection", "rewrite"],
     registry=REGISTRY,
 )
+THROTTLED = Counter(
+    "scim_bridge_throttled",
+    "SCIM requests answered 429, by connection and reason: rate, wrong-token.",
+    ["connection", "reason"],
+    registry=REGISTRY,
+)
 EFFECTS = Gauge("scim_bridge_effects", "Outward calls by open state.", ["state"], registry=REGISTRY)
 AUDIT_UNSEALED = Gauge("scim_bridge_audit_unsealed", "Audit rows that wait for the seal.", registry=REGISTRY)
 RESOURCES = Gauge("scim_bridge_resources", "Live resources by kind.", ["kind"], registry=REGISTRY)

@@ -10,7 +10,7 @@ import structlog
 
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.edge import Defect, given_id
-from scim_bridge.kernel.errors import BridgeError, NotFound
+from scim_bridge.kernel.errors import BridgeError, NotFound, Unauthenticated
 from scim_bridge.kernel.telemetry import LATENCY, REQUESTS, REWRITES, call_line
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.signal import React, Signal
@@ -31,6 +31,7 @@ from scim_bridge.scim.exchange import (
     send_answer,
     token_of,
 )
+from scim_bridge.scim.pace import Pace
 from scim_bridge.scim.routing import EACH, route
 from scim_bridge.settings import ScimSettings
 from scim_bridge.signals.service import accept
@@ -67,6 +68,7 @@ class ScimApp:
         self._door = Door(ctx, settings, told, catalogue=catalogue(settings.attributes))
         ctx.store.on_change(self._door.anchors.changed)
         self._callers = Callers(ctx, ctx.public_url + BASE)
+        self._pace = Pace(ctx.store.clock, settings)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one HTTP request; every answer is SCIM's, whatever happens."""
@@ -98,10 +100,14 @@ class ScimApp:
     async def _handled(self, scope: Any, receive: Any, story: Story) -> Answered:
         headers = headers_of(scope)
         client = scope.get("client")
-        caller = await self._callers.identify(
-            token_of(headers.get(b"authorization", "")), story.request_id, client[0] if client else None
-        )
+        address = client[0] if client else None
+        try:
+            token = token_of(headers.get(b"authorization", ""))
+            caller = await self._callers.identify(token, story.request_id, address)
+        except Unauthenticated as error:
+            raise self._pace.refused(error, address) from error
         story.connection = caller.connection.name
+        self._pace.count(caller.connection)
         method = scope["method"]
         parts = parts_of(scope)
         found, resource_id = route(parts)
