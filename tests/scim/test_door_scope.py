@@ -262,8 +262,10 @@ def test_members_that_are_hidden_are_in_no_answer(door, monkeypatch: pytest.Monk
 
     async def body(bridge: Bridge) -> None:
         s = await scene(bridge)
+        late = await made(s.every, "/Users", agent("hidden-late", PROD))
+        await s.every.patch(f"/Groups/{s.mixed}", op("add", "members", members(late)))
         expected = {s.seen, s.person, s.secret}
-        assert await s.told(s.mixed) == expected | {s.hidden}
+        assert await s.told(s.mixed) == expected | {s.hidden, late}
         assert await s.told(s.mixed, s.dev) == expected
         assert await s.told(s.secret, s.dev) == set()
         for path in ("/Groups?count=10", '/Groups?filter=displayName sw ""', "/Groups?attributes=members"):
@@ -505,6 +507,9 @@ def test_no_change_takes_an_agent_out_of_the_scope_but_a_deactivation_in_it_is_d
         assert answer[AGENT_URN]["environment"] == DEV
         assert (await s.every.patch(f"/Users/{s.seen}", op("replace", path, PROD))).status == 200
         assert (await s.dev.get(f"/Users/{s.seen}")).status == 404
+        assert (await s.every.get(f"/Users/{s.seen}"))["active"] is False, "the hold stays"
+        assert (await s.every.patch(f"/Users/{s.seen}", op("replace", path, DEV))).status == 200
+        assert (await s.dev.patch(f"/Users/{s.seen}", op("replace", "active", True)))["active"] is True
 
     door(body)
 
