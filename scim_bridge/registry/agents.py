@@ -17,6 +17,7 @@ from scim_bridge.registry import outward
 from scim_bridge.registry.model import (
     AGENT,
     AGENT_URN,
+    APPLICATION,
     Attestation,
     Doc,
     Hold,
@@ -29,7 +30,7 @@ from scim_bridge.registry.model import (
 )
 from scim_bridge.registry.owning import add_owners, by_role, change_owners, owners_named
 from scim_bridge.registry.people_refs import owners_of
-from scim_bridge.registry.resources import bury, insert, resource_of, says_the_same
+from scim_bridge.registry.resources import bump, bury, insert, resource_of, says_the_same
 from scim_bridge.registry.standing import Standing, attestation_of, changed, save, served, standing
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
@@ -282,10 +283,20 @@ async def delete_agent(work: Work, agent_id: str, reason: str) -> None:
             "UPDATE sb_credential SET state = 'revoking' WHERE agent_id = ? AND state = 'active'", agent_id
         )
     work.tx.later("DELETE FROM sb_member WHERE member_id = ?", agent_id)
+    await _leave_applications(work, agent_id)
     await outward.push_to_idps(work, agent_id, reason)
     bury(work, agent.resource)
     detail = {"userName": agent.resource.name, "reason": reason}
     await record(work, "agent.deleted", AGENT, agent_id, detail)
+
+
+async def _leave_applications(work: Work, agent_id: str) -> None:
+    """The applications the agent is in are without it, and of another version."""
+    rows = await work.tx.all(
+        "DELETE FROM sb_application_agent WHERE agent_id = ? RETURNING application_id", agent_id
+    )
+    for application in sorted(row["application_id"] for row in rows):
+        bump(work, application, APPLICATION)
 
 
 async def facts_of(reader: Reader, agent_ids: Sequence[str]) -> dict[str, AgentFacts]:

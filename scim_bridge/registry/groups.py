@@ -11,7 +11,7 @@ from scim_bridge.kernel.errors import Moved
 from scim_bridge.kernel.rows import Insert, among, listed
 from scim_bridge.kernel.sql import marks
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.model import AGENT, GROUP, Doc, Resource, rendered
+from scim_bridge.registry.model import AGENT, APPLICATION, GROUP, Doc, Resource, rendered
 from scim_bridge.registry.resources import bump, bury, insert, load
 from scim_bridge.registry.scope import EVERYTHING, Scope
 from scim_bridge.registry.standing import Standing, changed, save, standing
@@ -81,7 +81,7 @@ async def seen(work: Work, group_id: str, ids: Collection[str], scope: Scope = E
     )
     rows = await work.tx.all(
         "SELECT id, kind, name, 0 AS inside FROM sb_resource"
-        f" WHERE id {among(backend)} AND deleted IS NULL{known_too}"
+        f" WHERE id {among(backend)} AND kind <> '{APPLICATION}' AND deleted IS NULL{known_too}"
         " UNION ALL SELECT member_id, kind, '', 1 FROM sb_member"
         f" WHERE group_id = ? AND member_id {among(backend)}{inside_too}",
         wanted,

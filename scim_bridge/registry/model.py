@@ -20,13 +20,16 @@ GROUP_EXTENSION_URN = "urn:ietf:params:scim:schemas:extension:scimbridge:2.0:Gro
 CUSTOM_USER_URN = "urn:ietf:params:scim:schemas:extension:scimbridge:2.0:CustomUser"
 CUSTOM_AGENT_URN = "urn:ietf:params:scim:schemas:extension:scimbridge:2.0:CustomAgent"
 CUSTOM_GROUP_URN = "urn:ietf:params:scim:schemas:extension:scimbridge:2.0:CustomGroup"
+APPLICATION_URN = "urn:ietf:params:scim:schemas:core:2.0:AgenticApplication"
 CUSTOM_URNS = (CUSTOM_USER_URN, CUSTOM_AGENT_URN, CUSTOM_GROUP_URN)
 
 AGENT = "agent"
 PERSON = "person"
 GROUP = "group"
+APPLICATION = "application"
 USER_SPACE = "user"
 GROUP_SPACE = "group"
+APPLICATION_SPACE = "application"
 
 OWNER = "owner"
 CO_OWNER = "co-owner"
@@ -230,9 +233,9 @@ def _place(doc: Doc, urn: str, content: Doc) -> None:
         doc.pop(urn, None)
 
 
-def rendered(resource_id: str, doc: Mapping[str, Any], active: bool | None) -> bytes:
+def rendered(resource_id: str, doc: Mapping[str, Any], active: bool | None, core: str = "") -> bytes:
     """The document as served, without externalId, groups and meta, which depend on the caller."""
-    core = GROUP_URN if active is None else USER_URN
+    core = core or (GROUP_URN if active is None else USER_URN)
     body: Doc = {"schemas": [core, *(name for name in doc if name.startswith("urn:"))], "id": resource_id}
     body.update(doc)
     if active is not None:

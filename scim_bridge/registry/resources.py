@@ -11,8 +11,20 @@ from scim_bridge.kernel import counters
 from scim_bridge.kernel.database import Later, Reader
 from scim_bridge.kernel.errors import Conflict, NotFound
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.model import GROUP, GROUP_SPACE, USER_SPACE, Resource, fold, indexed
+from scim_bridge.registry.model import (
+    APPLICATION,
+    APPLICATION_SPACE,
+    GROUP,
+    GROUP_SPACE,
+    USER_SPACE,
+    Resource,
+    fold,
+    indexed,
+)
 
+SPACES = {GROUP: GROUP_SPACE, APPLICATION: APPLICATION_SPACE}
+# What the names of a space are called on the outside.
+NAMED = {GROUP_SPACE: "displayName", APPLICATION_SPACE: "name"}
 COLUMNS = "id, kind, name, active, version, created, modified, doc"
 
 
@@ -32,7 +44,7 @@ def resource_of(row: Any) -> Resource:
 
 def space_of(kind: str) -> str:
     """The name space a kind shares: agents and people have one userName space."""
-    return GROUP_SPACE if kind == GROUP else USER_SPACE
+    return SPACES.get(kind, USER_SPACE)
 
 
 async def find(reader: Reader, resource_id: str, *, lock: str = "") -> Resource | None:
@@ -78,7 +90,7 @@ async def by_external_id(reader: Reader, connection_id: str, space: str, externa
 
 def taken(name: str, space: str) -> Conflict:
     """The refusal for a name already in use."""
-    attribute = "displayName" if space == GROUP_SPACE else "userName"
+    attribute = NAMED.get(space, "userName")
     return Conflict(
         "name-taken", f"{attribute} {name!r} is already in use.", "Look it up and update it instead."
     )

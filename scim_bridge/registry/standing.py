@@ -15,6 +15,8 @@ from scim_bridge.kernel.work import Work
 from scim_bridge.registry.memberships import Membership, gathered_groups, groups_in
 from scim_bridge.registry.model import (
     AGENT,
+    APPLICATION,
+    APPLICATION_URN,
     GROUP,
     Attestation,
     Derived,
@@ -26,7 +28,7 @@ from scim_bridge.registry.model import (
     rendered,
     served_agent,
 )
-from scim_bridge.registry.resources import index, resource_of, space_of, taken
+from scim_bridge.registry.resources import NAMED, index, resource_of, space_of, taken
 from scim_bridge.registry.scope import EVERYTHING, Scope
 
 NOTHING = Derived()
@@ -139,6 +141,8 @@ def served(of: Standing, now: int) -> bytes:
     resource = of.resource
     if resource.kind == AGENT:
         return served_agent(resource.id, resource.doc, resource.active, of.derived, now)
+    if resource.kind == APPLICATION:
+        return rendered(resource.id, resource.doc, resource.active, APPLICATION_URN)
     return rendered(resource.id, resource.doc, None if resource.kind == GROUP else resource.active)
 
 
@@ -149,7 +153,7 @@ def changed(
     told = of.derived if derived is None else derived
     kept = of.resource.doc if doc is None else doc
     resource = of.resource
-    name = str(kept["displayName"] if resource.kind == GROUP else kept["userName"])
+    name = str(kept[NAMED.get(space_of(resource.kind), "userName")])
     state = resource.active if active is None else active
     if resource.kind == AGENT:
         state = not told.holds

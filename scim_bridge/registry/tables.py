@@ -146,6 +146,19 @@ class OwnerRow(SQLModel, table=True):
     since: int = whole()
 
 
+class ApplicationAgentRow(SQLModel, table=True):
+    """An agent of an application; `type` is owned, authorized, guest or empty (draft-abbey-scim-agent-extension)."""
+
+    __tablename__ = "sb_application_agent"
+    __table_args__ = (Index("sb_application_agent_of", "agent_id", "application_id"), KEYED)
+
+    application_id: str = text_key()
+    agent_id: str = text_key()
+    type: str = text()
+    since: int = whole()
+    added_by: str = text()
+
+
 class HoldRow(SQLModel, table=True):
     """One reason why an agent may not act. Open while `released` is null; one per source."""
 

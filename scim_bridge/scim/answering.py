@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from scim_bridge.kernel.database import Later
+from scim_bridge.registry.applications import Link, agents_of, applications_of
 from scim_bridge.registry.standing import Standing
 from scim_bridge.scim import roster, showing
 from scim_bridge.scim.door import Call, matches
-from scim_bridge.scim.endpoints import GROUPS, Endpoint
+from scim_bridge.scim.endpoints import AGENTS, APPLICATIONS, GROUPS, Endpoint
 from scim_bridge.scim.exchange import Answered, Headers
 from scim_bridge.scim.projection import Projection
 from scim_bridge.scim.query import One, by_id, with_indirect
@@ -79,10 +81,16 @@ async def read_one(call: Call) -> Answered:
 
 async def _answer(call: Call, found: One, projection: Projection, status: int, headers: Headers) -> Answered:
     reads, caller = call.door.ctx.store.reads, call.caller
+    if call.endpoint is APPLICATIONS:
+        return Answered(status, await _application(call, found.head, projection), headers)
     if call.endpoint is not GROUPS:
         groups = await with_indirect(reads, found)
         (head,) = await veiled(reads, [found.head], caller.scope)
-        return Answered(status, showing.user(call.endpoint, head, groups, caller, projection), headers)
+        links: Sequence[Link] = ()
+        if call.endpoint is AGENTS and projection.wants("applications"):
+            links = (await applications_of(reads, [head.id])).get(head.id, ())
+        user = showing.user(call.endpoint, head, groups, caller, projection, links)
+        return Answered(status, user, headers)
     members = None
     if projection.wants("members"):
         members = await roster.piece(reads, found.head.id, caller.base_url, "", caller.scope)
@@ -90,3 +98,11 @@ async def _answer(call: Call, found: One, projection: Projection, status: int, h
     if isinstance(shown, bytes):
         return Answered(status, shown, headers)
     return Answered(status, b"", headers, showing.joined([shown], b""))
+
+
+async def _application(call: Call, head: Head, projection: Projection) -> bytes:
+    agents: Sequence[Link] = ()
+    if projection.wants("agents"):
+        found = await agents_of(call.door.ctx.store.reads, [head.id], call.caller.scope)
+        agents = found.get(head.id, ())
+    return showing.application(head, agents, call.caller, projection)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,25 +12,16 @@ from scim_bridge.scim import answering
 from scim_bridge.scim.bulk_create import create_together
 from scim_bridge.scim.bulk_refs import pruned, references, resolved
 from scim_bridge.scim.bulk_steps import Step, address, fail_on_errors, steps_of
-from scim_bridge.scim.create import create
-from scim_bridge.scim.delete import delete
 from scim_bridge.scim.door import Call
 from scim_bridge.scim.endpoints import Endpoint
 from scim_bridge.scim.errors import invalid_syntax
 from scim_bridge.scim.exchange import Answered, Asked, refusal
-from scim_bridge.scim.patch_resource import patch
-from scim_bridge.scim.replace import put
+from scim_bridge.scim.verbs import VERBS, verbs
 
 REQUEST = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 # Creates in one transaction: enough to share its cost, few enough that others wait for milliseconds only.
 TOGETHER = 100
 RESPONSE = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
-VERBS: dict[str, Callable[[Call], Awaitable[Answered]]] = {
-    "POST": create,
-    "PUT": put,
-    "PATCH": patch,
-    "DELETE": delete,
-}
 
 
 async def bulk(call: Call) -> Answered:
@@ -158,7 +148,7 @@ class _Progress:
 
     async def _answer(self, step: Step) -> Answered:
         endpoint, resource_id = address(resolved(step.path, self._ids))
-        verb = VERBS.get(step.method)
+        verb = verbs(endpoint).get(step.method)
         if verb is None:
             raise invalid_syntax(f"{step.method[:20]!r} is no method of Bulk.", f"Use {', '.join(VERBS)}.")
         if (step.method == "POST") != (resource_id == ""):

@@ -18,7 +18,7 @@ from scim_bridge.registry.model import ENTERPRISE_URN, USER_SPACE, Doc, fold
 from scim_bridge.registry.owning import owners_named, people_named
 from scim_bridge.registry.people import new_person
 from scim_bridge.scim.door import Call
-from scim_bridge.scim.endpoints import GROUPS, Endpoint
+from scim_bridge.scim.endpoints import Endpoint
 from scim_bridge.scim.incoming import Incoming, as_stored, completed, read
 from scim_bridge.scim.sight import admits
 
@@ -92,7 +92,7 @@ def _name(data: Any) -> str:
 
 def _read(call: Call, number: int, endpoint: Endpoint, data: Any) -> Wanted | None:
     """What an operation creates, None when that is to be found out by itself."""
-    if endpoint is GROUPS:
+    if endpoint.space != USER_SPACE:
         return None
     here = replace(call, endpoint=endpoint)
     try:

@@ -81,6 +81,8 @@ def address(path: str) -> tuple[Endpoint, str]:
     endpoint = ENDPOINTS.get(parts[0]) if parts else None
     if endpoint is None or len(parts) > 2:
         raise NotFound(
-            "address-unknown", f"There is nothing at {path[:200]!r}.", "Use /Users, /Groups or /Agents."
+            "address-unknown",
+            f"There is nothing at {path[:200]!r}.",
+            f"Use one of {', '.join(f'/{name}' for name in ENDPOINTS)}.",
         )
     return endpoint, parts[1] if len(parts) == 2 else ""

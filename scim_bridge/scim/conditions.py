@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from scim_bridge.registry.model import fold
 from scim_bridge.scim.caller import Caller
-from scim_bridge.scim.endpoints import AGENTS, GROUPS, USERS, Endpoint
+from scim_bridge.scim.endpoints import AGENTS, APPLICATIONS, GROUPS, USERS, Endpoint
 from scim_bridge.scim.grammar import And, AttrPath, Compare, Element, Filter, Not, Or, Present
 from scim_bridge.scim.instants import instant
 
@@ -241,8 +241,13 @@ def _agent(name: str) -> str:
     return name
 
 
+def _application(name: str) -> str:
+    return "" if name.startswith(("members", "emails", "groups")) else name
+
+
 _KNOWN: dict[str, Callable[[str], str]] = {
     USERS.name: _user,
     GROUPS.name: _group,
     AGENTS.name: _agent,
+    APPLICATIONS.name: _application,
 }

@@ -12,7 +12,7 @@ import orjson
 
 from scim_bridge.kernel.errors import Forbidden, NotFound
 from scim_bridge.registry.model import CUSTOM_AGENT_URN
-from scim_bridge.scim import render
+from scim_bridge.scim import render, schema
 from scim_bridge.scim.agent_view import ABBEY, IDENTIFIER, shape_of
 from scim_bridge.scim.door import Call
 from scim_bridge.scim.exchange import Answered
@@ -27,6 +27,7 @@ SCHEMA_URN = "urn:ietf:params:scim:schemas:core:2.0:Schema"
 DESCRIPTIONS = {
     "User": "People and AI agents; an agent has userType Agent and our Agent extension.",
     "Group": "Bundles of access, with people, agents and groups as members.",
+    "AgenticApplication": "What agents work for or act in, as draft-abbey-scim-agent-extension describes it.",
     "Agent": "The same AI agents as under /Users, as the IETF drafts describe them.",
 }
 
@@ -82,7 +83,7 @@ async def service_provider_config(call: Call) -> Answered:
         body["agentExtension"] = {
             "supported": True,
             "agentsSupported": True,
-            "agenticApplicationsSupported": False,
+            "agenticApplicationsSupported": True,
         }
     return Answered(200, orjson.dumps(body))
 
@@ -90,7 +91,7 @@ async def service_provider_config(call: Call) -> Answered:
 def resource_types(call: Call) -> list[dict[str, Any]]:
     """The resource types of this server; `id` is the name (draft interoperability profile, section 5.1)."""
     made = []
-    for name in ("User", "Group", "Agent"):
+    for name in schema.NAMES:
         found = call.door.catalogue.types[name]
         made.append(
             {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scim_bridge.registry.model import AGENT, GROUP_SPACE, USER_SPACE
+from scim_bridge.registry.model import AGENT, APPLICATION_SPACE, GROUP_SPACE, USER_SPACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,4 +35,5 @@ class Endpoint:
 USERS = Endpoint("Users", USER_SPACE, "User")
 GROUPS = Endpoint("Groups", GROUP_SPACE, "Group")
 AGENTS = Endpoint("Agents", USER_SPACE, "Agent", AGENT)
-ENDPOINTS = {endpoint.name: endpoint for endpoint in (USERS, GROUPS, AGENTS)}
+APPLICATIONS = Endpoint("AgenticApplications", APPLICATION_SPACE, "AgenticApplication")
+ENDPOINTS = {endpoint.name: endpoint for endpoint in (USERS, GROUPS, AGENTS, APPLICATIONS)}

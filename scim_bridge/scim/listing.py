@@ -8,7 +8,7 @@ from scim_bridge.scim import answering, render
 from scim_bridge.scim.asking import ListRequest, from_body, list_request
 from scim_bridge.scim.cursor import Cursors, Place
 from scim_bridge.scim.door import Call
-from scim_bridge.scim.endpoints import GROUPS, USERS, Endpoint
+from scim_bridge.scim.endpoints import APPLICATIONS, GROUPS, USERS, Endpoint
 from scim_bridge.scim.exchange import Answered
 from scim_bridge.scim.finding import Finder, Page, Wanted
 from scim_bridge.scim.following import following
@@ -28,9 +28,9 @@ async def search(call: Call) -> Answered:
 
 
 async def search_all(call: Call) -> Answered:
-    """POST /.search at the root: users, then groups, as one list; each of them in the order asked for."""
+    """POST /.search at the root: users, groups, applications as one list; each of them in the order asked for."""
     call = from_body(call)
-    return await _listed(call, list_request(call), (USERS, GROUPS))
+    return await _listed(call, list_request(call), (USERS, GROUPS, APPLICATIONS))
 
 
 async def _listed(call: Call, asked: ListRequest, endpoints: Sequence[Endpoint]) -> Answered:

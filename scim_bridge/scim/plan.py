@@ -21,12 +21,21 @@ from scim_bridge.scim.conditions import (
     name_of,
 )
 from scim_bridge.scim.conjuncts import equality
-from scim_bridge.scim.endpoints import AGENTS, Endpoint
+from scim_bridge.scim.endpoints import AGENTS, APPLICATIONS, GROUPS, USERS, Endpoint
 from scim_bridge.scim.grammar import And, AttrPath, Compare, Element, Filter
 from scim_bridge.scim.match import Test
 
 ROWS = "sb_resource r"
 LIVE = "r.deleted IS NULL"
+
+
+# The attributes rows are unique by, of each collection.
+KEYED = {
+    USERS.name: ("userName", "agentUserName"),
+    AGENTS.name: ("userName", "agentUserName", "name"),
+    GROUPS.name: ("displayName",),
+    APPLICATIONS.name: ("name",),
+}
 
 
 class Order(NamedTuple):
@@ -101,14 +110,12 @@ def _by_value(
     if name == "externalId":
         by = "e.connection_id = ? AND e.space = ? AND e.external_id = ? AND r.id = e.resource_id"
         return _led("sb_external e"), Where(by, (caller.connection.id, endpoint.space, value)), "r.id", True
-    if name in (("userName", "agentUserName") if user else ("displayName",)):
+    if name in KEYED[endpoint.name]:
         return ROWS, Where(f"r.space = '{endpoint.space}' AND r.key = ?", (fold(value),)), "r.id", True
-    if endpoint is AGENTS and name == "name":
-        return ROWS, Where(f"r.space = '{USER_SPACE}' AND r.key = ?", (fold(value),)), "r.id", True
     if user and name == "emails.value":
         by = "a.name = 'emails.value' AND a.key = ? AND r.id = a.resource_id"
         return _led("sb_attr a"), Where(by, (fold(value),)), "a.resource_id", False
-    if not user and name == "members.value":
+    if endpoint is GROUPS and name == "members.value":
         too, values = caller.scope.also("m", "member_id")
         by = f"m.member_id = ? AND r.id = m.group_id{too}"
         return _led("sb_member m"), Where(by, (value, *values)), "m.group_id", False

@@ -12,9 +12,15 @@ from typing import Any, NamedTuple
 import orjson
 
 from scim_bridge.kernel.clock import iso
+from scim_bridge.registry.applications import Link
 from scim_bridge.registry.memberships import Membership
 
-TYPE = {"Users": "User", "Groups": "Group", "Agents": "Agent"}
+TYPE = {
+    "Users": "User",
+    "Groups": "Group",
+    "Agents": "Agent",
+    "AgenticApplications": "AgenticApplication",
+}
 MEMBER_TYPE = {"agent": "User", "person": "User", "group": "Group"}
 LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 # A quote inside a JSON string is escaped, so these bytes are always the beginning of a reference of ours.
@@ -86,6 +92,18 @@ def _group(base_url: str, group_id: str, name: str, direct: bool) -> bytes:
 def group(head: Head, base_url: str, members: bytes = b"") -> bytes:
     """One group as served, with these members (objects joined by commas)."""
     return document(head, base_url, "Groups", b',"members":[' + members + b"]" if members else b"")
+
+
+def application(head: Head, base_url: str, agents: Sequence[Link]) -> bytes:
+    """One application as served, with these agents."""
+    shown = orjson.dumps([linked(base_url, "Agents", one) for one in agents]) if agents else b""
+    return document(head, base_url, "AgenticApplications", b',"agents":' + shown if shown else b"")
+
+
+def linked(base_url: str, endpoint: str, link: Link) -> dict[str, str]:
+    """One end of a link between an agent and an application, as the other shows it."""
+    item = {"value": link.id, "$ref": f"{base_url}/{endpoint}/{link.id}", "display": link.name}
+    return {**item, "type": link.type} if link.type else item
 
 
 def member(base_url: str, member_id: str, kind: str, name: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from scim_bridge.kernel.errors import BridgeError, NotFound, Stale
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry import agents, groups, people
 from scim_bridge.registry.model import AGENT, GROUP, PERSON, Resource
-from scim_bridge.registry.resources import bump, set_external_id
+from scim_bridge.registry.resources import bump, set_external_id, space_of
 from scim_bridge.registry.standing import Standing, save, standing
 from scim_bridge.scim import answering, membership, state
 from scim_bridge.scim.answering import Written
@@ -60,7 +60,7 @@ async def find(work: Work, call: Call) -> Standing:
     found = await standing(
         work, call.resource_id, *kinds, connection_id=caller.connection.id, scope=caller.scope
     )
-    if (found.resource.kind == "group") != (call.endpoint is GROUPS):
+    if space_of(found.resource.kind) != call.endpoint.space:
         raise NotFound(
             "resource-unknown", f"There is no {call.endpoint.resource} with id {call.resource_id[:200]!r}."
         )

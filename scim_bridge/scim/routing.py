@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.scim import answering, bulk, discovery, listing
-from scim_bridge.scim.create import create
-from scim_bridge.scim.delete import delete
 from scim_bridge.scim.door import Call
 from scim_bridge.scim.endpoints import ENDPOINTS, USERS, Endpoint
 from scim_bridge.scim.exchange import Answered, NotImplementedHere, WrongMethod
-from scim_bridge.scim.patch_resource import patch
-from scim_bridge.scim.replace import put
-
-Handler = Callable[[Call], Awaitable[Answered]]
+from scim_bridge.scim.verbs import Handler, verbs
 
 READ = "read"
 WRITE = ""  # the scope of the endpoint that is written to
@@ -47,13 +42,6 @@ async def _me(_call: Call) -> Answered:
     )
 
 
-COLLECTION = {"GET": (listing.list_resources, READ), "POST": (create, WRITE)}
-RESOURCE = {
-    "GET": (answering.read_one, READ),
-    "PUT": (put, WRITE),
-    "PATCH": (patch, WRITE),
-    "DELETE": (delete, WRITE),
-}
 SEARCH = {"POST": (listing.search, READ)}
 ME = dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), (_me, READ))
 
@@ -70,8 +58,18 @@ ITEMS: Mapping[str, tuple[str, Mapping[str, tuple[Handler, str]]]] = {
 }
 
 
-COLLECTIONS = {name: Route(f"/{name}", COLLECTION, endpoint) for name, endpoint in ENDPOINTS.items()}
-RESOURCES = {name: Route(f"/{name}/{{id}}", RESOURCE, endpoint) for name, endpoint in ENDPOINTS.items()}
+def _collection(endpoint: Endpoint) -> Route:
+    methods = {"GET": (listing.list_resources, READ), "POST": (verbs(endpoint)["POST"], WRITE)}
+    return Route(f"/{endpoint.name}", methods, endpoint)
+
+
+def _resource(endpoint: Endpoint) -> Route:
+    writes = {method: (verbs(endpoint)[method], WRITE) for method in ("PUT", "PATCH", "DELETE")}
+    return Route(f"/{endpoint.name}/{{id}}", {"GET": (answering.read_one, READ), **writes}, endpoint)
+
+
+COLLECTIONS = {name: _collection(endpoint) for name, endpoint in ENDPOINTS.items()}
+RESOURCES = {name: _resource(endpoint) for name, endpoint in ENDPOINTS.items()}
 SEARCHES = {name: Route(f"/{name}/.search", SEARCH, endpoint) for name, endpoint in ENDPOINTS.items()}
 FIXED_ROUTES = {name: Route(f"/{name}", methods) for name, methods in FIXED.items()}
 ITEM_ROUTES = {name: Route(f"/{name}/{{{item}}}", methods) for name, (item, methods) in ITEMS.items()}
@@ -94,6 +92,6 @@ def route(parts: tuple[str, ...]) -> tuple[Route, str]:
         raise NotFound(
             "address-unknown",
             "There is nothing at this address.",
-            "SCIM resources are at /Users, /Groups and /Agents.",
+            f"SCIM resources are at {', '.join(f'/{name}' for name in ENDPOINTS)}.",
         )
     return found, resource_id

@@ -11,12 +11,13 @@ import orjson
 
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.rows import among, listed
+from scim_bridge.registry.applications import Link, agents_of, applications_of
 from scim_bridge.registry.groups import members_of
 from scim_bridge.registry.memberships import Membership, all_groups, direct_groups
 from scim_bridge.registry.scope import EVERYTHING, Scope
 from scim_bridge.scim import render, selecting
 from scim_bridge.scim.agent_view import IDENTIFIER, WZDK, as_agent
-from scim_bridge.scim.endpoints import AGENTS, GROUPS, Endpoint
+from scim_bridge.scim.endpoints import AGENTS, APPLICATIONS, GROUPS, Endpoint
 from scim_bridge.scim.grammar import Filter
 from scim_bridge.scim.mentions import member_ids, mentions
 from scim_bridge.scim.plan import Plan
@@ -49,17 +50,28 @@ class Documents:
         self._members = endpoint is GROUPS and about("members")
         self._named = None if asked is None or not self._members else member_ids(asked)
         self._groups = endpoint is not GROUPS and about("groups")
+        self._agents = endpoint is APPLICATIONS and about("agents")
+        self._applications = endpoint is AGENTS and about("applications")
 
     async def of(self, reader: Reader, heads: Sequence[Head]) -> list[dict[str, Any]]:
         """The documents of these rows, in their order."""
         if self._endpoint is GROUPS:
             return await self._of_groups(reader, heads)
+        if self._endpoint is APPLICATIONS:
+            agents = await agents_of(reader, [head.id for head in heads], self._scope) if self._agents else {}
+            return [
+                orjson.loads(render.application(head, self._base_url, agents.get(head.id, ())))
+                for head in heads
+            ]
         heads = await veiled(reader, heads, self._scope)
         groups: Mapping[str, list[Membership]] = {}
         if self._groups:
             groups = await all_groups(reader, await direct_groups(reader, [head.id for head in heads]))
         found = [orjson.loads(render.user(head, self._base_url, groups.get(head.id, ()))) for head in heads]
-        return [_as_either(doc) for doc in found] if self._endpoint is AGENTS else found
+        if self._endpoint is not AGENTS:
+            return found
+        links = await applications_of(reader, [head.id for head in heads]) if self._applications else {}
+        return [_as_either(doc, links.get(doc["id"], ()), self._base_url) for doc in found]
 
     async def _of_groups(self, reader: Reader, heads: Sequence[Head]) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = [orjson.loads(render.group(head, self._base_url)) for head in heads]
@@ -99,9 +111,12 @@ class Documents:
                 document["members"] = by_group[document["id"]]
 
 
-def _as_either(document: dict[str, Any]) -> dict[str, Any]:
+def _as_either(document: dict[str, Any], links: Sequence[Link], base_url: str) -> dict[str, Any]:
     """An agent under the identifiers of both drafts: whichever a filter names, it finds."""
-    return as_agent(document, WZDK) | dict.fromkeys(IDENTIFIER.values(), document["userName"])
+    agent = as_agent(document, WZDK) | dict.fromkeys(IDENTIFIER.values(), document["userName"])
+    if links:
+        agent["applications"] = [render.linked(base_url, "AgenticApplications", link) for link in links]
+    return agent
 
 
 @dataclass(slots=True)

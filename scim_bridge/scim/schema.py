@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from scim2_models import EnterpriseUser, Extension, Group, Resource, User
 
-from scim_bridge.registry.model import CUSTOM_URNS, ENTERPRISE_URN, GROUP_URN
-from scim_bridge.scim.extension import Agent, AgentExtension, Common, GroupExtension
+from scim_bridge.registry.model import APPLICATION_URN, CUSTOM_URNS, ENTERPRISE_URN, GROUP_URN
+from scim_bridge.scim.extension import Agent, AgentExtension, AgenticApplication, Common, GroupExtension
 
 STRING = "string"
 BOOLEAN = "boolean"
@@ -22,7 +22,7 @@ REFERENCE = "reference"
 BINARY = "binary"
 COMPLEX = "complex"
 
-NAMES = ("User", "Group", "Agent")
+NAMES = ("User", "Group", "Agent", "AgenticApplication")
 
 CANONICAL = "canonical"
 
@@ -31,6 +31,7 @@ CANONICAL = "canonical"
 _OURS: Mapping[tuple[str, str], Mapping[str, Any]] = {
     (GROUP_URN, "displayName"): {"uniqueness": "server"},
     (GROUP_URN, "members.value"): {"required": True},
+    (APPLICATION_URN, "agents.value"): {"required": True},
     (ENTERPRISE_URN, "manager.$ref"): {"required": False},
 }
 
@@ -231,7 +232,7 @@ def _walk(attributes: list[dict[str, Any]], prefix: str = "") -> Iterable[tuple[
 
 @cache
 def _documents() -> dict[str, dict[str, Any]]:
-    models = (User, Group, EnterpriseUser, AgentExtension, GroupExtension, Agent)
+    models = (User, Group, EnterpriseUser, AgentExtension, GroupExtension, Agent, AgenticApplication)
     return {model.__name__: _document(model) for model in models}
 
 
@@ -246,6 +247,7 @@ def types(users: Documents = (), agents: Documents = (), groups: Documents = ())
         "User": resource_type("User", known["User"], (known["EnterpriseUser"], *theirs)),
         "Group": resource_type("Group", known["Group"], (known["GroupExtension"], *groups)),
         "Agent": resource_type("Agent", known["Agent"], theirs, any_of=("agentUserName", "name")),
+        "AgenticApplication": resource_type("AgenticApplication", known["AgenticApplication"]),
     }
 
 
@@ -255,7 +257,7 @@ def _types() -> dict[str, ResourceType]:
 
 
 def of(resource: str | ResourceType) -> ResourceType:
-    """The resource type named "User", "Group" or "Agent"; one already compiled is returned as it is."""
+    """The resource type of this name, one of NAMES; one already compiled is returned as it is."""
     return _types()[resource] if isinstance(resource, str) else resource
 
 

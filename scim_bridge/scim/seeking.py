@@ -8,11 +8,12 @@ from collections.abc import Hashable
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from scim_bridge.registry.model import USER_SPACE
 from scim_bridge.registry.scope import Scope
 from scim_bridge.scim.conditions import ALWAYS, NOTHING, Where
 from scim_bridge.scim.conjuncts import declared
 from scim_bridge.scim.dialects import rewrite
-from scim_bridge.scim.endpoints import AGENTS, GROUPS, USERS, Endpoint
+from scim_bridge.scim.endpoints import AGENTS, APPLICATIONS, GROUPS, USERS, Endpoint
 from scim_bridge.scim.finding import Wanted
 from scim_bridge.scim.match import predicate
 from scim_bridge.scim.plan import NATURAL, Order, everything, filtered, lookup
@@ -33,6 +34,7 @@ _AT_SIGHT = {
     GROUPS.name: _ALL
     | {"displayname": "displayName", "members": "members.value", "members.value": "members.value"},
     AGENTS.name: _ALL | {"agentusername": "agentUserName", "name": "name"},
+    APPLICATIONS.name: _ALL | {"name": "name"},
 }
 
 
@@ -88,8 +90,8 @@ def _documents(endpoint: Endpoint, base_url: str) -> Documents:
 
 
 def _scope(endpoint: Endpoint, scope: Scope) -> Where:
-    """What a scope asks of the rows of a collection: nothing of groups, whose members are looked at instead."""
-    if endpoint is GROUPS or not scope:
+    """What a scope asks of the rows of a collection: nothing where no agents are, such as among groups."""
+    if endpoint.space != USER_SPACE or not scope:
         return ALWAYS
     sql, values = scope.sql("r")
     return Where(sql, tuple(values))

@@ -9,11 +9,12 @@ from typing import NamedTuple, TypeAlias
 import orjson
 
 from scim_bridge.kernel.database import Reader
+from scim_bridge.registry.applications import Link, agents_of, applications_of
 from scim_bridge.registry.memberships import Membership, all_groups, direct_groups
 from scim_bridge.scim import render, roster
 from scim_bridge.scim.agent_view import as_agent, shape_of
 from scim_bridge.scim.caller import Caller
-from scim_bridge.scim.endpoints import AGENTS, GROUPS, Endpoint
+from scim_bridge.scim.endpoints import AGENTS, APPLICATIONS, GROUPS, Endpoint
 from scim_bridge.scim.projection import Projection
 from scim_bridge.scim.render import Head
 from scim_bridge.scim.roster import Piece
@@ -42,19 +43,39 @@ async def shown(
             ids = [head.id for head in heads]
             found = await roster.pieces(reader, ids, caller.base_url, caller.scope)
         return [group(reader, head, found.get(head.id), caller, projection) for head in heads]
+    ids = [head.id for head in heads]
+    if endpoint is APPLICATIONS:
+        agents = await agents_of(reader, ids, caller.scope) if projection.wants("agents") else {}
+        return [application(head, agents.get(head.id, ()), caller, projection) for head in heads]
     heads = await veiled(reader, heads, caller.scope)
+    links: Mapping[str, Sequence[Link]] = {}
+    if endpoint is AGENTS and projection.wants("applications"):
+        links = await applications_of(reader, ids)
     groups: Mapping[str, list[Membership]] = {}
     if projection.wants("groups"):
-        groups = await all_groups(reader, await direct_groups(reader, [head.id for head in heads]))
-    documents = [render.user(head, caller.base_url, groups.get(head.id, ())) for head in heads]
-    return [finished(endpoint, document, caller, projection) for document in documents]
+        groups = await all_groups(reader, await direct_groups(reader, ids))
+    return [
+        user(endpoint, head, groups.get(head.id, ()), caller, projection, links.get(head.id, ()))
+        for head in heads
+    ]
 
 
 def user(
-    endpoint: Endpoint, head: Head, groups: Sequence[Membership], caller: Caller, projection: Projection
+    endpoint: Endpoint,
+    head: Head,
+    groups: Sequence[Membership],
+    caller: Caller,
+    projection: Projection,
+    applications: Sequence[Link] = (),
 ) -> bytes:
-    """One user as the answer, a member of these groups."""
-    return finished(endpoint, render.user(head, caller.base_url, groups), caller, projection)
+    """One user as the answer, a member of these groups; as an agent, also in these applications."""
+    document = render.user(head, caller.base_url, groups)
+    return finished(endpoint, document, caller, projection, applications)
+
+
+def application(head: Head, agents: Sequence[Link], caller: Caller, projection: Projection) -> bytes:
+    """One application as the answer, with these agents."""
+    return finished(APPLICATIONS, render.application(head, caller.base_url, agents), caller, projection)
 
 
 def group(reader: Reader, head: Head, members: Piece | None, caller: Caller, projection: Projection) -> Shown:
@@ -84,18 +105,27 @@ def _members(projection: Projection, joined: bytes) -> bytes:
     return orjson.dumps(kept.get("members", []))[1:-1]
 
 
-def finished(endpoint: Endpoint, document: bytes, caller: Caller, projection: Projection) -> bytes:
+def finished(
+    endpoint: Endpoint,
+    document: bytes,
+    caller: Caller,
+    projection: Projection,
+    applications: Sequence[Link] = (),
+) -> bytes:
     """A rendered document in the collection's view, with what was asked for."""
     if endpoint is AGENTS:
-        document = _as_agent(document, caller)
+        document = _as_agent(document, caller, applications)
     if projection.everything:
         return document
     return orjson.dumps(projection.apply(orjson.loads(document)))
 
 
-def _as_agent(document: bytes, caller: Caller) -> bytes:
+def _as_agent(document: bytes, caller: Caller, applications: Sequence[Link]) -> bytes:
     """A user as this connection wants agents under /Agents: the wzdk draft, or the older abbey draft."""
     agent = as_agent(orjson.loads(document), shape_of(caller.connection.settings))
+    if applications:
+        linked = [render.linked(caller.base_url, APPLICATIONS.name, link) for link in applications]
+        agent["applications"] = linked
     location = f"{caller.base_url}/Agents/{agent['id']}"
     agent["meta"] = {**agent["meta"], "resourceType": "Agent", "location": location}
     return orjson.dumps(agent)

@@ -16,7 +16,8 @@ from scim2_models import Extension, Mutability
 from scim2_tester import filling, utils
 from scim2_tester.checkers import patch_add, patch_remove, patch_replace
 
-# Attributes that point to people, who must exist: agents are answered for by people we know.
+# Attributes that point to people, who must exist: agents are answered for by people we know. An application's
+# agents must exist, too.
 PEOPLE = ("owner", "owners", "coOwners", "sponsors")
 
 made = filling.generate_random_value
@@ -33,6 +34,11 @@ def value(context: Any, path: Any, **more: Any) -> Any:
     names = str(path).rpartition(":")[2].split(".")
     if names[0] in PEOPLE and names[-1] == "value":
         return _person(context)
+    if names[0] == "agents" and names[-1] == "value":
+        return _agent(context)
+    if names[0] == "agents" and len(names) == 1:
+        for item in found if isinstance(found, list) else [found]:
+            item.value = _agent(context)
     if names[0] in PEOPLE and len(names) == 1:
         for item in found if isinstance(found, list) else [found]:
             item.value = _person(context)
@@ -41,6 +47,10 @@ def value(context: Any, path: Any, **more: Any) -> Any:
 
 def _person(context: Any) -> str:
     return str(context.resource_manager.create_and_register(context.client.get_resource_model("User")).id)
+
+
+def _agent(context: Any) -> str:
+    return str(context.resource_manager.create_and_register(context.client.get_resource_model("Agent")).id)
 
 
 def _plain(found: Any) -> Any:

@@ -249,7 +249,8 @@ def test_the_server_describes_itself(sqlite_door) -> None:
         assert (await client.get("/Users?sortBy=userName&sortOrder=descending")).status == 200
         assert "agentExtension" not in config
         types = (await client.get("/ResourceTypes")).body
-        assert [item["endpoint"] for item in types["Resources"]] == ["/Users", "/Groups", "/Agents"]
+        endpoints = [item["endpoint"] for item in types["Resources"]]
+        assert endpoints == ["/Users", "/Groups", "/Agents", "/AgenticApplications"]
         schemas = {item["id"]: item for item in (await client.get("/Schemas")).body["Resources"]}
         for item in types["Resources"]:
             assert item["schema"] in schemas
