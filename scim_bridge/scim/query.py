@@ -8,6 +8,7 @@ from typing import NamedTuple
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.registry.memberships import Membership, all_groups, gathered_groups, groups_in
+from scim_bridge.registry.model import USER_SPACE
 from scim_bridge.scim.caller import Caller
 from scim_bridge.scim.endpoints import GROUPS, Endpoint
 from scim_bridge.scim.render import Head
@@ -22,7 +23,7 @@ class One(NamedTuple):
 
 async def by_id(reader: Reader, endpoint: Endpoint, caller: Caller, resource_id: str, *, groups: bool) -> One:
     """The live resource with this id in this collection; NotFound when there is none the caller may see."""
-    scope, values = ("", []) if endpoint is GROUPS else caller.scope.also("r")
+    scope, values = caller.scope.also("r") if endpoint.space == USER_SPACE else ("", [])
     sql = _sql(reader.backend, endpoint.scope_sql, groups and endpoint is not GROUPS, scope)
     row = await reader.one(sql, caller.connection.id, resource_id, *values)
     if row is None:
