@@ -66,14 +66,11 @@ def _signal(work: Work, call: Call, person: Resource, kind: str, verb: str, vers
 
 
 def deactivates(document: Any) -> bool:
-    """True when a body, read as loosely as can be, says `active: false`."""
+    """True when a body, read as loosely as can be, says `active: false`, and says nothing else of it."""
     if not isinstance(document, dict):
         return False
-    return any(
-        key.casefold() == "active" and (value is False or str(value).strip().casefold() == "false")
-        for key, value in document.items()
-        if isinstance(key, str)
-    )
+    said = [value for key, value in document.items() if isinstance(key, str) and key.casefold() == "active"]
+    return bool(said) and all(value is False or str(value).strip().casefold() == "false" for value in said)
 
 
 def deactivating(operations: Any) -> bool:

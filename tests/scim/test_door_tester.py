@@ -42,6 +42,7 @@ def serving(url: str, dialect: str, settings: dict[str, Any]) -> Iterator[tuple[
     # Named as TCP, so that asyncio switches Nagle's algorithm off.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
+    listener.listen(128)
     base = f"http://127.0.0.1:{listener.getsockname()[1]}"
     ready: list[str] = []
     started = threading.Event()

@@ -1,0 +1,344 @@
+"""Bodies, filters and addresses made to hurt: a proper refusal, a server that goes on, and nothing changed."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any
+
+import pytest
+
+from scim_bridge.registry.model import USER_URN
+from tests.scim.bridge import Bridge, Client, Reply
+from tests.scim.proving import BULK_URN, PATCH_URN, group, made, op, people, refused, user, written
+from tests.scim.test_door_tester import serving
+
+HUNDRED_MB = 100 * 1024 * 1024
+CHUNK = 64 * 1024
+DEEP = (b"[" * 10_000 + b"]" * 10_000, b'{"a":' * 10_000 + b"1" + b"}" * 10_000)
+
+
+async def unharmed(bridge: Bridge, client: Client, attack: Callable[[str, str], Awaitable[None]]) -> None:
+    """Make the attack on a person and a group; afterwards both are as before, and so is everything else."""
+    (maria,) = await people(client, "maria")
+    crew = await made(client, "/Groups", group(members=[{"value": maria}]))
+    before, rows = await everything(client, maria, crew), await written(bridge)
+    await attack(f"/Users/{maria}", f"/Groups/{crew}")
+    assert await everything(client, maria, crew) == before
+    assert await written(bridge) == rows
+
+
+async def everything(client: Client, *ids: str) -> list[Any]:
+    """All there is to see."""
+    return [
+        (await client.get("/Users")).body,
+        (await client.get("/Groups")).body,
+        [(await client.get(f"/Users/{each}")).headers.get("etag") for each in ids],
+    ]
+
+
+def test_ten_thousand_parentheses(door) -> None:
+    """Q-16, X-12."""
+
+    async def body(bridge: Bridge) -> None:
+        client = await bridge.client("plain")
+
+        async def attack(maria: str, crew: str) -> None:
+            for text in (
+                "(" * 10_000,
+                "(" * 4_000 + "title pr" + ")" * 4_000,
+                "(" * 8_192,
+                "title pr" + ")" * 8_000,
+            ):
+                refused(await client.get(f"/Users?filter={text}"), 400, "invalidFilter")
+                for path in ("/Users/.search", "/Groups/.search", "/Agents/.search", "/.search"):
+                    refused(await client.post(path, {"filter": text}), 400, "invalidFilter")
+                for path, attribute in ((maria, "emails"), (crew, "members")):
+                    answer = await client.patch(path, op("remove", f"{attribute}[{text}]"))
+                    refused(answer, 400, answer["scimType"])
+                    assert answer["scimType"] in ("invalidFilter", "invalidPath")
+
+        await unharmed(bridge, client, attack)
+
+    door(body)
+
+
+def test_ten_thousand_operations(door) -> None:
+    """X-02, B-08."""
+
+    async def body(bridge: Bridge) -> None:
+        client = await bridge.client("plain")
+
+        async def attack(maria: str, crew: str) -> None:
+            fine, wrong = op("add", "externalId", "x"), op("add", "externalId", 7)
+            joins = op("add", "members", [{"value": "nobody"}])
+            for path in (maria, crew):
+                refused(await client.patch(path, *[fine] * 9_999, wrong), 400, "invalidValue")
+                refused(await client.patch(path, *[fine] * 10_001), 400, "invalidValue")
+            refused(
+                await client.patch(crew, *[joins] * 9_000, op("remove", "members", 7)), 400, "invalidValue"
+            )
+            many = [{"method": "DELETE", "path": maria}] * 10_000
+            refused(await client.post("/Bulk", {"schemas": [BULK_URN], "Operations": many}), 413)
+
+        await unharmed(bridge, client, attack)
+        (other,) = await people(client, "other")
+        titles = [op("replace", "title", str(n)) for n in range(10_000)]
+        done = await client.patch(f"/Users/{other}", *titles)
+        assert (done.status, done["title"], done.headers["etag"]) == (200, "9999", 'W/"2"')
+
+    door(body)
+
+
+def test_json_ten_thousand_deep(door) -> None:
+    """H-01, X-12."""
+
+    async def body(bridge: Bridge) -> None:
+        client = await bridge.client("plain")
+
+        async def attack(maria: str, crew: str) -> None:
+            for deep in (
+                *DEEP,
+                b'{"Operations":' + DEEP[0] + b"}",
+                b'{"userName":"x","name":' + DEEP[1] + b"}",
+            ):
+                for method, path in (
+                    *(
+                        ("POST", f"/{name}{part}")
+                        for name in ("Users", "Groups", "Agents")
+                        for part in ("", "/.search")
+                    ),
+                    *((method, path) for method in ("PUT", "PATCH") for path in (maria, crew)),
+                    ("POST", "/Bulk"),
+                    ("POST", "/.search"),
+                ):
+                    refused(await client.call(method, path, deep), 400, "invalidSyntax")
+
+        await unharmed(bridge, client, attack)
+
+    door(body)
+
+
+def test_what_no_text_may_hold(door) -> None:
+    """C-12, H-03: NUL, half a surrogate pair, and bytes that are no UTF-8."""
+
+    async def body(bridge: Bridge) -> None:
+        client = await bridge.client("plain")
+
+        async def attack(maria: str, crew: str) -> None:
+            for text in (b"a\\u0000b", b"\\ud800", b"\\udc00\\ud800", b"\xff", b"\xed\xa0\x80"):
+                for method, path, sent in (
+                    ("POST", "/Users", b'{"userName":"%s"}'),
+                    ("POST", "/Users", b'{"userName":"u","%s":1}'),
+                    ("PUT", maria, b'{"userName":"u","title":"%s"}'),
+                    ("PATCH", maria, b'{"Operations":[{"op":"add","path":"title","value":"%s"}]}'),
+                    ("PATCH", maria, b'{"Operations":[{"op":"add","path":"%s","value":"x"}]}'),
+                    (
+                        "PATCH",
+                        crew,
+                        b'{"Operations":[{"op":"add","path":"members","value":[{"value":"%s"}]}]}',
+                    ),
+                    ("POST", "/Groups", b'{"displayName":"%s"}'),
+                    ("POST", "/Agents", b'{"agentUserName":"%s"}'),
+                    ("POST", "/Users/.search", b'{"filter":"userName eq \\"%s\\""}'),
+                    ("POST", "/Bulk", b'{"Operations":[{"method":"POST","path":"/Users","bulkId":"%s"}]}'),
+                ):
+                    refused(await client.call(method, path, sent % text), 400, "invalidSyntax")
+            for code in ("%00", "a%00b"):
+                refused(await client.get(f"/Users?filter=userName%20eq%20%22{code}%22"), 400, "invalidValue")
+                refused(await client.get(f"/Users/{code}"), 404)
+                refused(await client.delete(f"/Groups/{code}"), 404)
+
+        await unharmed(bridge, client, attack)
+
+    door(body)
+
+
+def test_keys_that_are_one_attribute_twice(door) -> None:
+    """H-04."""
+
+    async def body(bridge: Bridge) -> None:
+        client = await bridge.client("plain")
+
+        async def attack(maria: str, crew: str) -> None:
+            for method, path, sent in (
+                ("POST", "/Users", b'{"userName":"a","USERNAME":"b"}'),
+                ("POST", "/Users", b'{"userName":"a","emails":[{"value":"x","Value":"y"}]}'),
+                ("PUT", maria, b'{"userName":"a","active":true,"Active":false}'),
+                ("PUT", crew, b'{"displayName":"a","members":[],"MEMBERS":[{"value":"x"}]}'),
+                ("PATCH", maria, b'{"Operations":[{"op":"add","value":{"title":"a","TITLE":"b"}}]}'),
+                ("PATCH", maria, b'{"Operations":[{"op":"add","op":"remove","path":"title"}]}'),
+            ):
+                refused(await client.call(method, path, sent), 400, "invalidSyntax")
+
+        await unharmed(bridge, client, attack)
+
+    door(body)
+
+
+def test_urns_nobody_knows(door) -> None:
+    """C-01, Q-05, X-12: refused in the letter; elsewhere passed over and never stored."""
+
+    async def body(bridge: Bridge) -> None:
+        client = await bridge.client("letter", "strict")
+        strange = "urn:nobody:knows:2.0:This"
+
+        async def attack(maria: str, crew: str) -> None:
+            sent = user("x", **{strange: {"a": 1}})
+            refused(await client.post("/Users", sent), 400, "invalidSyntax")
+            refused(await client.put(maria, {**sent, "userName": "maria"}), 400, "invalidSyntax")
+            refused(
+                await client.post("/Users", {"schemas": [USER_URN, strange], "userName": "x"}),
+                400,
+                "invalidSyntax",
+            )
+            refused(await client.patch(maria, op("add", f"{strange}:a", 1)), 400, "invalidPath")
+            refused(await client.post("/Users/.search", {"filter": f"{strange}:a pr"}), 400, "invalidFilter")
+            message = {"schemas": [strange], "Operations": [op("add", "title", "x")]}
+            refused(await client.call("PATCH", maria, message), 400, "invalidSyntax")
+            refused(await client.get(f"/Schemas/{strange}"), 404)
+
+        await unharmed(bridge, client, attack)
+        plain = await bridge.client("plain")
+        passed = await plain.post("/Users", user("y", **{strange: {"a": 1}}))
+        assert strange not in passed.content.decode()
+
+    door(body)
+
+
+def test_ids_with_slashes(door) -> None:
+    """H-08."""
+
+    async def body(bridge: Bridge) -> None:
+        client = await bridge.client("plain")
+
+        async def attack(maria: str, crew: str) -> None:
+            for path in (f"/Users/..%2F..{maria}", f"{maria}/", f"{maria}/members", f"/Users/%2F{maria[7:]}"):
+                if path.endswith("/"):
+                    assert (await client.get(path)).status == 200
+                    continue
+                for method, sent in (("GET", None), ("PUT", user()), ("PATCH", message), ("DELETE", None)):
+                    refused(await client.call(method, path, sent), 404)
+            for name in ("a%2Fb", "%2F", "..%2F..%2Fetc%2Fpasswd", "%252F", ".search%2F", "%5C..%5C"):
+                for endpoint in ("/Users", "/Groups", "/Agents", "/Schemas", "/ResourceTypes"):
+                    refused(await client.get(f"{endpoint}/{name}"), 404)
+
+        message = {"schemas": [PATCH_URN], "Operations": [op("add", "title", "x")]}
+        await unharmed(bridge, client, attack)
+
+    door(body)
+
+
+class Flood:
+    """A body without end that counts what was taken of it."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while self.taken < HUNDRED_MB:
+            self.taken += CHUNK
+            yield b"[" * CHUNK
+
+
+async def flooded(
+    bridge: Bridge, client: Client, method: str, path: str, **headers: str
+) -> tuple[Reply, int]:
+    """The answer to a body of 100 MB, and how much of it was read."""
+    flood = Flood()
+    sent = {"authorization": f"Bearer {client.token}", "content-type": "application/scim+json", **headers}
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": f"/scim/v2{path}",
+        "raw_path": f"/scim/v2{path}".encode(),
+        "root_path": "/scim/v2",
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
+    }
+    chunks, told = flood.__aiter__(), []
+
+    async def receive() -> dict[str, Any]:
+        return {
+            "type": "http.request",
+            "body": await anext(chunks, b""),
+            "more_body": flood.taken < HUNDRED_MB,
+        }
+
+    async def send(message: dict[str, Any]) -> None:
+        told.append(message)
+
+    await bridge.app(scope, receive, send)
+    head = {name.decode(): value.decode() for name, value in told[0]["headers"]}
+    return Reply(told[0]["status"], b"".join(each["body"] for each in told[1:]), head), flood.taken
+
+
+@pytest.mark.parametrize("declared", [None, "104857600", "17", "-1", "nonsense"])
+def test_a_body_of_a_hundred_megabytes_is_not_read(sqlite_door, declared: str | None) -> None:
+    """B-08: with its true length, with a lie, without any."""
+
+    async def body(bridge: Bridge) -> None:
+        client = await bridge.client("plain")
+
+        async def attack(maria: str, crew: str) -> None:
+            said = {} if declared is None else {"content-length": declared}
+            for method, path in (
+                ("POST", "/Users"),
+                ("PUT", maria),
+                ("PATCH", crew),
+                ("POST", "/Bulk"),
+                ("POST", "/.search"),
+            ):
+                answer, taken = await flooded(bridge, client, method, path, **said)
+                refused(answer, 413)
+                assert taken == 0 if declared == "104857600" else taken <= 1024 * 1024 + 2 * CHUNK
+
+        await unharmed(bridge, client, attack)
+
+    sqlite_door(body)
+
+
+def sent_raw(base: str, token: str, length: str, pieces: Iterable[bytes], *, ends: bool = False) -> bytes:
+    """What a server answers on a socket to a body pushed into it; `ends` closes our side before it is whole."""
+    host, port = base.removeprefix("http://").split("/")[0].split(":")
+    head = f"POST /scim/v2/Users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json"
+    answer = b""
+    with socket.create_connection((host, int(port)), timeout=20) as wire:
+        wire.sendall(f"{head}\r\n{length}\r\n\r\n".encode())
+        try:
+            for piece in pieces:
+                wire.sendall(piece)
+            if ends:
+                wire.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # the server has had enough
+        try:
+            while more := wire.recv(CHUNK):
+                answer += more
+        except OSError:
+            pass
+    return answer
+
+
+def chunked(total: int) -> Iterable[bytes]:
+    """A chunked body of so many bytes."""
+    for _ in range(total // CHUNK):
+        yield b"%x\r\n%s\r\n" % (CHUNK, b"[" * CHUNK)
+    yield b"0\r\n\r\n"
+
+
+def test_a_server_on_a_socket_refuses_floods_and_lies_and_goes_on(sqlite_url: str) -> None:
+    """B-08, over HTTP: chunked without a length, 100 MB declared, and a length that is not kept."""
+    with serving(sqlite_url, "generic", {}) as (base, token):
+        for length, pieces in (
+            ("Transfer-Encoding: chunked", chunked(HUNDRED_MB)),
+            (f"Content-Length: {HUNDRED_MB}", [b"["]),
+            ("Content-Length: 99999999999999999999", [b"["]),
+        ):
+            answer = sent_raw(base, token, length, pieces)
+            assert answer.split(b" ")[1:2] in ([b"400"], [b"413"]), (length, answer[:200])
+        ended = sent_raw(base, token, "Content-Length: 5000", [b'{"userName":"half"'], ends=True)
+        assert b" 201 " not in ended.split(b"\r\n")[0]
+        fine = json.dumps(user("whole")).encode()
+        assert b" 201 " in sent_raw(base, token, f"Content-Length: {len(fine)}\r\nConnection: close", [fine])
