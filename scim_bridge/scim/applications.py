@@ -27,6 +27,7 @@ from scim_bridge.scim.exchange import Answered
 from scim_bridge.scim.incoming import Incoming, checked, in_order, read
 from scim_bridge.scim.patch import Operation, apply, read_operations
 from scim_bridge.scim.replace import find, renamed
+from scim_bridge.scim.sight import check_application
 
 Doc = dict[str, Any]
 # Kind of link by the agent's id; "" when nobody said.
@@ -152,6 +153,7 @@ async def delete(call: Call) -> Answered:
 
     async def body(work: Work) -> None:
         resource = (await find(work, call)).resource
+        await check_application(work, call.caller, resource.id)
         await delete_application(work, resource, f"{connection_words(call.caller)} deleted it")
 
     await call.transact(body)

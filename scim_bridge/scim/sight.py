@@ -71,6 +71,22 @@ async def check_groups(work: Work, caller: Caller, groups: Collection[str], doin
         )
 
 
+async def check_application(work: Work, caller: Caller, application_id: str) -> None:
+    """Refuse to delete an application that agents outside the scope are in: they would lose what describes them."""
+    if not caller.scope:
+        return
+    inside, values = caller.scope.sql("r")
+    row = await work.tx.one(
+        "SELECT 1 AS x FROM sb_application_agent l JOIN sb_resource r ON r.id = l.agent_id"
+        f" WHERE l.application_id = ? AND r.deleted IS NULL AND NOT {inside} LIMIT 1",
+        application_id,
+        *values,
+    )
+    if row is not None:
+        fix = "Take those out that you see, and let a connection delete it that sees all."
+        raise _outside(caller, "Deleting this application would take it from agents that are", fix)
+
+
 def _outside(caller: Caller, what: str, fix: str) -> Forbidden:
     scope = f"outside the scope of connection {caller.connection.name!r} ({caller.scope})"
     return Forbidden("scope-outside", f"{what} {scope}.", fix)

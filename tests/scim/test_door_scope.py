@@ -461,6 +461,44 @@ def test_what_would_change_the_access_of_hidden_members_is_refused_and_names_the
     door(body)
 
 
+def test_applications_show_and_lose_no_agent_that_is_hidden(door) -> None:
+    async def body(bridge: Bridge) -> None:
+        s = await scene(bridge)
+        both = await made(
+            s.every, "/AgenticApplications", {"name": "desk", "agents": members(s.seen, s.hidden)}
+        )
+        path = f"/AgenticApplications/{both}"
+
+        async def inside() -> set[str]:
+            return {one["value"] for one in (await s.every.get(path)).body.get("agents", ())}
+
+        for answer in (
+            await s.dev.get(path),
+            await s.dev.get("/AgenticApplications"),
+            await s.dev.post("/.search", {"schemas": [SEARCH]}),
+            await s.dev.patch(path, op("replace", "displayName", "Desk")),
+        ):
+            assert answer.status == 200
+            assert both.encode() in answer.content
+            assert s.hidden.encode() not in answer.content
+        for form, target in product(('agents.value eq "{}"', 'agents[value eq "{}"]'), (GHOST, s.hidden)):
+            text = quote(form.replace("{}", target))
+            assert (await s.dev.get(f"/AgenticApplications?filter={text}"))["totalResults"] == 0
+        for change in (op("remove", "agents"), op("replace", "agents", members(s.seen))):
+            assert (await s.dev.patch(path, change)).status == 200
+            assert s.hidden in await inside()
+        assert (await s.dev.put(path, {"name": "desk", "agents": []})).status == 200
+        assert await inside() == {s.hidden}
+        refused = await s.dev.delete(path)
+        assert refused.status == 403
+        assert f"environment={DEV}" in refused["detail"]
+        assert await inside() == {s.hidden}
+        assert (await s.every.patch(path, op("remove", "agents"))).status == 200
+        assert (await s.dev.delete(path)).status == 204
+
+    door(body)
+
+
 def test_an_agent_is_created_inside_the_scope_only(door) -> None:
     async def body(bridge: Bridge) -> None:
         s = await scene(bridge)
