@@ -40,7 +40,6 @@ class ScimSettings:
     rate_burst: int = 0
     attributes: tuple[AttributeSettings, ...] = ()
 
-
     @property
     def rate(self) -> int:
         """Requests a second a connection may keep up."""
