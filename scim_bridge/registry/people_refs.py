@@ -55,13 +55,16 @@ async def find_person(reader: Reader, name: str) -> PersonRef | None:
     return ref_of(rows[0]) if len(rows) == 1 else None
 
 
+# By a list of ids: of a join SQLite begins at the kind, which is everybody there is.
+BY_EMAIL = (
+    "WHERE id IN (SELECT resource_id FROM sb_attr WHERE name = 'emails.value' AND key = ?)"
+    " AND kind = ? AND deleted IS NULL"
+)
 FIND = (
     f"SELECT {PERSON_COLUMNS}, 0 AS way FROM sb_resource WHERE id = ? AND kind = ? AND deleted IS NULL"
     f" UNION ALL SELECT {PERSON_COLUMNS}, 1 FROM sb_resource"
     " WHERE space = 'user' AND key = ? AND kind = ? AND deleted IS NULL"
-    " UNION ALL SELECT r.id, r.kind, r.name, r.active, r.doc, 2 FROM sb_attr a"
-    " JOIN sb_resource r ON r.id = a.resource_id"
-    " WHERE a.name = 'emails.value' AND a.key = ? AND r.kind = ? AND r.deleted IS NULL"
+    f" UNION ALL SELECT {PERSON_COLUMNS}, 2 FROM sb_resource {BY_EMAIL}"
 )
 
 
@@ -69,10 +72,7 @@ async def people_named(reader: Reader, name: str) -> dict[str, PersonRef]:
     """Everybody a userName or e-mail address may mean, by id: more than one is ambiguous."""
     rows = await reader.all(
         f"SELECT {PERSON_COLUMNS} FROM sb_resource WHERE space = 'user' AND key = ? AND kind = ?"
-        " AND deleted IS NULL"
-        " UNION ALL SELECT r.id, r.kind, r.name, r.active, r.doc FROM sb_attr a"
-        " JOIN sb_resource r ON r.id = a.resource_id"
-        " WHERE a.name = 'emails.value' AND a.key = ? AND r.kind = ? AND r.deleted IS NULL",
+        f" AND deleted IS NULL UNION ALL SELECT {PERSON_COLUMNS} FROM sb_resource {BY_EMAIL}",
         fold(name),
         PERSON,
         fold(name),
