@@ -161,7 +161,9 @@ def _merge(
     into: dict[str, Any], layer: Mapping[str, Any], origin: str, origins: dict[str, str], path: str
 ) -> None:
     for key, value in layer.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
+        if isinstance(value, dict):
+            if not isinstance(into.get(key), dict):
+                into[key] = {}
             _merge(into[key], value, origin, origins, f"{path}{key}.")
         else:
             into[key] = value

@@ -158,6 +158,7 @@ async def _groups(reader: Reader, manifest: Manifest, found: Registered) -> dict
             name=name,
             description=extension.get("description") or "",
             owner=owners.get(ids[name], ""),
+            kind=extension.get("kind") or "",
         )
         for name, extension in extensions.items()
     }

@@ -48,6 +48,7 @@ def group_document(entry: GroupEntry, owner_id: str | None, base: Mapping[str, A
     extension = dict(doc.get(GROUP_EXTENSION_URN) or {})
     _put(extension, "description", entry.description)
     _put(extension, "owner", {"value": owner_id} if owner_id else None)
+    _put(extension, "kind", entry.kind)
     _put(doc, GROUP_EXTENSION_URN, extension)
     return doc
 

@@ -8,6 +8,7 @@ from scim_bridge.inventory import forms
 from scim_bridge.inventory.manifest import (
     CREDENTIAL_KINDS,
     ENVIRONMENTS,
+    GROUP_KINDS,
     RISK_TIERS,
     AgentEntry,
     CredentialEntry,
@@ -107,6 +108,7 @@ GROUP = (
     Field("description", "description", prose),
     Field("members", "members", references),
     Field("owner", "owner", line, marked=True),
+    Field("kind", "kind", choice(*GROUP_KINDS)),
 )
 AGENT = (
     Field("slug", "slug", _SLUG, required=True, marked=True),

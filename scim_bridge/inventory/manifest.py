@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+GROUP_KINDS = ("entitlement", "role")
 ENVIRONMENTS = ("dev", "staging", "production")
 RISK_TIERS = ("low", "medium", "high")
 CREDENTIAL_KINDS = ("client_secret", "jwk", "api_key", "certificate")
@@ -53,12 +54,16 @@ class PersonEntry:
 
 @dataclass(frozen=True, slots=True)
 class GroupEntry:
-    """A bundle of access. `members` are agent slugs; `owner` is a person's userName or e-mail."""
+    """A bundle of access. `members` are agent slugs; `owner` is a person's userName or e-mail.
+
+    `kind` is what Okta's governance knows it as; an entitlement when nothing is said.
+    """
 
     name: str
     description: str = ""
     members: tuple[str, ...] = ()
     owner: str = ""
+    kind: str = ""
     given: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
 

@@ -17,6 +17,8 @@ from scim_bridge.registry.scope import parse_scope
 
 KINDS = ("okta", "entra", "generic")
 DIALECTS = ("okta-put", "okta-patch", "entra", "entra-062020", "generic", "strict")
+# Whether a connection has to do with roles and entitlements, and whether it says all of them each time.
+ENTITLEMENT_MODES = ("off", "on", "managed")
 DEFAULT_DIALECT = {"okta": "okta-put", "entra": "entra", "generic": "generic"}
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?")
 
@@ -112,6 +114,13 @@ async def create_connection(
 
 def _check(settings: dict[str, Any] | None) -> None:
     """Refuse settings that would be read as something else than was meant."""
+    mode = (settings or {}).get("entitlements")
+    if mode is not None and mode not in ENTITLEMENT_MODES:
+        raise Invalid(
+            "entitlements",
+            f"{str(mode)[:40]!r} is no way to have entitlements.",
+            f"Use one of {', '.join(ENTITLEMENT_MODES)}.",
+        )
     scope = (settings or {}).get("scope")
     if scope is None:
         return

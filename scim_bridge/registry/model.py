@@ -31,6 +31,11 @@ USER_SPACE = "user"
 GROUP_SPACE = "group"
 APPLICATION_SPACE = "application"
 
+# What a group is to those who govern access; it grants the same either way.
+ROLE = "role"
+ENTITLEMENT = "entitlement"
+ROLE_ENTRY = ("group.kind", ROLE)
+
 OWNER = "owner"
 CO_OWNER = "co-owner"
 SPONSOR = "sponsor"
@@ -250,6 +255,9 @@ def indexed(doc: Mapping[str, Any], indexes: Sequence[DocumentIndex] = ()) -> se
         value = email.get("value") if isinstance(email, dict) else None
         if isinstance(value, str) and value:
             found.add(("emails.value", fold(value)))
+    extension = doc.get(GROUP_EXTENSION_URN)
+    if extension is not None and extension.get("kind") == ROLE:
+        found.add(ROLE_ENTRY)
     for index in indexes:
         found.update(index.entries(doc))
     return found

@@ -11,7 +11,7 @@ from scim_bridge.registry.applications import Link, agents_of, applications_of
 from scim_bridge.registry.standing import Standing
 from scim_bridge.scim import roster, showing
 from scim_bridge.scim.door import Call, matches
-from scim_bridge.scim.endpoints import AGENTS, APPLICATIONS, GROUPS, Endpoint
+from scim_bridge.scim.endpoints import AGENTS, APPLICATIONS, FOREIGN, GROUPS, Endpoint
 from scim_bridge.scim.exchange import Answered, Headers
 from scim_bridge.scim.projection import Projection
 from scim_bridge.scim.query import One, by_id, with_indirect
@@ -64,23 +64,36 @@ async def written(call: Call, made: Written, projection: Projection, status: int
     head = Head(
         resource.id, version, resource.created, resource.modified, standing.rendered, standing.external_id
     )
-    return await _answer(call, One(head, list(standing.groups)), projection, status, headers)
+    among = await call.roles(call.endpoint, projection.wants)
+    return await _answer(call, One(head, list(standing.groups)), projection, status, headers, among)
 
 
 async def read_one(call: Call) -> Answered:
     """GET of one resource; 304 when the caller has this version (RFC 7644 section 3.14)."""
     projection = projection_of(call)
     reads = call.door.ctx.store.reads
-    groups = projection.wants("groups")
+    among = await call.roles(call.endpoint, projection.wants)
+    groups = projection.wants("groups") or among is not None
     found = await by_id(reads, call.endpoint, call.caller, call.resource_id, groups=groups)
     version = found.head.version
     if call.asked.if_none_match is not None and matches(call.asked.if_none_match, version):
         return Answered(304, b"", (tag(version),))
-    return await _answer(call, found, projection, 200, (tag(version),))
+    return await _answer(call, found, projection, 200, (tag(version),), among)
 
 
-async def _answer(call: Call, found: One, projection: Projection, status: int, headers: Headers) -> Answered:
+async def _answer(
+    call: Call,
+    found: One,
+    projection: Projection,
+    status: int,
+    headers: Headers,
+    among: frozenset[str] | None,
+) -> Answered:
     reads, caller = call.door.ctx.store.reads, call.caller
+    if call.endpoint.name in FOREIGN:
+        (shown,) = await showing.shown(reads, call.endpoint, [found.head], caller, projection)
+        assert isinstance(shown, bytes)
+        return Answered(status, shown, headers)
     if call.endpoint is APPLICATIONS:
         return Answered(status, await _application(call, found.head, projection), headers)
     if call.endpoint is not GROUPS:
@@ -89,7 +102,7 @@ async def _answer(call: Call, found: One, projection: Projection, status: int, h
         links: Sequence[Link] = ()
         if call.endpoint is AGENTS and projection.wants("applications"):
             links = (await applications_of(reads, [head.id])).get(head.id, ())
-        user = showing.user(call.endpoint, head, groups, caller, projection, links)
+        user = showing.user(call.endpoint, head, groups, caller, projection, links, among)
         return Answered(status, user, headers)
     members = None
     if projection.wants("members"):

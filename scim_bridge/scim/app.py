@@ -67,6 +67,7 @@ class ScimApp:
         told: Accept = accepted
         self._door = Door(ctx, settings, told, catalogue=catalogue(settings.attributes))
         ctx.store.on_change(self._door.anchors.changed)
+        ctx.store.on_change(self._door.roles.changed)
         self._callers = Callers(ctx, ctx.public_url + BASE)
         self._pace = Pace(ctx.store.clock, settings)
 

@@ -18,8 +18,9 @@ from scim_bridge.registry.model import ENTERPRISE_URN, USER_SPACE, Doc, fold
 from scim_bridge.registry.owning import owners_named, people_named
 from scim_bridge.registry.people import new_person
 from scim_bridge.scim.door import Call
-from scim_bridge.scim.endpoints import Endpoint
+from scim_bridge.scim.endpoints import USERS, Endpoint
 from scim_bridge.scim.incoming import Incoming, as_stored, completed, read
+from scim_bridge.scim.roles import LISTS, offered
 from scim_bridge.scim.sight import admits
 
 # What is prepared between two looks at other requests: about a millisecond of work.
@@ -95,6 +96,8 @@ def _read(call: Call, number: int, endpoint: Endpoint, data: Any) -> Wanted | No
     if endpoint.space != USER_SPACE:
         return None
     here = replace(call, endpoint=endpoint)
+    if endpoint is USERS and offered(call.caller) and any(key.casefold() in LISTS for key in data):
+        return None
     try:
         incoming = as_stored(here, read(here, data))
         doc = incoming.doc

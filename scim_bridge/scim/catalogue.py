@@ -23,6 +23,8 @@ class Catalogue:
 def catalogue(attributes: Sequence[AttributeSettings] = ()) -> Catalogue:
     """What there is when these attributes are declared."""
     if not attributes:
-        return Catalogue({name: schema.of(name) for name in schema.NAMES}, schema.documents())
+        return Catalogue(
+            {name: schema.of(name) for name in (*schema.NAMES, *schema.FOREIGN)}, schema.documents()
+        )
     users, agents, groups = (declared(attributes, target) for target in ("User", "Agent", "Group"))
     return Catalogue(schema.types(users, agents, groups), [*schema.documents(), *users, *agents, *groups])

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from scim_bridge.registry.model import fold
 from scim_bridge.scim.caller import Caller
-from scim_bridge.scim.endpoints import AGENTS, APPLICATIONS, GROUPS, USERS, Endpoint
+from scim_bridge.scim.endpoints import AGENTS, APPLICATIONS, FOREIGN, GROUPS, USERS, Endpoint
 from scim_bridge.scim.grammar import And, AttrPath, Compare, Element, Filter, Not, Or, Present
 from scim_bridge.scim.instants import instant
 
@@ -250,4 +250,5 @@ _KNOWN: dict[str, Callable[[str], str]] = {
     GROUPS.name: _group,
     AGENTS.name: _agent,
     APPLICATIONS.name: _application,
+    **dict.fromkeys(FOREIGN, _group),
 }

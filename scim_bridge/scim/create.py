@@ -21,7 +21,7 @@ from scim_bridge.registry.resources import (
     taken,
 )
 from scim_bridge.registry.standing import Standing, save, standing
-from scim_bridge.scim import answering, membership, state
+from scim_bridge.scim import answering, entitlements, membership, state
 from scim_bridge.scim.answering import Written
 from scim_bridge.scim.door import Call, connection_words
 from scim_bridge.scim.endpoints import GROUPS
@@ -58,7 +58,8 @@ async def _made(work: Work, call: Call, stored: Incoming, incoming: Incoming) ->
     if call.dialect.revives:
         before = await standing(work, existing.id, connection_id=call.caller.connection.id)
         existing = before.resource
-        if known and _same(call, before, stored):
+        doc, asked = await entitlements.apart(work, call, stored.doc, stored.said, before.groups)
+        if known and not asked.add and _same(call, before, replace(stored, doc=doc)):
             work.bookkeeping("a create that came again")
             call.applied.add("create-again")
             return Written(before)
@@ -111,6 +112,7 @@ async def _existing(work: Work, call: Call, incoming: Incoming) -> tuple[Resourc
 async def _new(work: Work, call: Call, incoming: Incoming, *, sure: bool = True) -> Written:
     """Create it. Unless it is `sure` that its userName makes a free slug, Conflict when it does not."""
     origin = f"connection:{call.caller.connection.name}"
+    doc, asked = await entitlements.apart(work, call, incoming.doc, incoming.said)
     if call.endpoint is GROUPS:
         members = incoming.members or ()
         # Read before anything is written; and nothing can contain a group that is not there yet.
@@ -119,19 +121,19 @@ async def _new(work: Work, call: Call, incoming: Incoming, *, sure: bool = True)
         if known is not None:
             await join(work, made.resource.id, membership.named(call, members, known), known)
     elif incoming.agent:
-        doc = completed(incoming.doc, call.door.settings.agent_mail_domain)
+        doc = completed(doc, call.door.settings.agent_mail_domain)
         check_new(call.caller, doc)
         slug = None if sure else slug_of(str(doc["userName"]))
         made = await add_agent(work, doc, origin=origin, slug=slug)
     else:
-        made = await add_person(work, incoming.doc, active=incoming.active is not False, origin=origin)
+        made = await add_person(work, doc, active=incoming.active is not False, origin=origin)
     if incoming.external_id is not None:
         connection_id = call.caller.connection.id
         set_external_id(work, made.resource, connection_id, None, incoming.external_id)
         made = replace(made, external_id=incoming.external_id)
     if incoming.agent and incoming.active is False:
         made = save(work, made, await state.with_active(work, call, made, False))
-    return Written(made)
+    return Written(await entitlements.assign(work, call, made, asked))
 
 
 async def _revived(work: Work, call: Call, before: Standing, incoming: Incoming) -> Written:

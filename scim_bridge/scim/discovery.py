@@ -15,9 +15,11 @@ from scim_bridge.registry.model import CUSTOM_AGENT_URN
 from scim_bridge.scim import render, schema
 from scim_bridge.scim.agent_view import ABBEY, IDENTIFIER, shape_of
 from scim_bridge.scim.door import Call
+from scim_bridge.scim.endpoints import FOREIGN
 from scim_bridge.scim.exchange import Answered
 from scim_bridge.scim.extension import AGENT_CORE_URN
 from scim_bridge.scim.limits import CURSOR_SECONDS, MAX_BULK_OPERATIONS
+from scim_bridge.scim.roles import any_of, offered
 from scim_bridge.scim.schema import ResourceType
 
 SPC_URN = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
@@ -28,6 +30,8 @@ DESCRIPTIONS = {
     "User": "People and AI agents; an agent has userType Agent and our Agent extension.",
     "Group": "Bundles of access, with people, agents and groups as members.",
     "AgenticApplication": "What agents work for or act in, as draft-abbey-scim-agent-extension describes it.",
+    "Role": "Groups that say they are roles; whoever has one is a member of the group.",
+    "Entitlement": "Groups, as bundles of access; whoever has one is a member of the group.",
     "Agent": "The same AI agents as under /Users, as the IETF drafts describe them.",
 }
 
@@ -88,10 +92,14 @@ async def service_provider_config(call: Call) -> Answered:
     return Answered(200, orjson.dumps(body))
 
 
-def resource_types(call: Call) -> list[dict[str, Any]]:
-    """The resource types of this server; `id` is the name (draft interoperability profile, section 5.1)."""
-    made = []
-    for name in schema.NAMES:
+async def resource_types(call: Call) -> list[dict[str, Any]]:
+    """The resource types of this server; `id` is the name (draft interoperability profile, section 5.1).
+
+    Okta takes each endpoint of its own schemas for a list with something in it: an empty one is not named.
+    """
+    made, reads = [], call.door.ctx.store.reads
+    foreign = [each for each in FOREIGN.values() if offered(call.caller) and await any_of(reads, each)]
+    for name in (*schema.NAMES, *(endpoint.resource for endpoint in foreign)):
         found = call.door.catalogue.types[name]
         made.append(
             {
@@ -121,7 +129,8 @@ def _demanded(resource: ResourceType, urn: str) -> bool:
 def schemas(call: Call) -> list[dict[str, Any]]:
     """The schemas this server enforces, with agents in the shape this connection sees."""
     made = []
-    for document in call.door.catalogue.documents:
+    foreign = schema.foreign().values() if offered(call.caller) else ()
+    for document in (*call.door.catalogue.documents, *foreign):
         served = {"schemas": [SCHEMA_URN], **document}
         if document["id"] == AGENT_CORE_URN:
             served["attributes"] = _agent_attributes(document["attributes"], shape_of(_settings(call)))
@@ -146,7 +155,7 @@ def _agent_attributes(attributes: list[dict[str, Any]], shape: str) -> list[dict
 
 async def list_resource_types(call: Call) -> Answered:
     """GET /ResourceTypes: a ListResponse."""
-    return _listed(call, resource_types(call))
+    return _listed(call, await resource_types(call))
 
 
 async def list_schemas(call: Call) -> Answered:
@@ -156,7 +165,7 @@ async def list_schemas(call: Call) -> Answered:
 
 async def one_resource_type(call: Call) -> Answered:
     """GET /ResourceTypes/{name}: one object."""
-    return _one(call, resource_types(call), "resource type")
+    return _one(call, await resource_types(call), "resource type")
 
 
 async def one_schema(call: Call) -> Answered:

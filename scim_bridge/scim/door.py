@@ -16,8 +16,9 @@ from scim_bridge.scim.anchors import Anchors
 from scim_bridge.scim.caller import Caller
 from scim_bridge.scim.catalogue import Catalogue, catalogue
 from scim_bridge.scim.dialects.model import Dialect
-from scim_bridge.scim.endpoints import Endpoint
+from scim_bridge.scim.endpoints import USERS, Endpoint
 from scim_bridge.scim.exchange import Asked
+from scim_bridge.scim.roles import LISTS, Roles, offered
 from scim_bridge.scim.schema import ResourceType
 from scim_bridge.scim.seeking import Seeker
 from scim_bridge.settings import ScimSettings
@@ -36,6 +37,7 @@ class Door:
     seeker: Seeker = field(default_factory=Seeker)
     anchors: Anchors = field(default_factory=Anchors)
     catalogue: Catalogue = field(default_factory=catalogue)
+    roles: Roles = field(default_factory=Roles)
 
     @property
     def max_body(self) -> int:
@@ -74,6 +76,16 @@ class Call:
         if self.asked.content is not None:
             return self.asked.content
         return reading.read_object(self.asked.body)
+
+    async def roles(self, endpoint: Endpoint, wants: Callable[[str], bool]) -> frozenset[str] | None:
+        """The roles among groups, where users are to be shown with them; None where they are not.
+
+        `wants` tells whether the answer is to have an attribute.
+        """
+        if endpoint is not USERS or not offered(self.caller) or not any(map(wants, LISTS)):
+            return None
+        store = self.door.ctx.store
+        return await self.door.roles.ids(store.reads, store.clock.now())
 
     async def transact(self, body: Callable[[Work], Awaitable[T]]) -> T:
         """Run a use case in one transaction, in the caller's name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scim_bridge.registry.model import AGENT, APPLICATION_SPACE, GROUP_SPACE, USER_SPACE
+from scim_bridge.registry.model import AGENT, APPLICATION_SPACE, GROUP_SPACE, ROLE_ENTRY, USER_SPACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,16 +15,19 @@ class Endpoint:
     space: str
     resource: str
     kind: str | None = None
+    # A further condition on its rows, which no index has and no counter counts.
+    also: str = ""
 
     @property
     def scope_sql(self) -> str:
         """The condition for rows of this collection."""
-        return f"r.space = '{self.space}'" + (f" AND r.kind = '{self.kind}'" if self.kind else "")
+        kind = f" AND r.kind = '{self.kind}'" if self.kind else ""
+        return f"r.space = '{self.space}'{kind}{f' AND {self.also}' if self.also else ''}"
 
     @property
-    def counter(self) -> str:
-        """The counter that holds the collection's size."""
-        return f"live:{self.kind or self.space}"
+    def counter(self) -> str | None:
+        """The counter that holds the collection's size; None when it has none."""
+        return None if self.also else f"live:{self.kind or self.space}"
 
     @property
     def scope(self) -> str:
@@ -37,3 +40,13 @@ GROUPS = Endpoint("Groups", GROUP_SPACE, "Group")
 AGENTS = Endpoint("Agents", USER_SPACE, "Agent", AGENT)
 APPLICATIONS = Endpoint("AgenticApplications", APPLICATION_SPACE, "AgenticApplication")
 ENDPOINTS = {endpoint.name: endpoint for endpoint in (USERS, GROUPS, AGENTS, APPLICATIONS)}
+
+# Groups as Okta's entitlement discovery asks for them; only some connections see these.
+_IS_ROLE = (
+    "EXISTS (SELECT 1 FROM sb_attr k WHERE k.resource_id = r.id AND k.name = '{}' AND k.key = '{}')".format(
+        *ROLE_ENTRY
+    )
+)
+ROLES = Endpoint("Roles", GROUP_SPACE, "Role", also=_IS_ROLE)
+ENTITLEMENTS = Endpoint("Entitlements", GROUP_SPACE, "Entitlement", also=f"NOT {_IS_ROLE}")
+FOREIGN = {endpoint.name: endpoint for endpoint in (ROLES, ENTITLEMENTS)}

@@ -26,8 +26,10 @@ from scim2_models import (
 from scim2_models.resources.user import Entitlement, GroupMembership, Role, X509Certificate
 
 from scim_bridge.inventory.manifest import ENVIRONMENTS, RISK_TIERS
-from scim_bridge.registry.model import AGENT_URN, APPLICATION_URN, GROUP_EXTENSION_URN
+from scim_bridge.registry.model import AGENT_URN, APPLICATION_URN, ENTITLEMENT, GROUP_EXTENSION_URN, ROLE
 
+OKTA_ROLE_URN = "urn:okta:scim:schemas:core:1.0:Role"
+OKTA_ENTITLEMENT_URN = "urn:okta:scim:schemas:core:1.0:Entitlement"
 AGENT_CORE_URN = "urn:ietf:params:scim:schemas:core:2.0:Agent"
 
 ReadOnly = Mutability.read_only
@@ -159,6 +161,9 @@ class GroupExtension(Extension):
 
     owner: Answerable | None = None
     """The person who answers for the group."""
+
+    kind: str | None = Field(None, examples=[ENTITLEMENT, ROLE])
+    """What the group is called where access is governed: an entitlement, unless it says role."""
 
 
 class AgentOwner(ComplexAttribute):
@@ -335,3 +340,30 @@ class AgenticApplication(Resource[Any]):
 
     external_identifiers: list[ExternalIdentifier] | None = None
     """What other systems call the application."""
+
+
+class OktaRole(Resource[Any]):
+    """A role as Okta's entitlement discovery reads it: a group that says it is one."""
+
+    __schema__ = URN(OKTA_ROLE_URN)
+
+    display_name: Annotated[str | None, ReadOnly, Required.true, Uniqueness.server] = None
+    """The name of the group."""
+
+    description: Annotated[str | None, ReadOnly] = None
+    """What the group is for."""
+
+
+class OktaEntitlement(Resource[Any]):
+    """An entitlement as Okta's entitlement discovery reads it: a group, which is a bundle of access."""
+
+    __schema__ = URN(OKTA_ENTITLEMENT_URN)
+
+    display_name: Annotated[str | None, ReadOnly, Required.true, Uniqueness.server] = None
+    """The name of the group."""
+
+    type: Annotated[str | None, ReadOnly, Required.true] = None
+    """The name of the resource type."""
+
+    description: Annotated[str | None, ReadOnly] = None
+    """What the group is for."""

@@ -7,7 +7,13 @@ from typing import Any
 
 from scim_bridge.kernel.clock import parse_iso
 from scim_bridge.registry.agents import slug_of
-from scim_bridge.registry.model import AGENT_URN, CUSTOM_AGENT_URN, CUSTOM_URNS, ENTERPRISE_URN
+from scim_bridge.registry.model import (
+    AGENT_URN,
+    CUSTOM_AGENT_URN,
+    CUSTOM_URNS,
+    ENTERPRISE_URN,
+    GROUP_EXTENSION_URN,
+)
 from scim_bridge.scim.agent_view import IDENTIFIER, as_user
 from scim_bridge.scim.dialects import rewrite
 from scim_bridge.scim.door import Call
@@ -23,6 +29,8 @@ Doc = dict[str, Any]
 # Keys of indexes: PostgreSQL takes no more than 2,700 bytes in an entry, and a character may need four.
 MAX_KEY = 512
 FAMILY_NAME = "Agent"
+# Extensions of ours that an IdP which does not speak of them cannot have meant to clear.
+KEPT = (*CUSTOM_URNS, GROUP_EXTENSION_URN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +174,10 @@ def completed(doc: Doc, mail_domain: str) -> Doc:
 
 
 def kept_custom(call: Call, incoming: Incoming, before: Doc) -> Doc:
-    """A document replacing another, with declared attributes that a tolerant client did not speak of at all."""
+    """A document replacing another, with extensions of ours that a tolerant client did not speak of at all."""
     left = {
         urn: before[urn]
-        for urn in CUSTOM_URNS
+        for urn in KEPT
         if urn in before and urn not in incoming.doc and urn.casefold() not in incoming.said
     }
     return {**incoming.doc, **left} if left and call.tolerant else incoming.doc

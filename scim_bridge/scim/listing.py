@@ -89,7 +89,8 @@ def _finder(call: Call) -> Finder:
 
 async def _shown(call: Call, endpoint: Endpoint, page: Page) -> list[Shown]:
     projection = answering.projection_of(call, endpoint)
-    return await shown(call.door.ctx.store.reads, endpoint, page.heads, call.caller, projection)
+    among = await call.roles(endpoint, projection.wants)
+    return await shown(call.door.ctx.store.reads, endpoint, page.heads, call.caller, projection, among)
 
 
 def _response(answers: Sequence[Shown], total: int | None, **paging: str | int | None) -> Answered:

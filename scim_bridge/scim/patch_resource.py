@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from scim_bridge.kernel.errors import BridgeError
@@ -10,16 +11,17 @@ from scim_bridge.kernel.work import Work
 from scim_bridge.registry import agents, groups, people
 from scim_bridge.registry.model import AGENT
 from scim_bridge.registry.standing import Standing
-from scim_bridge.scim import answering, state
+from scim_bridge.scim import answering, entitlements, state
 from scim_bridge.scim.agent_view import WZDK, as_agent, as_user
 from scim_bridge.scim.answering import Written
 from scim_bridge.scim.dialects import rewrite
 from scim_bridge.scim.door import Call
-from scim_bridge.scim.endpoints import AGENTS, GROUPS
+from scim_bridge.scim.endpoints import AGENTS, GROUPS, USERS
 from scim_bridge.scim.exchange import Answered
 from scim_bridge.scim.incoming import checked, fitting
 from scim_bridge.scim.patch import Operation, apply, read_operations
 from scim_bridge.scim.replace import check_kind, deactivate, find, finished, may_deactivate
+from scim_bridge.scim.roles import offered, role_ids, with_lists
 
 Doc = dict[str, Any]
 
@@ -61,14 +63,21 @@ async def _patched(
     work: Work, call: Call, before: Standing, operations: Sequence[Operation], off: bool
 ) -> tuple[Written, tuple[str, ...]]:
     """What became of the resource, and what of the operations a tolerant reading left out."""
+    entitled = call.endpoint is USERS and offered(call.caller) and entitlements.about(operations)
     document = _document(call, before)
+    if entitled:
+        document = with_lists(document, before.groups, await role_ids(work.tx))
     result = apply(document, operations, call.resource, tolerant=call.tolerant)
     if off and result.ignored:
         call.applied.add("kept-deactivation")
-    after, external_id = before, before.external_id
+    after, external_id, asked = before, before.external_id, entitlements.NOTHING
     if result.changed:
-        after, external_id = await _changed(work, call, before, document, dict(result.doc))
+        doc = dict(result.doc)
+        if entitled:
+            doc, asked = await entitlements.apart(work, call, doc, entitlements.BOTH, before.groups)
+        after, external_id = await _changed(work, call, before, document, doc)
     made = await finished(work, call, before, after, external_id, result.member_changes)
+    made = replace(made, standing=await entitlements.assign(work, call, made.standing, asked))
     return made, result.ignored
 
 

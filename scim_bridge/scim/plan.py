@@ -21,7 +21,7 @@ from scim_bridge.scim.conditions import (
     name_of,
 )
 from scim_bridge.scim.conjuncts import equality
-from scim_bridge.scim.endpoints import AGENTS, APPLICATIONS, GROUPS, USERS, Endpoint
+from scim_bridge.scim.endpoints import AGENTS, APPLICATIONS, FOREIGN, GROUPS, USERS, Endpoint
 from scim_bridge.scim.grammar import And, AttrPath, Compare, Element, Filter
 from scim_bridge.scim.match import Test
 
@@ -35,6 +35,7 @@ KEYED = {
     AGENTS.name: ("userName", "agentUserName", "name"),
     GROUPS.name: ("displayName",),
     APPLICATIONS.name: ("name",),
+    **dict.fromkeys(FOREIGN, ("displayName",)),
 }
 
 
@@ -79,7 +80,7 @@ class Plan(NamedTuple):
 
 def everything(endpoint: Endpoint, order: Order = NATURAL, scope: Where = ALWAYS) -> Plan:
     """The whole collection."""
-    near = scope is ALWAYS and (endpoint.kind is None or order.by == "id")
+    near = scope is ALWAYS and (endpoint.kind is None or order.by == "id") and not endpoint.also
     return Plan(ROWS, _within(endpoint, order, scope), order, near=near)
 
 
@@ -160,7 +161,7 @@ def filtered(
         ROWS,
         _within(endpoint, chosen, conditions.needed(filter_) if where is None else where, scope),
         chosen,
-        near=near and endpoint.kind is None and scope is ALWAYS,
+        near=near and endpoint.kind is None and not endpoint.also and scope is ALWAYS,
         test=test if where is None else None,
     )
 

@@ -20,6 +20,8 @@ TYPE = {
     "Groups": "Group",
     "Agents": "Agent",
     "AgenticApplications": "AgenticApplication",
+    "Roles": "Role",
+    "Entitlements": "Entitlement",
 }
 MEMBER_TYPE = {"agent": "User", "person": "User", "group": "Group"}
 LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
@@ -70,10 +72,12 @@ def document(head: Head, base_url: str, endpoint: str, groups: bytes = b"") -> b
     return b"".join((stored, groups, meta))
 
 
-def user(head: Head, base_url: str, groups: Iterable[Membership]) -> bytes:
-    """One user as served, a member of these groups."""
+def user(head: Head, base_url: str, groups: Iterable[Membership], more: bytes = b"") -> bytes:
+    """One user as served, a member of these groups; `more` are members of the object, each behind a comma."""
     shown = [_group(base_url, group.id, group.name, group.direct) for group in groups]
-    return document(head, base_url, "Users", b',"groups":[' + b",".join(shown) + b"]" if shown else b"")
+    if shown:
+        more = b',"groups":[' + b",".join(shown) + b"]" + more
+    return document(head, base_url, "Users", more)
 
 
 # Many users of a page are in the same few groups.

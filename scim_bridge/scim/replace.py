@@ -12,7 +12,7 @@ from scim_bridge.registry import agents, groups, people
 from scim_bridge.registry.model import AGENT, GROUP, PERSON, Resource
 from scim_bridge.registry.resources import bump, set_external_id, space_of
 from scim_bridge.registry.standing import Standing, save, standing
-from scim_bridge.scim import answering, membership, state
+from scim_bridge.scim import answering, entitlements, membership, state
 from scim_bridge.scim.answering import Written
 from scim_bridge.scim.door import Call, check_version
 from scim_bridge.scim.endpoints import GROUPS
@@ -82,6 +82,7 @@ async def replaced(work: Work, call: Call, before: Standing, incoming: Incoming)
         changes = () if members is None else (ReplaceMembers(members),)
         return await finished(work, call, before, after, external_id, changes)
     active, resource = incoming.active, before.resource
+    said, asked = await entitlements.apart(work, call, said, incoming.said, before.groups)
     if resource.kind == AGENT:
         doc = carried_over(incoming, said, resource.doc) if call.tolerant else said
         doc = in_order(completed(doc, call.door.settings.agent_mail_domain), resource.doc)
@@ -94,7 +95,8 @@ async def replaced(work: Work, call: Call, before: Standing, incoming: Incoming)
         now_active = resource.active if active is None else active
         doc = in_order(said, resource.doc)
         after = await people.described(work, before, doc, now_active)
-    return await finished(work, call, before, after, external_id)
+    made = await finished(work, call, before, after, external_id)
+    return replace(made, standing=await entitlements.assign(work, call, made.standing, asked))
 
 
 async def finished(

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.scim import answering, bulk, discovery, listing
 from scim_bridge.scim.door import Call
-from scim_bridge.scim.endpoints import ENDPOINTS, USERS, Endpoint
+from scim_bridge.scim.endpoints import ENDPOINTS, FOREIGN, USERS, Endpoint
+from scim_bridge.scim.entitlements import check_offered
 from scim_bridge.scim.exchange import Answered, NotImplementedHere, WrongMethod
 from scim_bridge.scim.verbs import Handler, verbs
 
@@ -68,9 +69,29 @@ def _resource(endpoint: Endpoint) -> Route:
     return Route(f"/{endpoint.name}/{{id}}", {"GET": (answering.read_one, READ), **writes}, endpoint)
 
 
-COLLECTIONS = {name: _collection(endpoint) for name, endpoint in ENDPOINTS.items()}
-RESOURCES = {name: _resource(endpoint) for name, endpoint in ENDPOINTS.items()}
-SEARCHES = {name: Route(f"/{name}/.search", SEARCH, endpoint) for name, endpoint in ENDPOINTS.items()}
+def _offered(handler: Handler) -> Handler:
+    async def checked(call: Call) -> Answered:
+        check_offered(call)
+        return await handler(call)
+
+    return checked
+
+
+def _foreign(template: str, method: str, handler: Handler) -> dict[str, Route]:
+    """Routes that can only be read, and only by who is offered them."""
+    methods = {method: (_offered(handler), READ)}
+    return {name: Route(template.format(name), methods, endpoint) for name, endpoint in FOREIGN.items()}
+
+
+COLLECTIONS = {name: _collection(endpoint) for name, endpoint in ENDPOINTS.items()} | _foreign(
+    "/{}", "GET", listing.list_resources
+)
+RESOURCES = {name: _resource(endpoint) for name, endpoint in ENDPOINTS.items()} | _foreign(
+    "/{}/{{id}}", "GET", answering.read_one
+)
+SEARCHES = {
+    name: Route(f"/{name}/.search", SEARCH, endpoint) for name, endpoint in ENDPOINTS.items()
+} | _foreign("/{}/.search", "POST", listing.search)
 FIXED_ROUTES = {name: Route(f"/{name}", methods) for name, methods in FIXED.items()}
 ITEM_ROUTES = {name: Route(f"/{name}/{{{item}}}", methods) for name, (item, methods) in ITEMS.items()}
 ME_ROUTE = Route("/Me", ME)

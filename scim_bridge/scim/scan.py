@@ -17,11 +17,12 @@ from scim_bridge.registry.memberships import Membership, all_groups, direct_grou
 from scim_bridge.registry.scope import EVERYTHING, Scope
 from scim_bridge.scim import render, selecting
 from scim_bridge.scim.agent_view import IDENTIFIER, WZDK, as_agent
-from scim_bridge.scim.endpoints import AGENTS, APPLICATIONS, GROUPS, Endpoint
+from scim_bridge.scim.endpoints import AGENTS, APPLICATIONS, FOREIGN, GROUPS, USERS, Endpoint
 from scim_bridge.scim.grammar import Filter
 from scim_bridge.scim.mentions import member_ids, mentions
 from scim_bridge.scim.plan import Plan
 from scim_bridge.scim.render import Head
+from scim_bridge.scim.roles import LISTS, group_as, role_ids, with_lists
 from scim_bridge.scim.selecting import Key
 from scim_bridge.scim.sight import veiled
 
@@ -39,6 +40,8 @@ class Documents:
         asked: Filter | None,
         names: Sequence[str] = (),
         scope: Scope = EVERYTHING,
+        *,
+        entitled: bool = False,
     ) -> None:
         self._endpoint = endpoint
         self._base_url = base_url
@@ -49,12 +52,15 @@ class Documents:
 
         self._members = endpoint is GROUPS and about("members")
         self._named = None if asked is None or not self._members else member_ids(asked)
-        self._groups = endpoint is not GROUPS and about("groups")
+        self._lists = entitled and endpoint is USERS and any(about(name) for name in LISTS)
+        self._groups = endpoint is not GROUPS and (about("groups") or self._lists)
         self._agents = endpoint is APPLICATIONS and about("agents")
         self._applications = endpoint is AGENTS and about("applications")
 
     async def of(self, reader: Reader, heads: Sequence[Head]) -> list[dict[str, Any]]:
         """The documents of these rows, in their order."""
+        if self._endpoint.name in FOREIGN:
+            return [orjson.loads(group_as(self._endpoint, head, self._base_url)) for head in heads]
         if self._endpoint is GROUPS:
             return await self._of_groups(reader, heads)
         if self._endpoint is APPLICATIONS:
@@ -68,6 +74,9 @@ class Documents:
         if self._groups:
             groups = await all_groups(reader, await direct_groups(reader, [head.id for head in heads]))
         found = [orjson.loads(render.user(head, self._base_url, groups.get(head.id, ()))) for head in heads]
+        if self._lists:
+            roles = await role_ids(reader)
+            return [with_lists(doc, groups.get(doc["id"], ()), roles) for doc in found]
         if self._endpoint is not AGENTS:
             return found
         links = await applications_of(reader, [head.id for head in heads]) if self._applications else {}

@@ -10,8 +10,22 @@ from typing import Any, NamedTuple, TypeAlias
 
 from scim2_models import EnterpriseUser, Extension, Group, Resource, User
 
-from scim_bridge.registry.model import APPLICATION_URN, CUSTOM_URNS, ENTERPRISE_URN, GROUP_URN
-from scim_bridge.scim.extension import Agent, AgentExtension, AgenticApplication, Common, GroupExtension
+from scim_bridge.registry.model import (
+    APPLICATION_URN,
+    CUSTOM_URNS,
+    ENTERPRISE_URN,
+    GROUP_EXTENSION_URN,
+    GROUP_URN,
+)
+from scim_bridge.scim.extension import (
+    Agent,
+    AgentExtension,
+    AgenticApplication,
+    Common,
+    GroupExtension,
+    OktaEntitlement,
+    OktaRole,
+)
 
 STRING = "string"
 BOOLEAN = "boolean"
@@ -23,6 +37,8 @@ BINARY = "binary"
 COMPLEX = "complex"
 
 NAMES = ("User", "Group", "Agent", "AgenticApplication")
+# Okta's own, which others do not see.
+FOREIGN = ("Role", "Entitlement")
 
 CANONICAL = "canonical"
 
@@ -42,6 +58,9 @@ _SAID: Mapping[tuple[str, str], Mapping[str, Any]] = {
 }
 
 Documents: TypeAlias = "Sequence[Mapping[str, Any]]"
+
+# Where canonical values are the only ones.
+CLOSED = (*CUSTOM_URNS, GROUP_EXTENSION_URN)
 
 # The descriptions of RFC 7643 section 8.7.1, which clients look for.
 _DESCRIBED = {"User": "User Account", "EnterpriseUser": "Enterprise User"}
@@ -196,7 +215,7 @@ def resource_type(
     shared = [_SCHEMAS, *_document(Common)["attributes"]]
     attributes = compiled([*shared, *core["attributes"]])
     extended = {
-        str(each["id"]): compiled(each["attributes"], closed=each["id"] in CUSTOM_URNS) for each in extensions
+        str(each["id"]): compiled(each["attributes"], closed=each["id"] in CLOSED) for each in extensions
     }
     return ResourceType(
         name=name,
@@ -248,6 +267,7 @@ def types(users: Documents = (), agents: Documents = (), groups: Documents = ())
         "Group": resource_type("Group", known["Group"], (known["GroupExtension"], *groups)),
         "Agent": resource_type("Agent", known["Agent"], theirs, any_of=("agentUserName", "name")),
         "AgenticApplication": resource_type("AgenticApplication", known["AgenticApplication"]),
+        **{name: resource_type(name, document) for name, document in foreign().items()},
     }
 
 
@@ -259,6 +279,12 @@ def _types() -> dict[str, ResourceType]:
 def of(resource: str | ResourceType) -> ResourceType:
     """The resource type of this name, one of NAMES; one already compiled is returned as it is."""
     return _types()[resource] if isinstance(resource, str) else resource
+
+
+@cache
+def foreign() -> dict[str, dict[str, Any]]:
+    """The schemas of FOREIGN by the name of the resource type; to be read only."""
+    return dict(zip(FOREIGN, (_document(OktaRole), _document(OktaEntitlement)), strict=True))
 
 
 @cache

@@ -13,10 +13,11 @@ from scim_bridge.registry.scope import Scope
 from scim_bridge.scim.conditions import ALWAYS, NOTHING, Where
 from scim_bridge.scim.conjuncts import declared
 from scim_bridge.scim.dialects import rewrite
-from scim_bridge.scim.endpoints import AGENTS, APPLICATIONS, GROUPS, USERS, Endpoint
+from scim_bridge.scim.endpoints import AGENTS, APPLICATIONS, FOREIGN, GROUPS, USERS, Endpoint
 from scim_bridge.scim.finding import Wanted
 from scim_bridge.scim.match import predicate
 from scim_bridge.scim.plan import NATURAL, Order, everything, filtered, lookup
+from scim_bridge.scim.roles import offered
 from scim_bridge.scim.scan import Documents
 from scim_bridge.scim.sorting import Sort
 from scim_bridge.scim.text import storable
@@ -35,6 +36,7 @@ _AT_SIGHT = {
     | {"displayname": "displayName", "members": "members.value", "members.value": "members.value"},
     AGENTS.name: _ALL | {"agentusername": "agentUserName", "name": "name"},
     APPLICATIONS.name: _ALL | {"name": "name"},
+    **{name: {"id": "id", "displayname": "displayName"} for name in FOREIGN},
 }
 
 
@@ -59,7 +61,8 @@ class Seeker:
         caller = call.caller
         ordered = (order.attribute, order.descending) if isinstance(order, Sort) else order
         of = (caller.connection.id, caller.connection.dialect, caller.scope_text)
-        key = (*of, call.door.ctx.store.indexes.ready, endpoint.name, text, ordered, several)
+        changing = (call.door.ctx.store.indexes.ready, caller.connection.settings.get("entitlements"))
+        key = (*of, *changing, endpoint.name, text, ordered, several)
         if text is not None and order is None:
             found = self._at_sight(call, endpoint, text, key)
             if found is not None:
@@ -107,7 +110,7 @@ def _read(
     names = (sort.found.attribute.name,) if sort else ()
     if text is None:
         plan = everything(endpoint, by or NATURAL, scope)
-        documents = Documents(endpoint, caller.base_url, None, names, caller.scope)
+        documents = Documents(endpoint, caller.base_url, None, names, caller.scope, entitled=offered(caller))
         counter = endpoint.counter if scope is ALWAYS else None
         return _Read(Wanted(plan, documents, key, counter, sort), frozenset())
     applied: set[str] = set()
@@ -118,5 +121,5 @@ def _read(
     indexes = call.door.ctx.store.indexes
     known = partial(declared, resource=resource, indexes=indexes) if indexes.ready else NOTHING
     plan = filtered(backend, endpoint, caller, filter_, by, test, scope, known)
-    documents = Documents(endpoint, caller.base_url, filter_, names, caller.scope)
+    documents = Documents(endpoint, caller.base_url, filter_, names, caller.scope, entitled=offered(caller))
     return _Read(Wanted(plan, documents, key, None, sort), frozenset(applied))

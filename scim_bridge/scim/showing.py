@@ -11,10 +11,10 @@ import orjson
 from scim_bridge.kernel.database import Reader
 from scim_bridge.registry.applications import Link, agents_of, applications_of
 from scim_bridge.registry.memberships import Membership, all_groups, direct_groups
-from scim_bridge.scim import render, roster
+from scim_bridge.scim import render, roles, roster
 from scim_bridge.scim.agent_view import as_agent, shape_of
 from scim_bridge.scim.caller import Caller
-from scim_bridge.scim.endpoints import AGENTS, APPLICATIONS, GROUPS, Endpoint
+from scim_bridge.scim.endpoints import AGENTS, APPLICATIONS, FOREIGN, GROUPS, Endpoint
 from scim_bridge.scim.projection import Projection
 from scim_bridge.scim.render import Head
 from scim_bridge.scim.roster import Piece
@@ -34,9 +34,20 @@ Shape = Callable[[bytes], bytes]
 
 
 async def shown(
-    reader: Reader, endpoint: Endpoint, heads: Sequence[Head], caller: Caller, projection: Projection
+    reader: Reader,
+    endpoint: Endpoint,
+    heads: Sequence[Head],
+    caller: Caller,
+    projection: Projection,
+    among: frozenset[str] | None = None,
 ) -> list[Shown]:
-    """Rows as answers, in their order, with a fixed number of statements however many they are."""
+    """Rows as answers, in their order, with a fixed number of statements however many they are.
+
+    `among`: users are shown with their groups as roles (these) and entitlements (the others), too.
+    """
+    if endpoint.name in FOREIGN:
+        documents = [roles.group_as(endpoint, head, caller.base_url) for head in heads]
+        return [finished(endpoint, document, caller, projection) for document in documents]
     if endpoint is GROUPS:
         found: dict[str, Piece] = {}
         if heads and projection.wants("members"):
@@ -52,10 +63,10 @@ async def shown(
     if endpoint is AGENTS and projection.wants("applications"):
         links = await applications_of(reader, ids)
     groups: Mapping[str, list[Membership]] = {}
-    if projection.wants("groups"):
+    if projection.wants("groups") or among is not None:
         groups = await all_groups(reader, await direct_groups(reader, ids))
     return [
-        user(endpoint, head, groups.get(head.id, ()), caller, projection, links.get(head.id, ()))
+        user(endpoint, head, groups.get(head.id, ()), caller, projection, links.get(head.id, ()), among)
         for head in heads
     ]
 
@@ -67,9 +78,13 @@ def user(
     caller: Caller,
     projection: Projection,
     applications: Sequence[Link] = (),
+    among: frozenset[str] | None = None,
 ) -> bytes:
     """One user as the answer, a member of these groups; as an agent, also in these applications."""
-    document = render.user(head, caller.base_url, groups)
+    if among is None or not groups:
+        document = render.user(head, caller.base_url, groups)
+    else:
+        document = roles.user(head, caller.base_url, groups, among)
     return finished(endpoint, document, caller, projection, applications)
 
 
