@@ -86,8 +86,8 @@ _SPACE: Final = " \t\r\n"
 _TOKEN: Final = re.compile(
     r'[ \t\r\n]*+(?:([()\[\]])|("(?:[^"\\\x00-\x1f]++|\\.)*+")|([^ \t\r\n()\[\]"]++))', re.DOTALL
 )
-_NAME: Final = re.compile(r"[A-Za-z$][A-Za-z0-9$_-]*+")
-_PLAIN: Final = re.compile(r"([A-Za-z$][A-Za-z0-9$_-]*+)(?:\.([A-Za-z$][A-Za-z0-9$_-]*+))?")
+_NAME: Final = re.compile(r"\$?[A-Za-z][A-Za-z0-9$_-]*+")
+_PLAIN: Final = re.compile(r"(\$?[A-Za-z][A-Za-z0-9$_-]*+)(?:\.(\$?[A-Za-z][A-Za-z0-9$_-]*+))?")
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
 _RESERVED: Final = frozenset({"and", "or", "not"})
 _WORDS: Final[dict[str, Literal]] = {"true": True, "false": False, "null": None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterable
+from copy import deepcopy
 from typing import Any
 
 from hypothesis import strategies as st
@@ -39,7 +40,8 @@ URLS = ("https://corp.org/a", "https://corp.org/A")
 BASE64 = ("aGVsbG8=", "d29ybGQ=")
 
 texts = st.sampled_from(TEXTS)
-_first, _rest = string.ascii_letters + "$", string.ascii_letters + string.digits + "$-_"
+_first = [*string.ascii_letters, *(f"${letter}" for letter in "rAz")]
+_rest = string.ascii_letters + string.digits + "$-_"
 names = st.builds(
     lambda first, rest: first + rest, st.sampled_from(_first), st.text(_rest, max_size=6)
 ).filter(lambda name: name.lower() not in ("and", "or", "not"))
@@ -280,7 +282,8 @@ def mutated(draw: st.DrawFn, kind: str = "User") -> Doc:
         )
         match draw(st.sampled_from(("change", "shout", "drop"))):
             case "change":
-                holder[key] = draw(st.sampled_from(ODD_VALUES))
+                # A copy: the next change may be to something within it.
+                holder[key] = deepcopy(draw(st.sampled_from(ODD_VALUES)))
             case "shout" if key in holder:
                 holder[key.upper()] = holder.pop(key)
             case "drop":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 from scim2_models import Context, EnterpriseUser, PatchOp, SCIMException, ScimFilter, ScimPolicy, User
 
-from scim_bridge.registry.model import AGENT_URN, ENTERPRISE_URN, USER_URN
+from scim_bridge.registry.model import AGENT_URN, ENTERPRISE_URN, GROUP_URN, USER_URN
 from scim_bridge.scim import schema
 from scim_bridge.scim.errors import ScimError
 from scim_bridge.scim.extension import AgentExtension
@@ -275,6 +276,16 @@ class PatchClass:
     tolerant: bool = False
 
 
+def _met(step: Step) -> bool:
+    """True when an added element has the value of one that is there, or of another that is added."""
+    values = [repr(shape(text)).casefold() for items in (step.current, step.value) for text in _texts(items)]
+    return len(set(values)) < len(values) or _doubled([*(step.current or []), *_items(step.value)])
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
 MAIL: Doc = {"userName": "a", "emails": [{"value": "ann@corp.org", "type": "work"}]}
 
 PATCH_CLASSES = (
@@ -287,7 +298,10 @@ PATCH_CLASSES = (
     ),
     PatchClass(
         "an element with the same value (and type, when both say it) is the same element and takes the rest",
-        lambda s: s.op == "add" and s.attribute.multi and not s.sub and s.attribute.type == schema.COMPLEX,
+        lambda s: (
+            (s.op == "add" and s.attribute.multi and not s.sub and s.attribute.type == schema.COMPLEX)
+            and _met(s)
+        ),
         {"op": "add", "path": "emails", "value": [{"value": "ann@corp.org", "display": "Ann"}]},
         MAIL,
     ),
@@ -337,7 +351,7 @@ PATCH_CLASSES = (
     ),
     PatchClass(
         "strings for booleans are read in a tolerant reading only",
-        lambda s: not s.tolerant and s.attribute.name == "active",
+        lambda s: not s.tolerant and s.attribute.name == "active" and not isinstance(s.value, bool),
         {"op": "replace", "path": "active", "value": "False"},
         {"userName": "a", "active": True},
     ),
@@ -350,7 +364,13 @@ PATCH_CLASSES = (
     ),
     PatchClass(
         "an address is any string, and so is the value of a reference",
-        lambda s: s.attribute.name in ("emails", "photos", "profileUrl"),
+        lambda s: (
+            s.attribute.name in ("emails", "photos", "profileUrl")
+            and any(
+                WELL_FORMED[s.attribute.name.casefold()].fullmatch(str(text)) is None
+                for text in _texts({"value": s.value} if s.sub == "value" else s.value)
+            )
+        ),
         {"op": "replace", "path": "emails", "value": [{"value": "not an address"}]},
         {"userName": "a"},
     ),
@@ -389,6 +409,38 @@ def _leaves(value: Any) -> Iterator[Any]:
     yield value
 
 
+URNS = {urn.casefold(): urn for kind in ("User", "Group", "Agent") for urn in schema.of(kind).urns.values()}
+
+# What the oracle takes for an address and for a reference.
+WELL_FORMED = {
+    "emails": re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"),
+    "profileurl": re.compile(r"https?://\S+"),
+    "photos": re.compile(r"https?://\S+"),
+}
+
+
+def _listed(doc: Doc) -> list[Any]:
+    listed = _sent(doc).get("schemas")
+    return listed if isinstance(listed, list) else []
+
+
+def _doubled(items: list[Any]) -> bool:
+    shaped = [repr(shape(item)) for item in items]
+    return len(set(shaped)) < len(shaped)
+
+
+def _texts(value: Any) -> Iterator[Any]:
+    """What stands where an address or a reference belongs."""
+    for item in value if isinstance(value, list) else [value]:
+        found = _sent(item).get("value") if isinstance(item, dict) else item
+        if found is not None:
+            yield found
+
+
+def _whole(manager: Any) -> bool:
+    return isinstance(manager, dict) and bool(_sent(manager).get("value") and _sent(manager).get("$ref"))
+
+
 def _manager(doc: Doc) -> Any:
     extension = _sent(doc).get(ENTERPRISE_URN.casefold())
     return _sent(extension).get("manager") if isinstance(extension, dict) else None
@@ -398,7 +450,7 @@ BODY_CLASSES = (
     BodyClass(
         "read-only attributes are ignored whatever is in them (RFC 7644 section 3.3)",
         lambda doc, tolerant: any(
-            a.read_only and a.name.casefold() in holder
+            a.read_only and a.name != "schemas" and a.name.casefold() in holder
             for definitions, holder in _holders(doc)
             for a in definitions.values()
         ),
@@ -406,13 +458,22 @@ BODY_CLASSES = (
     ),
     BodyClass(
         "a manager needs no $ref, which follows from the value; a manager without any value is none",
-        lambda doc, tolerant: _manager(doc) is not None,
+        lambda doc, tolerant: _manager(doc) is not None and not _whole(_manager(doc)),
         {"schemas": [USER_URN, ENTERPRISE_URN], "userName": "a", ENTERPRISE_URN: {"manager": {"value": "m"}}},
     ),
     BodyClass(
         "an address is any string, and so is the value of a reference",
-        lambda doc, tolerant: bool({"emails", "profileurl", "photos"} & _sent(doc).keys()),
+        lambda doc, tolerant: any(
+            pattern.fullmatch(str(text)) is None
+            for name, pattern in WELL_FORMED.items()
+            for text in _texts(_sent(doc).get(name))
+        ),
         {"schemas": [USER_URN], "userName": "a", "emails": [{"value": "bot@localhost"}]},
+    ),
+    BodyClass(
+        "an element that comes twice, in whatever order of its parts, is kept once (RFC 7643 section 2.4)",
+        lambda doc, tolerant: any(_doubled(value) for value in _leaves(doc) if isinstance(value, list)),
+        {"schemas": [USER_URN], "userName": "a", "roles": [{"value": "x"}, {"value": "x"}]},
     ),
     BodyClass(
         "null among the elements of a list is nothing",
@@ -421,7 +482,7 @@ BODY_CLASSES = (
     ),
     BodyClass(
         'a boolean is true or false; 1 is neither, and "True" is read in a tolerant reading only',
-        lambda doc, tolerant: "active" in _sent(doc),
+        lambda doc, tolerant: not isinstance(_sent(doc).get("active"), bool | None),
         {"schemas": [USER_URN], "userName": "a", "active": 1},
     ),
     BodyClass(
@@ -430,14 +491,24 @@ BODY_CLASSES = (
         {"userName": "a"},
     ),
     BodyClass(
+        "URNs compare without case, also those that `schemas` lists (RFC 8141 section 3.1)",
+        lambda doc, tolerant: any(
+            isinstance(urn, str) and urn.casefold() in URNS and urn != URNS[urn.casefold()]
+            for urn in _listed(doc)
+        ),
+        {"schemas": [USER_URN.upper()], "userName": "a"},
+    ),
+    BodyClass(
         "a tolerant reading does not look into `schemas`",
-        lambda doc, tolerant: tolerant and USER_URN not in (_sent(doc).get("schemas") or ()),
+        lambda doc, tolerant: tolerant and USER_URN not in _listed(doc),
         {"schemas": ["urn:x:y"], "userName": "a"},
         tolerant=True,
     ),
     BodyClass(
-        "userName cannot be empty",
-        lambda doc, tolerant: _sent(doc).get("username") == "",
+        "userName cannot be empty, nor the displayName of a group",
+        lambda doc, tolerant: (
+            _sent(doc).get("displayname" if GROUP_URN in _listed(doc) else "username") == ""
+        ),
         {"schemas": [USER_URN], "userName": ""},
     ),
     BodyClass(
@@ -454,7 +525,13 @@ BODY_CLASSES = (
     ),
     BodyClass(
         "the attributes of an extension are only read when its URN is listed, in the letter",
-        lambda doc, tolerant: not tolerant and any(urn in doc for urn in (ENTERPRISE_URN, AGENT_URN)),
+        lambda doc, tolerant: (
+            not tolerant
+            and any(
+                urn.casefold() in _sent(doc) and urn not in _listed(doc)
+                for urn in (ENTERPRISE_URN, AGENT_URN)
+            )
+        ),
         {"schemas": [USER_URN], "userName": "a", ENTERPRISE_URN: {"department": "d"}},
     ),
 )

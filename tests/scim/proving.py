@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from scim_bridge.registry.model import GROUP_URN, USER_URN
@@ -68,3 +69,22 @@ async def written(bridge: Bridge) -> list[int]:
     counts = [await bridge.count(f"sb_{name}") for name in ("audit", "effect", "resource", "member", "hold")]
     row = await bridge.store.reads.one("SELECT COALESCE(SUM(version), 0) AS n FROM sb_resource")
     return [*counts, int(row["n"])]
+
+
+async def unharmed(bridge: Bridge, client: Client, attack: Callable[[str, str], Awaitable[None]]) -> None:
+    """Make the attack on a person and a group; afterwards both are as before, and so is everything else."""
+    (maria,) = await people(client, "maria")
+    crew = await made(client, "/Groups", group(members=[{"value": maria}]))
+    before, rows = await everything(client, maria, crew), await written(bridge)
+    await attack(f"/Users/{maria}", f"/Groups/{crew}")
+    assert await everything(client, maria, crew) == before
+    assert await written(bridge) == rows
+
+
+async def everything(client: Client, *ids: str) -> list[Any]:
+    """All there is to see."""
+    return [
+        (await client.get("/Users")).body,
+        (await client.get("/Groups")).body,
+        [(await client.get(f"/Users/{each}")).headers.get("etag") for each in ids],
+    ]
