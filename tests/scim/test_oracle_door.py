@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scim2_models import Context, Group, PatchOp, SCIMException
 
-from scim_bridge.registry.model import AGENT_URN, ENTERPRISE_URN, GROUP_URN, USER_URN
+from scim_bridge.registry.model import AGENT_URN, GROUP_URN, USER_URN
 from scim_bridge.scim.errors import ScimError
 from scim_bridge.scim.extension import GroupExtension
 from scim_bridge.scim.operations import read_operations
@@ -27,18 +27,20 @@ URNS = {"User": USER_URN, "Group": GROUP_URN}
 OURS = ("id", "meta", "groups", "members")
 
 
+# What the door checks beyond the schema: who a manager and an owner are, and what kinds of groups there are.
+BEYOND = ("manager", "owner", "kind")
+
+
 def held(doc: Doc, kind: str) -> Doc:
-    """A document as a client of the letter sends it, without what the door checks beyond the schema: who an agent's
-    owner or somebody's manager is."""
+    """A document as a client of the letter sends it, without what the door checks beyond the schema."""
     kept = {
         name: value for name, value in doc.items() if name.casefold() not in (AGENT_URN.casefold(), "schemas")
     }
-    if isinstance(kept.get(ENTERPRISE_URN), dict):
-        kept[ENTERPRISE_URN] = {
-            k: v for k, v in kept[ENTERPRISE_URN].items() if k.casefold() != "manager"
+    for urn in [name for name, value in kept.items() if ":" in name and isinstance(value, dict)]:
+        kept[urn] = {
+            name: value for name, value in kept[urn].items() if name.casefold() not in BEYOND
         } or None
-    listed = [URNS[kind], *(key for key, value in kept.items() if ":" in key and value)]
-    return {**kept, "schemas": listed}
+    return {**kept, "schemas": [URNS[kind], *(key for key, value in kept.items() if ":" in key and value)]}
 
 
 def named(doc: Doc, kind: str, number: int) -> Doc:
