@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, help="Indexes over declared attributes."
 
 @app.command("list")
 def list_(database_url: DatabaseUrl = None, output: Output = Format.TABLE) -> None:
-    """Every index: ready, building, or stale (not declared any more), and how many values it knows."""
+    """Every index: building, checking, ready, or stale (not declared any more), and how many values it knows."""
 
     async def body(bridge: Any) -> list[dict[str, Any]]:
         store = bridge.ctx.store

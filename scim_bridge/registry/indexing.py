@@ -11,14 +11,20 @@ from typing import Any
 
 import orjson
 
+from scim_bridge.kernel.clock import MINUTE
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.document_index import DocumentIndex
 from scim_bridge.kernel.rows import Insert, among, listed
 from scim_bridge.kernel.work import SYSTEM, Store, Work
 
 BUILDING = "building"
+CHECKING = "checking"
 READY = "ready"
 STALE = "stale"
+AFTER = {BUILDING: CHECKING, CHECKING: READY}
+# A write that was under way when a batch passed by may have missed what the batch wrote: on PostgreSQL a
+# statement sees what was there when it began. So what has changed since the beginning is looked at once more.
+MARGIN = 5 * MINUTE
 # Resources at once: some milliseconds, so that no writer waits long.
 BATCH = 200
 ENTRIES = Insert("sb_attr", "resource_id text, name text, key text")
@@ -44,7 +50,7 @@ async def begin(store: Store) -> None:
             )
 
         await store.transact(SYSTEM, body)
-    await upkeep(store, batches=1)
+    await upkeep(store, batches=2)
 
 
 async def upkeep(store: Store, *, batches: int | None = None) -> int:
@@ -76,7 +82,6 @@ async def _batch(work: Work, waiting: Sequence[DocumentIndex]) -> int:
     """Look at the next resources for every index that is behind; how many there were."""
     work.bookkeeping(_WHY)
     backend = work.tx.backend
-    names = listed(backend, [index.name for index in waiting])
     for index in sorted(waiting, key=lambda each: each.name):
         await work.tx.run(
             "INSERT INTO sb_index (name, state, at, since) VALUES (?, ?, '', ?) ON CONFLICT (name)"
@@ -88,49 +93,58 @@ async def _batch(work: Work, waiting: Sequence[DocumentIndex]) -> int:
         )
     # Another process doing the same waits here, and then goes on behind us.
     rows = await work.tx.all(
-        f"SELECT name, at FROM sb_index WHERE state = ? AND name {among(backend)} ORDER BY name"
-        + work.tx.for_update,
+        "SELECT name, state, at, since FROM sb_index WHERE state IN (?, ?)"
+        f" AND name {among(backend)} ORDER BY name{work.tx.for_update}",
         BUILDING,
-        names,
+        CHECKING,
+        listed(backend, [index.name for index in waiting]),
     )
-    behind = {row["name"] for row in rows}
+    phase = BUILDING if any(row["state"] == BUILDING for row in rows) else CHECKING
+    behind = {row["name"]: row for row in rows if row["state"] == phase}
     if not behind:
         return 0
-    start = min(row["at"] for row in rows)
+    start = min(row["at"] for row in behind.values())
+    changed_since = min(row["since"] for row in behind.values()) - MARGIN if phase == CHECKING else 0
     # Locked, so that no document changes between being read and its entries being written.
     found = await work.tx.all(
-        f"SELECT id, kind, doc FROM sb_resource WHERE id > ? AND deleted IS NULL ORDER BY id LIMIT ?"
-        f"{work.tx.for_update}",
+        "SELECT id, kind, doc FROM sb_resource WHERE id > ? AND modified >= ? AND deleted IS NULL"
+        f" ORDER BY id LIMIT ?{work.tx.for_update}",
         start,
+        changed_since,
         BATCH,
     )
     await _write(work, [index for index in waiting if index.name in behind], found)
+    ended = len(found) < BATCH
     await work.tx.run(
         f"UPDATE sb_index SET state = ?, at = ? WHERE state = ? AND name {among(backend)}",
-        BUILDING if len(found) == BATCH else READY,
-        found[-1]["id"] if found else start,
-        BUILDING,
+        AFTER[phase] if ended else phase,
+        "" if ended else found[-1]["id"],
+        phase,
         listed(backend, sorted(behind)),
     )
     return len(found)
 
 
 async def _write(work: Work, indexes: Sequence[DocumentIndex], found: Sequence[Any]) -> None:
-    """Make the entries of these resources exactly those of their documents."""
+    """Make the entries of these resources those of their documents; what is right already is not touched."""
     backend = work.tx.backend
-    await work.tx.run(
-        f"DELETE FROM sb_attr WHERE resource_id {among(backend)} AND name {among(backend)}",
-        listed(backend, [row["id"] for row in found]),
-        listed(backend, [index.name for index in indexes]),
-    )
-    entries = {
+    wanted = {
         (row["id"], *entry)
         for row in found
         for index in indexes
         if row["kind"] in index.kinds
         for entry in index.entries(orjson.loads(row["doc"]))
     }
-    work.tx.add_all(ENTRIES, sorted(entries))
+    rows = await work.tx.all(
+        f"SELECT resource_id, name, key FROM sb_attr WHERE resource_id {among(backend)}"
+        f" AND name {among(backend)}",
+        listed(backend, [row["id"] for row in found]),
+        listed(backend, [index.name for index in indexes]),
+    )
+    there = {tuple(row) for row in rows}
+    for entry in sorted(there - wanted):
+        await work.tx.run("DELETE FROM sb_attr WHERE resource_id = ? AND name = ? AND key = ?", *entry)
+    work.tx.add_all(ENTRIES, sorted(wanted - there))
 
 
 async def rebuild(store: Store) -> int:

@@ -95,7 +95,10 @@ class AttrRow(SQLModel, table=True):
 
 
 class IndexRow(SQLModel, table=True):
-    """How far a declared index is: `building` up to the resource `at`, `ready`, or `stale` (not kept any more)."""
+    """How far a declared index is: `building` or `checking`, up to the resource `at`, `ready`, or `stale`.
+
+    Stale is what nobody keeps in step any more.
+    """
 
     __tablename__ = "sb_index"
 

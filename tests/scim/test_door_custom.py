@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scim_bridge.declared import AttributeSettings, indexes_of
+from scim_bridge.inventory.service import import_manifest
 from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.kernel.document_index import Indexes
 from scim_bridge.kernel.errors import ConfigurationError
@@ -18,6 +20,7 @@ from scim_bridge.registry.model import CUSTOM_AGENT_URN, CUSTOM_GROUP_URN, CUSTO
 from scim_bridge.scim import schema
 from scim_bridge.scim.catalogue import catalogue
 from scim_bridge.settings import load_settings
+from tests.conftest import TESTER
 from tests.scim.bridge import Bridge, Client
 from tests.scim.conftest import Door
 
@@ -490,3 +493,54 @@ def test_declarations_come_from_the_settings_file(tmp_path: Path) -> None:
 
 def test_who_declares_nothing_has_the_types_everybody_has() -> None:
     assert all(catalogue().types[name] is schema.of(name) for name in schema.NAMES)
+
+
+def test_a_manifest_leaves_declared_attributes_as_they_are(door: Door) -> None:
+    text = (
+        "people: [{userName: ann, givenName: Ann, familyName: Lee, email: ann@corp.example, department: IT}]\n"
+        "agents: [{slug: bot, name: Bot, purpose: %s, platform: k8s, environment: dev, riskTier: low, owner: ann}]\n"
+    )
+
+    async def body(bridge: Bridge) -> None:
+        client = await bridge.client("okta")
+        await import_manifest(bridge.store, TESTER, (text % "Tests").encode(), "m.yaml")
+        bot = (await client.get("/Agents"))["Resources"][0]
+        await client.patch(
+            f"/Agents/{bot['id']}", {"op": "add", "path": f"{CUSTOM_AGENT_URN}:tier", "value": "Gold"}
+        )
+        result = await import_manifest(bridge.store, TESTER, (text % "Prods").encode(), "m.yaml")
+        assert result.as_dict()["updated"] == 1
+        shown = (await client.get(f"/Agents/{bot['id']}")).body
+        assert (shown["description"], shown[CUSTOM_AGENT_URN]) == ("Prods", {"tier": "Gold"})
+        assert len(await found(client, "/Agents", f'{CUSTOM_AGENT_URN}:tier eq "gold"')) == 1
+
+    door(body, attributes=DECLARED)
+
+
+def test_two_processes_that_build_an_index_together_build_it_once(
+    door: Door, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    indexed = (AttributeSettings("costCode", indexed=True),)
+
+    async def before(bridge: Bridge) -> None:
+        client = await bridge.client("okta")
+        for number in range(20):
+            await client.post("/Users", person(f"u{number}", costCode=f"C{number}"))
+
+    async def after(bridge: Bridge) -> None:
+        client = await bridge.client("okta")
+        other = Store(bridge.store.database, clock, UuidV7(clock), Indexes(indexes_of(indexed)))
+        writes = [
+            client.put(f"/Users/{item['id']}", person(item["userName"], costCode="new"))
+            for item in (await client.get("/Users?count=20"))["Resources"][::2]
+        ]
+        assert not bridge.store.indexes.ready
+        await asyncio.gather(indexing.upkeep(bridge.store), indexing.upkeep(other), *writes)
+        assert bridge.store.indexes.ready and other.indexes.ready
+        rows = await bridge.store.reads.all("SELECT key FROM sb_attr WHERE name LIKE 'Custom%'")
+        keys = [row["key"] for row in rows]
+        assert (len(keys), keys.count("new")) == (20, 10)
+
+    monkeypatch.setattr(indexing, "BATCH", 3)
+    door(before, attributes=(AttributeSettings("costCode"),))
+    door(after, attributes=indexed)
