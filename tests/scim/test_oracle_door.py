@@ -37,9 +37,8 @@ def held(doc: Doc, kind: str) -> Doc:
         name: value for name, value in doc.items() if name.casefold() not in (AGENT_URN.casefold(), "schemas")
     }
     for urn in [name for name, value in kept.items() if ":" in name and isinstance(value, dict)]:
-        kept[urn] = {
-            name: value for name, value in kept[urn].items() if name.casefold() not in BEYOND
-        } or None
+        part = {name: value for name, value in kept.pop(urn).items() if name.casefold() not in BEYOND}
+        kept.update({urn: part} if part else {})
     return {**kept, "schemas": [URNS[kind], *(key for key, value in kept.items() if ":" in key and value)]}
 
 
