@@ -16,6 +16,7 @@ from scim_bridge.scim.exchange import Answered, Headers
 from scim_bridge.scim.projection import Projection
 from scim_bridge.scim.query import One, by_id, with_indirect
 from scim_bridge.scim.render import Head
+from scim_bridge.scim.roles import LISTS
 from scim_bridge.scim.sight import veiled
 
 
@@ -64,31 +65,23 @@ async def written(call: Call, made: Written, projection: Projection, status: int
     head = Head(
         resource.id, version, resource.created, resource.modified, standing.rendered, standing.external_id
     )
-    among = await call.roles(call.endpoint, projection.wants)
-    return await _answer(call, One(head, list(standing.groups)), projection, status, headers, among)
+    return await _answer(call, One(head, list(standing.groups)), projection, status, headers)
 
 
 async def read_one(call: Call) -> Answered:
     """GET of one resource; 304 when the caller has this version (RFC 7644 section 3.14)."""
     projection = projection_of(call)
     reads = call.door.ctx.store.reads
-    among = await call.roles(call.endpoint, projection.wants)
-    groups = projection.wants("groups") or among is not None
+    # Roles and entitlements are groups, too.
+    groups = projection.everything or any(projection.wants(name) for name in ("groups", *LISTS))
     found = await by_id(reads, call.endpoint, call.caller, call.resource_id, groups=groups)
     version = found.head.version
     if call.asked.if_none_match is not None and matches(call.asked.if_none_match, version):
         return Answered(304, b"", (tag(version),))
-    return await _answer(call, found, projection, 200, (tag(version),), among)
+    return await _answer(call, found, projection, 200, (tag(version),))
 
 
-async def _answer(
-    call: Call,
-    found: One,
-    projection: Projection,
-    status: int,
-    headers: Headers,
-    among: frozenset[str] | None,
-) -> Answered:
+async def _answer(call: Call, found: One, projection: Projection, status: int, headers: Headers) -> Answered:
     reads, caller = call.door.ctx.store.reads, call.caller
     if call.endpoint.name in FOREIGN:
         (shown,) = await showing.shown(reads, call.endpoint, [found.head], caller, projection)
@@ -102,6 +95,7 @@ async def _answer(
         links: Sequence[Link] = ()
         if call.endpoint is AGENTS and projection.wants("applications"):
             links = (await applications_of(reads, [head.id])).get(head.id, ())
+        among = await call.roles(call.endpoint, projection) if groups else None
         user = showing.user(call.endpoint, head, groups, caller, projection, links, among)
         return Answered(status, user, headers)
     members = None

@@ -18,6 +18,7 @@ from scim_bridge.scim.catalogue import Catalogue, catalogue
 from scim_bridge.scim.dialects.model import Dialect
 from scim_bridge.scim.endpoints import USERS, Endpoint
 from scim_bridge.scim.exchange import Asked
+from scim_bridge.scim.projection import Projection
 from scim_bridge.scim.roles import LISTS, Roles, offered
 from scim_bridge.scim.schema import ResourceType
 from scim_bridge.scim.seeking import Seeker
@@ -77,12 +78,11 @@ class Call:
             return self.asked.content
         return reading.read_object(self.asked.body)
 
-    async def roles(self, endpoint: Endpoint, wants: Callable[[str], bool]) -> frozenset[str] | None:
-        """The roles among groups, where users are to be shown with them; None where they are not.
-
-        `wants` tells whether the answer is to have an attribute.
-        """
-        if endpoint is not USERS or not offered(self.caller) or not any(map(wants, LISTS)):
+    async def roles(self, endpoint: Endpoint, projection: Projection) -> frozenset[str] | None:
+        """The roles among groups, where users are to be shown with them; None where they are not."""
+        if endpoint is not USERS or not offered(self.caller):
+            return None
+        if not projection.everything and not any(projection.wants(name) for name in LISTS):
             return None
         store = self.door.ctx.store
         return await self.door.roles.ids(store.reads, store.clock.now())

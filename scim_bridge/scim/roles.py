@@ -7,6 +7,7 @@ Okta's dialects see any of this, or others that ask for it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -115,15 +116,25 @@ def _elements(name: str, groups: Sequence[Membership], roles: frozenset[str]) ->
 
 def user(head: Head, base_url: str, groups: Sequence[Membership], roles: frozenset[str]) -> bytes:
     """One user as served, with the groups they are in, and those as roles and entitlements."""
-    if any(f'"{name}":'.encode() in head.rendered for name in LISTS):
+    if b'"roles":' in head.rendered or b'"entitlements":' in head.rendered:
         shown = orjson.loads(render.user(head, base_url, groups))
         return orjson.dumps(with_lists(shown, groups, roles))
-    more = b""
-    for name in LISTS:
-        found = _elements(name, groups, roles)
-        if found:
-            more += b',"' + name.encode() + b'":' + orjson.dumps(found)
+    found: tuple[list[bytes], list[bytes]] = ([], [])
+    for group in groups:
+        if group.direct:
+            is_role = group.id in roles
+            found[is_role].append(_written(group.id, group.name, is_role))
+    entitlements, held = found
+    more = b',"entitlements":[' + b",".join(entitlements) + b"]" if entitlements else b""
+    if held:
+        more += b',"roles":[' + b",".join(held) + b"]"
     return render.user(head, base_url, groups, more)
+
+
+# Many users of a page are in the same few groups.
+@lru_cache(maxsize=4096)
+def _written(group_id: str, name: str, is_role: bool) -> bytes:
+    return orjson.dumps(_element(group_id, name, is_role))
 
 
 def _element(group_id: str, name: str, is_role: bool) -> Doc:
