@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
+from pathlib import Path
+
+import uvicorn
+
+from scim_bridge.cli.serve import OPTIONS
 from scim_bridge.registry.model import ENTERPRISE_URN, USER_URN
+from scim_bridge.sandbox.kit.tls import ensure_ca
 from tests.scim.bridge import Bridge, Client
 from tests.scim.proving import group, made, op, people, refused, user
 
@@ -176,3 +183,12 @@ def test_501_401_and_403_are_told_apart(sqlite_door) -> None:
         assert await people(client, "maria"), "and the other token may"
 
     sqlite_door(body)
+
+
+def test_tls_is_1_2_or_newer(tmp_path: Path) -> None:
+    """H-19: as `scim-bridge serve --tls-cert --tls-key` opens it."""
+    chain, key = ensure_ca(tmp_path).issue(["127.0.0.1"])
+    config = uvicorn.Config(lambda: None, ssl_certfile=str(chain), ssl_keyfile=str(key), **OPTIONS)
+    config.load()
+    assert config.ssl is not None
+    assert config.ssl.minimum_version >= ssl.TLSVersion.TLSv1_2
