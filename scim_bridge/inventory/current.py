@@ -11,6 +11,7 @@ import orjson
 from scim_bridge.inventory.diff import CurrentInventory
 from scim_bridge.inventory.manifest import AgentEntry, CredentialEntry, GroupEntry, Manifest, PersonEntry
 from scim_bridge.kernel.database import Reader
+from scim_bridge.kernel.rows import among, listed
 from scim_bridge.kernel.sql import marks
 from scim_bridge.registry.agents import AgentFacts, facts_of
 from scim_bridge.registry.model import ENTERPRISE_URN, GROUP_EXTENSION_URN, Doc, fold, primary_email
@@ -38,14 +39,46 @@ class Registered:
 
 
 async def registered(reader: Reader, manifest: Manifest) -> Registered:
-    """Read what the registry knows of the people, groups and agents a manifest names."""
+    """Read what the registry knows of the people, groups and agents a manifest names.
+
+    When the manifest has a list of agents, those an earlier one named are there too, by slug alone.
+    """
     found = Registered()
-    agents, absent = await _agents(reader, manifest, found)
+    slugs = {agent.slug for agent in manifest.agents} | {s for g in manifest.groups for s in g.members}
+    agents = await _agents(reader, slugs, found)
+    absent = await _absent(reader, slugs) if "agents" in manifest.sections else {}
     people, aliases = await _people(reader, manifest, found)
     groups = await _groups(reader, manifest, found)
     memberships, assigned = await _memberships(reader, found)
     found.inventory = CurrentInventory(people, groups, {**agents, **absent}, memberships, assigned, aliases)
     return found
+
+
+async def registered_agents(reader: Reader, agents: Sequence[AgentEntry]) -> Registered:
+    """The same for agents alone, whose people are named by userName: of those only the ids are read."""
+    found = Registered()
+    known = await _agents(reader, {agent.slug for agent in agents}, found)
+    spelt = await user_names(reader, references(Manifest(agents=tuple(agents))), found)
+    memberships, assigned = await _memberships(reader, found)
+    found.inventory = CurrentInventory({}, {}, known, memberships, assigned, spelt)
+    return found
+
+
+async def user_names(reader: Reader, wanted: Iterable[str], found: Registered) -> dict[str, str]:
+    """userNames as they are spelt, by folded userName; `found` learns ids, names and who has left."""
+    spelt: dict[str, str] = {}
+    for chunk in _chunks(sorted(wanted)):
+        for row in await reader.all(
+            "SELECT id, name, key, active FROM sb_resource"
+            f" WHERE space = 'user' AND key {among(reader.backend)} AND kind = 'person' AND deleted IS NULL",
+            listed(reader.backend, chunk),
+        ):
+            spelt[row["key"]] = row["name"]
+            found.people[row["key"]] = row["id"]
+            found.names.add(row["key"])
+            if not row["active"]:
+                found.left.add(row["key"])
+    return spelt
 
 
 def references(manifest: Manifest) -> set[str]:
@@ -72,7 +105,7 @@ async def _people(
             rows[row["id"]] = row
             found.names.add(row["key"])
     aliases: dict[str, str] = {}
-    for address, row in (await _by_email(reader, wanted - found.names)).items():
+    for address, row in (await by_email(reader, wanted - found.names)).items():
         rows[row["id"]] = row
         aliases[address] = row["name"]
         found.names.add(address)
@@ -99,16 +132,21 @@ async def _user_names(reader: Reader, found: Registered, ids: Iterable[str | Non
     return names
 
 
-async def _by_email(reader: Reader, addresses: Iterable[str]) -> dict[str, Any]:
-    """The person behind each address that only one person has."""
+# Addresses lead to people and agents to their groups, never the other way round: a planner without
+# statistics would begin at the kind, or at what is not deleted, and read everybody there is.
+_BY_EMAIL = (
+    "SELECT a.key AS address, r.id, r.name, r.key, r.active, r.doc FROM sb_attr a CROSS JOIN sb_resource r"
+    " WHERE a.name = 'emails.value' AND a.key {of} AND r.id = a.resource_id AND r.kind = 'person'"
+    " AND r.deleted IS NULL"
+)
+
+
+async def by_email(reader: Reader, addresses: Iterable[str]) -> dict[str, Any]:
+    """The person behind each (folded) address that only one person has, as a row of sb_resource."""
     found: dict[str, list[Any]] = {}
     for chunk in _chunks(sorted(addresses)):
-        for row in await reader.all(
-            "SELECT a.key AS address, r.id, r.name, r.key, r.active, r.doc FROM sb_attr a"
-            " JOIN sb_resource r ON r.id = a.resource_id WHERE a.name = 'emails.value'"
-            f" AND r.kind = 'person' AND r.deleted IS NULL AND a.key IN ({marks(len(chunk))})",
-            *chunk,
-        ):
+        query = _BY_EMAIL.format(of=among(reader.backend))
+        for row in await reader.all(query, listed(reader.backend, chunk)):
             found.setdefault(row["address"], []).append(row)
     return {address: rows[0] for address, rows in found.items() if len(rows) == 1}
 
@@ -164,21 +202,33 @@ async def _groups(reader: Reader, manifest: Manifest, found: Registered) -> dict
     }
 
 
-async def _agents(
-    reader: Reader, manifest: Manifest, found: Registered
-) -> tuple[dict[str, AgentEntry], dict[str, AgentEntry]]:
-    """The agents the file names, and those an earlier file named and this one does not."""
+async def live_agents(reader: Reader, slugs: Iterable[str]) -> dict[str, str]:
+    """The ids of live agents by slug."""
+    found: dict[str, str] = {}
+    for chunk in _chunks(sorted(slugs)):
+        for row in await reader.all(
+            f"SELECT a.slug, a.id FROM sb_agent a CROSS JOIN sb_resource r WHERE a.slug {among(reader.backend)}"
+            " AND r.id = a.id AND r.deleted IS NULL",
+            listed(reader.backend, chunk),
+        ):
+            found[row["slug"]] = row["id"]
+    return found
+
+
+async def _absent(reader: Reader, present: set[str]) -> dict[str, AgentEntry]:
+    """Agents an earlier file named and this one does not: reported by slug only, so nothing else is read."""
     rows = await reader.all(
-        "SELECT a.slug, a.id, a.origin FROM sb_agent a JOIN sb_resource r ON r.id = a.id WHERE r.deleted IS NULL"
+        "SELECT a.slug FROM sb_agent a JOIN sb_resource r ON r.id = a.id"
+        " WHERE r.deleted IS NULL AND a.origin = ?",
+        ORIGIN,
     )
-    listed = {agent.slug for agent in manifest.agents} | {s for g in manifest.groups for s in g.members}
-    found.agents = {row["slug"]: row["id"] for row in rows if row["slug"] in listed}
-    # An absent agent is reported by its slug only, so nothing else of it is read.
-    absent = {
-        row["slug"]: AgentEntry(row["slug"], "", "", "", "", "", "")
-        for row in rows
-        if row["slug"] not in listed and row["origin"] == ORIGIN
-    }
+    slugs = (row["slug"] for row in rows if row["slug"] not in present)
+    return {slug: AgentEntry(slug, "", "", "", "", "", "") for slug in slugs}
+
+
+async def _agents(reader: Reader, slugs: set[str], found: Registered) -> dict[str, AgentEntry]:
+    """The agents with these slugs that there are."""
+    found.agents = await live_agents(reader, slugs)
     known = {}
     for chunk in _chunks(sorted(found.agents.values())):
         credentials = await _credentials(reader, chunk)
@@ -187,7 +237,7 @@ async def _agents(
             found.documents[agent_id] = facts.resource.doc
             answerable = (facts.owners.owner, *facts.owners.co_owners, *facts.owners.sponsors)
             found.people.update({fold(person.user_name): person.id for person in answerable if person})
-    return known, absent
+    return known
 
 
 async def _credentials(reader: Reader, agent_ids: Sequence[str]) -> dict[str, tuple[CredentialEntry, ...]]:
@@ -236,9 +286,9 @@ async def _memberships(
     connections = {row["name"] for row in await reader.all("SELECT name FROM sb_connection")}
     for chunk in _chunks(sorted(slugs)):
         for row in await reader.all(
-            "SELECT g.id, g.name, m.member_id, m.added_by FROM sb_member m JOIN sb_resource g ON g.id = m.group_id"
-            f" WHERE g.deleted IS NULL AND m.member_id IN ({marks(len(chunk))})",
-            *chunk,
+            "SELECT g.id, g.name, m.member_id, m.added_by FROM sb_member m CROSS JOIN sb_resource g"
+            f" WHERE m.member_id {among(reader.backend)} AND g.id = m.group_id AND g.deleted IS NULL",
+            listed(reader.backend, chunk),
         ):
             pair = (row["name"], slugs[row["member_id"]])
             pairs.add(pair)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypeVar
 
@@ -277,13 +277,30 @@ def _memberships(
     held = {(name.casefold(), slug) for name, slug in current.memberships}
     listed = {agent.slug: "groups" in agent.given for agent in manifest.agents}
     whole = {group.name.casefold() for group in manifest.groups if "members" in group.given}
-    removable = held - wanted - {(name.casefold(), slug) for name, slug in current.assigned}
-    gone = {(name, slug) for name, slug in removable if slug in listed and (listed[slug] or name in whole)}
+    placed = {(name.casefold(), slug) for name, slug in current.assigned}
+    gone = unwanted(held - placed, wanted, listed, whole)
 
     def named(pairs: set[tuple[str, str]]) -> tuple[Membership, ...]:
         return tuple(Membership(spelt.get(name, name), slug) for name, slug in sorted(pairs))
 
     return named(wanted - held), named(gone)
+
+
+def unwanted(
+    held: Iterable[tuple[str, str]],
+    wanted: Collection[tuple[str, str]],
+    listed: Mapping[str, bool],
+    whole: Collection[str],
+) -> set[tuple[str, str]]:
+    """The (folded group, slug) pairs that end: `listed` agents of which, or of whose group, all is said.
+
+    `listed` says of each agent of the file whether it gives its groups; `whole` are groups with members given.
+    """
+    return {
+        (name, slug)
+        for name, slug in held
+        if slug in listed and (listed[slug] or name in whole) and (name, slug) not in wanted
+    }
 
 
 def _absent(manifest: Manifest, current: CurrentInventory) -> Iterator[Named]:

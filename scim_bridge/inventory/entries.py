@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from scim_bridge.inventory import forms
@@ -14,6 +15,7 @@ from scim_bridge.inventory.manifest import (
     CredentialEntry,
     GroupEntry,
     Manifest,
+    MemberEntry,
     PersonEntry,
     default_user_name,
 )
@@ -29,7 +31,8 @@ from scim_bridge.inventory.shape import (
     references,
     truth,
 )
-from scim_bridge.inventory.source import Mapping, Node, kind_of
+from scim_bridge.inventory.source import Mapping as Object
+from scim_bridge.inventory.source import Node, kind_of
 
 _SLUG = checked(forms.slug_fault, "Write for example 'support-triage'.")
 _USER_NAME = checked(forms.user_name_fault, "Write for example 'ann.lee@corp.example'.")
@@ -85,7 +88,7 @@ _RUNTIME = (Field("url", "url", _URL, required=True),)
 
 def _runtime(reading: Reading, node: Node, where: str) -> str | None:
     # An empty object, as CSV gives for an empty cell, takes the hook away.
-    if isinstance(node, Mapping) and not node.items:
+    if isinstance(node, Object) and not node.items:
         return ""
     url = reading.attributes(node, where, _RUNTIME).get("url")
     return url if isinstance(url, str) else None
@@ -131,37 +134,57 @@ AGENT = (
     Field("runtime", "runtime_url", _runtime),
     Field("userName", "user_name", _USER_NAME, marked=True),
 )
+MEMBER = (
+    Field("group", "group", line, required=True, marked=True),
+    Field("agent", "agent", line, required=True, marked=True),
+)
 # The manifest's word for each attribute, so that a diff speaks as the file does.
 KEYS = {field.attribute: field.key for field in (*PERSON, *GROUP, *AGENT)}
 
 
+def _blank(table: tuple[Field, ...]) -> dict[str, Any]:
+    return {field.attribute: "" for field in table if field.required}
+
+
+_NO_PERSON, _NO_GROUP, _NO_AGENT, _NO_MEMBER = (_blank(table) for table in (PERSON, GROUP, AGENT, MEMBER))
+
+
+def person_of(values: Mapping[str, Any]) -> PersonEntry:
+    """A person of the attributes that could be read, by their names here."""
+    return PersonEntry(**{**_NO_PERSON, **values})
+
+
+def group_of(values: Mapping[str, Any]) -> GroupEntry:
+    """A group of the attributes that could be read."""
+    return GroupEntry(**{**_NO_GROUP, **values})
+
+
+def agent_of(values: Mapping[str, Any]) -> AgentEntry:
+    """An agent of the attributes that could be read; a slug makes the userName that is not given."""
+    made = {**_NO_AGENT, **values}
+    if made["slug"] and not made.get("user_name"):
+        made["user_name"] = default_user_name(made["slug"])
+    return AgentEntry(**made)
+
+
+def member_of(values: Mapping[str, Any]) -> MemberEntry:
+    """A membership of the attributes that could be read."""
+    return MemberEntry(**{**_NO_MEMBER, **values})
+
+
 def _people(reading: Reading, node: Node, where: str) -> tuple[PersonEntry, ...]:
-    blank = dict.fromkeys(("user_name", "given_name", "family_name", "email", "department"), "")
-    made = []
-    for item, path in reading.items(node, where):
-        values: dict[str, Any] = {**blank, **reading.attributes(item, path, PERSON)}
-        made.append(PersonEntry(**values))
-    return tuple(made)
+    found = (reading.attributes(item, path, PERSON) for item, path in reading.items(node, where))
+    return tuple(map(person_of, found))
 
 
 def _groups(reading: Reading, node: Node, where: str) -> tuple[GroupEntry, ...]:
-    made = []
-    for item, path in reading.items(node, where):
-        values: dict[str, Any] = {"name": "", **reading.attributes(item, path, GROUP)}
-        made.append(GroupEntry(**values))
-    return tuple(made)
+    found = (reading.attributes(item, path, GROUP) for item, path in reading.items(node, where))
+    return tuple(map(group_of, found))
 
 
 def _agents(reading: Reading, node: Node, where: str) -> tuple[AgentEntry, ...]:
-    required = ("slug", "name", "purpose", "platform", "environment", "risk_tier", "owner")
-    blank = dict.fromkeys(required, "")
-    made = []
-    for item, path in reading.items(node, where):
-        values: dict[str, Any] = {**blank, **reading.attributes(item, path, AGENT)}
-        if values["slug"] and not values.get("user_name"):
-            values["user_name"] = default_user_name(values["slug"])
-        made.append(AgentEntry(**values))
-    return tuple(made)
+    found = (reading.attributes(item, path, AGENT) for item, path in reading.items(node, where))
+    return tuple(map(agent_of, found))
 
 
 MANIFEST = (

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from scim_bridge.inventory.problems import Problem, shown
 from scim_bridge.inventory.source import (
+    INSTEAD,
     MAX_DEPTH,
     MAX_NODES,
     Key,
@@ -69,7 +70,7 @@ class _Reader:
         """The value that starts at `offset`, and the offset after it."""
         self._nodes += 1
         if self._nodes > MAX_NODES:
-            raise self.broken(offset, f"The file holds more than {MAX_NODES:,} values.", "Split it.")
+            raise self.broken(offset, f"The file holds more than {MAX_NODES:,} values.", INSTEAD)
         char = self._text[offset : offset + 1]
         if char in ("{", "["):
             if depth >= MAX_DEPTH:

@@ -99,6 +99,15 @@ class AgentEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberEntry:
+    """One membership, said on a line of its own: a group's name and an agent's slug."""
+
+    group: str
+    agent: str
+    given: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """Everything one file says. `sections` names the top-level keys the file has; `positions` maps
     paths such as `agents[3].owner` to line and column, for messages about the meaning of a value.

@@ -171,34 +171,51 @@ def references(reading: Reading, node: Node, where: str) -> tuple[str, ...] | No
     return lines(reading, node, where)
 
 
-def choice(*options: str) -> Read:
+@dataclass(frozen=True, slots=True)
+class Choice:
     """One of some words."""
 
-    def read(reading: Reading, node: Node, where: str) -> str | None:
+    options: tuple[str, ...]
+
+    def __call__(self, reading: Reading, node: Node, where: str) -> str | None:
+        """The word, or None and a problem."""
         text = line(reading, node, where)
-        if text is None or text in options:
+        if text is None or text in self.options:
             return text
-        fix = nearest(text, options) or f"Write one of: {', '.join(options)}."
-        reading.say(node, where, f"{shown(text)} is not one of {', '.join(options)}.", fix)
+        words = ", ".join(self.options)
+        fix = nearest(text, self.options) or f"Write one of: {words}."
+        reading.say(node, where, f"{shown(text)} is not one of {words}.", fix)
         return None
 
-    return read
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One line of text in a form that `fault` finds nothing wrong with."""
+
+    fault: Callable[[str], str]
+    fix: str
+    shows_value: bool = True
+
+    def __call__(self, reading: Reading, node: Node, where: str) -> str | None:
+        """The text, or None and a problem."""
+        text = line(reading, node, where)
+        if text is None:
+            return None
+        wrong = self.fault(text)
+        if wrong:
+            reading.say(node, where, f"{shown(text)}: {wrong}" if self.shows_value else wrong, self.fix)
+            return None
+        return text
+
+
+def choice(*options: str) -> Read:
+    """One of some words."""
+    return Choice(options)
 
 
 def checked(fault: Callable[[str], str], fix: str, *, shows_value: bool = True) -> Read:
     """One line of text in a form that `fault` finds nothing wrong with."""
-
-    def read(reading: Reading, node: Node, where: str) -> str | None:
-        text = line(reading, node, where)
-        if text is None:
-            return None
-        wrong = fault(text)
-        if wrong:
-            reading.say(node, where, f"{shown(text)}: {wrong}" if shows_value else wrong, fix)
-            return None
-        return text
-
-    return read
+    return Checked(fault, fix, shows_value)
 
 
 def _is_empty(node: Node) -> bool:
@@ -221,6 +238,8 @@ def _text(reading: Reading, node: Node, where: str, longest: int, *, multiline: 
             node, where, f"This text has {len(text):,} characters.", f"At most {longest:,} are taken."
         )
         return None
+    if text.isprintable():
+        return text
     for char in text:
         if char.isprintable() or (multiline and char in "\n\t"):
             continue

@@ -10,6 +10,7 @@ MAX_BYTES = 20 * 1024 * 1024
 MAX_DEPTH = 16
 # Each alias may repeat a whole subtree; this bounds the tree after all of them are written out.
 MAX_NODES = 5_000_000
+INSTEAD = "Write it as JSON Lines (.jsonl), which has no limit, or split it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def decoded(data: bytes) -> str:
     if len(data) > MAX_BYTES:
         size = f"{len(data) / 1024 / 1024:.1f} MB"
         raise Unreadable(
-            1, None, f"The file has {size}; at most {MAX_BYTES // 1024 // 1024} MB are read.", "Split it."
+            1, None, f"The file has {size}; at most {MAX_BYTES // 1024 // 1024} MB are read.", INSTEAD
         )
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise Unreadable(1, 1, "The file is UTF-16.", "Save it as UTF-8.")

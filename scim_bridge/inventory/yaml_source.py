@@ -15,6 +15,7 @@ import yaml
 
 from scim_bridge.inventory.problems import Problem, shown
 from scim_bridge.inventory.source import (
+    INSTEAD,
     MAX_DEPTH,
     MAX_NODES,
     Key,
@@ -126,7 +127,7 @@ class _Builder:
         self._nodes += 1
         if self._nodes > MAX_NODES:
             raise Unreadable(
-                node.line, node.column, f"The file holds more than {MAX_NODES:,} values.", "Split it."
+                node.line, node.column, f"The file holds more than {MAX_NODES:,} values.", INSTEAD
             )
         if anchor is not None:
             self._anchors[anchor] = (node, size)
