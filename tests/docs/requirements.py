@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tests.scim.oracle import BODY_CLASSES, FILTER_CLASSES, PATCH_CLASSES
+from tests.scim.differences_in_bodies import BODY_CLASSES
+from tests.scim.differences_in_filters import FILTER_CLASSES
+from tests.scim.differences_in_patches import PATCH_CLASSES
 from tests.scim.test_oracle_grammar import TEXT_CLASSES
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "scim-requirements.md"

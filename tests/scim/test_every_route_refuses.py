@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scim_bridge.registry.model import GROUP_EXTENSION_URN
 from scim_bridge.scim import listing, routing
 from scim_bridge.scim.exchange import Answered
 from tests.scim.bridge import Bridge, Client, Reply
@@ -29,12 +30,15 @@ TABLES = (
     {"Me": routing.ME_ROUTE},
 )
 TEMPLATES = sorted({route.template for table in TABLES for route in table.values()})
-EXAMPLES = 8
+EXAMPLES = 6
 REFUSALS = {400, 403, 404, 405, 409, 412, 413, 414, 415, 501}
 
 bulk_operations = st.lists(
     st.fixed_dictionaries(
-        {"method": st.sampled_from(METHODS), "path": st.sampled_from(["/Users", "/Groups", "/Agents", "/x"])},
+        {
+            "method": st.sampled_from(METHODS),
+            "path": st.sampled_from(["/Users", "/Groups", "/Agents", "/AgenticApplications", "/Roles", "/x"]),
+        },
         optional={"bulkId": noise, "data": st.one_of(objects, mutated("Group"), noise), "version": noise},
     ),
     max_size=3,
@@ -99,8 +103,18 @@ async def fired(bridge: Bridge, client: Client, volley: Volley, number: int) -> 
     maker = await bridge.client("maker", "generic")
     person = await made(maker, "/Users", {"userName": f"person-{number}"})
     agent = await made(maker, "/Agents", {"agentUserName": f"agent-{number}"})
-    crew = await made(maker, "/Groups", {"displayName": f"g-{number}", "members": [{"value": agent}]})
-    known = {"/Users": person, "/Groups": crew, "/Agents": agent}
+    application = await made(maker, "/AgenticApplications", {"name": f"application-{number}"})
+    members = [{"value": agent}, {"value": person}]
+    crew = await made(maker, "/Groups", {"displayName": f"g-{number}", "members": members})
+    role = {"displayName": f"r-{number}", GROUP_EXTENSION_URN: {"kind": "role"}}
+    known = {
+        "/Users": person,
+        "/Groups": crew,
+        "/Agents": agent,
+        "/AgenticApplications": application,
+        "/Roles": await made(maker, "/Groups", role),
+        "/Entitlements": crew,
+    }
     before = await written(bridge)
     for template in TEMPLATES:
         for method in METHODS:
@@ -130,11 +144,11 @@ async def fuzzed(bridge: Bridge, dialect: str, examples: int) -> None:
 
 
 def test_the_addresses_are_all_there_are() -> None:
-    assert len(TEMPLATES) >= 17
+    assert len(TEMPLATES) >= 26
     assert {"/Users/{id}", "/Groups/.search", "/.search", "/Bulk", "/Schemas/{urn}", "/Me"} <= set(TEMPLATES)
 
 
-@pytest.mark.parametrize("dialect", ["generic", "strict", "entra"])
+@pytest.mark.parametrize("dialect", ["okta-put", "strict", "entra"])
 def test_every_address_answers_or_refuses_whatever_comes(door, dialect: str) -> None:
     async def body(bridge: Bridge) -> None:
         await fuzzed(bridge, dialect, EXAMPLES)

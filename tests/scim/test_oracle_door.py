@@ -18,6 +18,8 @@ from scim_bridge.scim.operations import read_operations
 from scim_bridge.scim.patch import apply
 from tests.scim import oracle
 from tests.scim.bridge import Bridge, Client, Reply
+from tests.scim.differences_in_bodies import excused_body
+from tests.scim.differences_in_patches import excused_patch
 from tests.scim.drawn import Doc, documents, mutated, operations
 
 FEW = settings(max_examples=20, deadline=None, database=None)
@@ -78,10 +80,10 @@ def shown(resource: Any) -> Any:
 
 
 def excused(doc: Doc, kind: str) -> bool:
-    """True for a body on which we differ on purpose (oracle.BODY_CLASSES)."""
+    """True for a body on which we differ on purpose (differences_in_bodies)."""
     if kind == "Group" and "members" in {name.casefold() for name in doc}:
         return True
-    return oracle.excused_body(doc, tolerant=False)
+    return excused_body(doc, tolerant=False)
 
 
 def asked(check: Callable[..., Coroutine[Any, Any, None]], *drawn: st.SearchStrategy[Any]) -> Any:
@@ -157,10 +159,10 @@ def beside_the_schema(operation: Doc) -> bool:
 
 
 def excused_on_the_way(doc: Doc, changes: list[Doc]) -> bool:
-    """True when one of the operations is, where it comes, of a kind on which we differ (oracle.PATCH_CLASSES)."""
+    """True when one of the operations is, where it comes, of a kind on which we differ (differences_in_patches)."""
     standing = {name: value for name, value in doc.items() if name != "schemas"}
     for change in changes:
-        if oracle.excused_patch(standing, change, tolerant=False):
+        if excused_patch(standing, change, tolerant=False):
             return True
         try:
             read = read_operations(oracle.message(change), tolerant=False)
