@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -30,12 +30,14 @@ from scim_bridge.oauth import routes as oauth
 from scim_bridge.oauth import upkeep as oauth_upkeep
 from scim_bridge.registry import expiry, indexing
 from scim_bridge.scim.app import ScimApp
+from scim_bridge.scim.versions import other_version
 from scim_bridge.settings import Settings, settings_from_environment
 from scim_bridge.signals import routes as signals
 
 log = structlog.get_logger("scim_bridge.server")
 
 SCIM = "/scim/v2"
+SCIM_OF_ANY_VERSION = "/scim"
 
 
 def jobs_of(bridge: Bridge) -> Jobs:
@@ -68,6 +70,11 @@ def routes(bridge: Bridge, jobs: Jobs, decisions: access.Door) -> Sequence[BaseR
     ]
 
 
+def doors(scim: Any) -> Mapping[str, Any]:
+    """The raw ASGI doors by their addresses, the longer ones first."""
+    return {SCIM: scim, SCIM_OF_ANY_VERSION: other_version}
+
+
 async def _home(_request: Request) -> Response:
     return RedirectResponse("/console")
 
@@ -84,7 +91,7 @@ class Server:
             exception_handlers={404: unrouted, 405: unrouted, Exception: unexpected},
         )
         scim = ScimApp(bridge.ctx, bridge.settings.scim, departures.react)
-        self.app = Edge({SCIM: scim}, web)
+        self.app = Edge(doors(scim), web)
 
     async def start(self) -> None:
         """Start the worker: it recovers what an earlier process left open."""

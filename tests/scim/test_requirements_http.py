@@ -5,11 +5,14 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
+import httpx2
 import uvicorn
 
 from scim_bridge.cli.serve import OPTIONS
+from scim_bridge.kernel.edge import Edge
 from scim_bridge.registry.model import ENTERPRISE_URN, USER_URN
 from scim_bridge.sandbox.kit.tls import ensure_ca
+from scim_bridge.server import doors
 from tests.scim.bridge import Bridge, Client
 from tests.scim.proving import group, made, op, people, refused, user
 
@@ -192,3 +195,18 @@ def test_tls_is_1_2_or_newer(tmp_path: Path) -> None:
     config.load()
     assert config.ssl is not None
     assert config.ssl.minimum_version >= ssl.TLSVersion.TLSv1_2
+
+
+def test_another_version_is_refused_by_its_name(sqlite_door) -> None:
+    """H-18."""
+
+    async def body(bridge: Bridge) -> None:
+        edge = Edge(doors(bridge.app), None)
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(edge)) as http:
+            client = Client(http, (await bridge.client("plain")).token, "plain")
+            assert (await client.get("/Users")).status == 200
+            for version in ("../v1", "../v3", "../V2", ".."):
+                for method in ("GET", "POST"):
+                    refused(await client.call(method, f"/{version}/Users", None), 400, "invalidVers")
+
+    sqlite_door(body)
