@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from tests.bench.machine import on_server_core
 
@@ -70,29 +72,32 @@ def process(
 ) -> Iterator[Running]:
     """Run a command until it answers at `path`, with 200 when `headers` are given; end it afterwards."""
     began = time.perf_counter()
-    started = subprocess.Popen(
-        command,
-        env={**os.environ, **(env or {})},
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        preexec_fn=on_server_core,
-    )
-    try:
-        _await(name, started, port, path, began + start, headers)
-        yield Running(name, port, started.pid, time.perf_counter() - began)
-    finally:
-        started.terminate()
+    # A file: a pipe nobody reads is full after a thousand lines, and then the server stands still.
+    with tempfile.TemporaryFile() as errors:
+        started = subprocess.Popen(
+            command,
+            env={**os.environ, **(env or {})},
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            preexec_fn=on_server_core,
+        )
         try:
-            started.communicate(timeout=20)
-        except subprocess.TimeoutExpired:
-            started.kill()
-            started.communicate()
+            _await(name, started, errors, port, path, began + start, headers)
+            yield Running(name, port, started.pid, time.perf_counter() - began)
+        finally:
+            started.terminate()
+            try:
+                started.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                started.kill()
+                started.wait()
 
 
 def _await(
     name: str,
     started: subprocess.Popen[bytes],
+    errors: IO[bytes],
     port: int,
     path: str,
     deadline: float,
@@ -101,7 +106,8 @@ def _await(
     asked = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=dict(headers or {}))
     while True:
         if started.poll() is not None:
-            told = started.communicate()[1].decode(errors="replace")[-2000:]
+            errors.seek(0)
+            told = errors.read().decode(errors="replace")[-2000:]
             raise RuntimeError(f"{name} did not start: {told}")
         if time.perf_counter() > deadline:
             raise RuntimeError(f"{name} did not answer in time")
