@@ -18,6 +18,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 from scim_bridge.declared import AttributeSettings, check_attributes
+from scim_bridge.kernel.allow_list import readable
 from scim_bridge.kernel.errors import ConfigurationError
 
 PREFIX = "SCIM_BRIDGE_"
@@ -274,6 +275,13 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError(
             "oauth.token_minutes", "must be between 60 and 360", "Entra refuses tokens that live otherwise."
         )
+    for entry in settings.allow_networks:
+        if not readable(entry):
+            raise ConfigurationError(
+                "allow_networks",
+                f"{entry[:80]!r} is neither a network, a host nor host:port",
+                "Write for example 10.20.0.0/16, vault.internal or 10.0.0.7:8200.",
+            )
     check_attributes(settings.scim.attributes)
     _check_rate(settings.scim)
     for limit in ("max_body_kib", "page_size", "max_page_size"):

@@ -13,6 +13,7 @@ from scim_bridge.cli.output import DatabaseUrl, Format, Output, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.errors import Invalid
 from scim_bridge.registry import connections as registry
+from scim_bridge.registry.connection_settings import KINDS, SETTINGS, unknown_settings
 
 app = typer.Typer(no_args_is_help=True, help="The IdP tenants on the other side of the bridge.")
 
@@ -59,7 +60,12 @@ def secrets_from(file: Path | None) -> dict[str, Any] | None:
     return read
 
 
-Set = Annotated[list[str] | None, typer.Option("--set", help="push setting as key=value; again for more")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="setting as key=value (see `connections settings`), key= removes; again for more"
+    ),
+]
 Secrets = Annotated[Path | None, typer.Option("--secrets-file", help="JSON file with the push credentials")]
 
 
@@ -76,15 +82,15 @@ def create(
     """Add a connection to an IdP tenant."""
 
     async def body(bridge: Any) -> registry.Connection:
-        settings, secrets = pairs(set_), secrets_from(secrets_file)
+        chosen, secrets = pairs(set_), secrets_from(secrets_file)
         return await bridge.ctx.store.transact(  # type: ignore[no-any-return]
             actor(),
             lambda work: registry.create_connection(
-                work, bridge.ctx.master, name, kind, dialect=dialect, settings=settings, secrets=secrets
+                work, bridge.ctx.master, name, kind, dialect=dialect, settings=chosen, secrets=secrets
             ),
         )
 
-    show(described(with_bridge(database_url, body)), output)
+    show(described(with_bridge(database_url, body, create=True)), output)
 
 
 @app.command()
@@ -99,11 +105,11 @@ def configure(
     """Change a connection's dialect, push settings or push credentials."""
 
     async def body(bridge: Any) -> registry.Connection:
-        settings, secrets = pairs(set_), secrets_from(secrets_file)
+        chosen, secrets = pairs(set_), secrets_from(secrets_file)
         return await bridge.ctx.store.transact(  # type: ignore[no-any-return]
             actor(),
             lambda work: registry.configure_connection(
-                work, bridge.ctx.master, name, dialect=dialect, settings=settings, secrets=secrets
+                work, bridge.ctx.master, name, dialect=dialect, settings=chosen, secrets=secrets
             ),
         )
 
@@ -117,9 +123,39 @@ def show_(name: str, database_url: DatabaseUrl = None, output: Output = Format.T
     async def body(bridge: Any) -> dict[str, Any]:
         reads, now = bridge.ctx.store.reads, bridge.ctx.store.clock.now()
         found = await registry.connection(reads, name)
-        return described(found) | await speakers(reads, found, now, output is Format.TABLE)
+        return (
+            described(found)
+            | _unset(found, output is Format.TABLE)
+            | await speakers(reads, found, now, output is Format.TABLE)
+        )
 
     show(with_bridge(database_url, body), output)
+
+
+def _unset(found: registry.Connection, table: bool) -> dict[str, Any]:
+    """What else could be set, and what is set that nobody reads."""
+    known = [name for name, what in SETTINGS.items() if found.kind in what.kinds]
+    more: dict[str, Any] = {"not_set": [name for name in known if name not in found.settings]}
+    unread = unknown_settings(found.kind, found.settings)
+    if unread and table:
+        return {"no_such_setting": [f"{name} (remove it: --set {name}=)" for name in unread], **more}
+    return {"no_such_setting": unread, **more} if unread else more
+
+
+@app.command()
+def settings(
+    kind: Annotated[str | None, typer.Argument(help="okta, entra or generic; default: all")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show what can be set on a connection with --set, and what counts when it is not."""
+    if kind is not None and kind not in KINDS:
+        raise typer.BadParameter(f"{kind!r} is no kind of IdP; use one of {', '.join(KINDS)}")
+    rows = [
+        {"setting": name, "kinds": known.kinds, "default": known.default or None, "meaning": known.meaning}
+        for name, known in SETTINGS.items()
+        if kind is None or kind in known.kinds
+    ]
+    show(rows, output)
 
 
 @app.command("list")

@@ -12,16 +12,16 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
 import httpcore2
 import httpx2
 
+from scim_bridge.kernel.allow_list import Address, AllowList
 from scim_bridge.kernel.errors import BridgeError
 
-Address = IPv4Address | IPv6Address
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 
 NAT64 = ip_network("64:ff9b::/96")
@@ -49,29 +49,6 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
-
-
-class AllowList:
-    """What the administrator allows beside public HTTPS: networks, hosts, or host:port."""
-
-    def __init__(self, entries: Iterable[str]) -> None:
-        networks: list[IPv4Network | IPv6Network] = []
-        hosts: set[str] = set()
-        for entry in entries:
-            try:
-                networks.append(ip_network(entry.strip("[]"), strict=False))
-            except ValueError:
-                hosts.add(entry.casefold().rstrip("."))
-        self._networks = tuple(networks)
-        self._hosts = frozenset(hosts)
-
-    def names(self, host: str, port: int) -> bool:
-        """True when this host, or this host with this port, is on the list."""
-        return host in self._hosts or f"{host}:{port}" in self._hosts
-
-    def holds(self, address: Address) -> bool:
-        """True when the address is in an allowed network."""
-        return any(address in network for network in self._networks)
 
 
 def unwrapped(address: Address) -> Address:

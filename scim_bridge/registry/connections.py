@@ -13,13 +13,14 @@ from scim_bridge.kernel.crypto import MasterKey
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Conflict, Invalid, NotFound, UniqueViolation
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.scope import parse_scope
+from scim_bridge.registry.connection_settings import (
+    DIALECTS,
+    KINDS,
+    check_dialect,
+    check_secrets,
+    check_settings,
+)
 
-KINDS = ("okta", "entra", "generic")
-DIALECTS = ("okta-put", "okta-patch", "entra", "entra-062020", "generic", "strict")
-# Whether a connection has to do with roles and entitlements, and whether it says all of them each time.
-ENTITLEMENT_MODES = ("off", "on", "managed")
-DEFAULT_DIALECT = {"okta": "okta-put", "entra": "entra", "generic": "generic"}
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?")
 
 
@@ -75,15 +76,14 @@ async def create_connection(
     settings: dict[str, Any] | None = None,
     secrets: dict[str, Any] | None = None,
 ) -> Connection:
-    """Add a connection; Conflict when the name is taken."""
+    """Add a connection; Conflict when the name is taken, Invalid for a setting that its kind does not have."""
     if kind not in KINDS:
         raise Invalid("connection-kind", f"{kind!r} is no kind of IdP.", f"Use one of {', '.join(KINDS)}.")
-    chosen = dialect or DEFAULT_DIALECT[kind]
-    if chosen not in DIALECTS:
-        raise Invalid(
-            "connection-dialect", f"{chosen!r} is no dialect.", f"Use one of {', '.join(DIALECTS)}."
-        )
-    _check(settings)
+    chosen = dialect or DIALECTS[kind][0]
+    check_dialect(kind, chosen)
+    wanted = {name: value for name, value in (settings or {}).items() if value is not None}
+    check_settings(kind, wanted)
+    check_secrets(kind, secrets)
     connection_id = work.ids.new()
     try:
         await work.tx.run(
@@ -93,7 +93,7 @@ async def create_connection(
             checked_name(name),
             kind,
             chosen,
-            orjson.dumps(settings or {}).decode(),
+            orjson.dumps(wanted).decode(),
             _sealed(master, connection_id, secrets),
             work.now,
         )
@@ -110,23 +110,6 @@ async def create_connection(
     )
     work.touched("connection", connection_id)
     return await connection(work.tx, name)
-
-
-def _check(settings: dict[str, Any] | None) -> None:
-    """Refuse settings that would be read as something else than was meant."""
-    mode = (settings or {}).get("entitlements")
-    if mode is not None and mode not in ENTITLEMENT_MODES:
-        raise Invalid(
-            "entitlements",
-            f"{str(mode)[:40]!r} is no way to have entitlements.",
-            f"Use one of {', '.join(ENTITLEMENT_MODES)}.",
-        )
-    scope = (settings or {}).get("scope")
-    if scope is None:
-        return
-    if not isinstance(scope, str):
-        raise Invalid("scope", "The scope is not a text.", "Write environment=production; group=…")
-    parse_scope(scope)
 
 
 def _sealed(master: MasterKey, connection_id: str, secrets: dict[str, Any] | None) -> bytes | None:
@@ -146,11 +129,10 @@ async def configure_connection(
 ) -> Connection:
     """Change a connection's dialect, settings (merged; None removes) or outbound credentials (replaced)."""
     current = await connection(work.tx, name)
-    if dialect is not None and dialect not in DIALECTS:
-        raise Invalid(
-            "connection-dialect", f"{dialect!r} is no dialect.", f"Use one of {', '.join(DIALECTS)}."
-        )
-    _check(settings)
+    if dialect is not None:
+        check_dialect(current.kind, dialect)
+    check_settings(current.kind, settings or {}, current.settings)
+    check_secrets(current.kind, secrets)
     merged = {k: v for k, v in {**current.settings, **(settings or {})}.items() if v is not None}
     await work.tx.run(
         "UPDATE sb_connection SET dialect = ?, settings = ? WHERE id = ?",

@@ -14,7 +14,7 @@ import orjson
 
 from scim_bridge.kernel.clock import SECOND
 from scim_bridge.kernel.database import Reader
-from scim_bridge.registry.connections import ENTITLEMENT_MODES
+from scim_bridge.registry.connection_settings import ENTITLEMENT_MODES
 from scim_bridge.registry.memberships import Membership
 from scim_bridge.registry.model import GROUP, GROUP_EXTENSION_URN, ROLE_ENTRY
 from scim_bridge.scim import render

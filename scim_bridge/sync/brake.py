@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scim_bridge.kernel.errors import Invalid
+from scim_bridge.registry.connection_settings import BRAKE_MOST
 from scim_bridge.sync.model import Counts
 
 # Two of four is "half" and still two: a share says something only from this number on.
@@ -42,7 +43,8 @@ class Listing:
 def limits_of(settings: Mapping[str, Any]) -> Limits:
     """The limits a connection sets with brake_count and brake_percent; Invalid when they are no numbers."""
     found = {}
-    for key, default, top in (("brake_count", 10, 1_000_000), ("brake_percent", 20, 100)):
+    for key, default in (("brake_count", 10), ("brake_percent", 20)):
+        top = BRAKE_MOST[key]
         value = str(settings.get(key, default))
         if not value.isascii() or not value.isdigit() or int(value) > top:
             raise Invalid(

@@ -50,6 +50,11 @@ def test_the_environment_wins_over_the_file_and_a_secret_file_over_nothing(tmp_p
         ({"SCIM_BRIDGE_ATTESTATIONS__HOLD_ON_LAPSE": "perhaps"}, "attestations.hold_on_lapse"),
         ({"SCIM_BRIDGE_LOG_LEVEL": "loud"}, "log_level"),
         ({"SCIM_BRIDGE_SCIM": "x"}, "scim"),
+        ({"SCIM_BRIDGE_ALLOW_NETWORKS": "foo/bar"}, "allow_networks"),
+        ({"SCIM_BRIDGE_ALLOW_NETWORKS": "10.0.0.0/8,10.0.0.0/33"}, "allow_networks"),
+        ({"SCIM_BRIDGE_ALLOW_NETWORKS": "10.0.0"}, "allow_networks"),
+        ({"SCIM_BRIDGE_ALLOW_NETWORKS": "vault.internal:82000"}, "allow_networks"),
+        ({"SCIM_BRIDGE_ALLOW_NETWORKS": "https://vault.internal"}, "allow_networks"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_fix(environment: dict[str, str], key: str) -> None:
@@ -71,3 +76,9 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
             file.write_text(content)
         with pytest.raises(ConfigurationError, match=r"settings\.toml"):
             load_settings(file, {})
+
+
+def test_networks_hosts_and_hosts_with_a_port_are_allowed_as_they_are_written() -> None:
+    entries = "10.0.0.0/8, 127.0.0.1,::1, fd00::/8,vault.internal,hr_system:8443,10.0.0.7:8200,localhost"
+    made = load_settings(None, {"SCIM_BRIDGE_ALLOW_NETWORKS": entries})
+    assert made.allow_networks == tuple(entry.strip() for entry in entries.split(","))

@@ -57,7 +57,7 @@ class Bench:
 
         async def body(work: Work) -> Connection:
             return await create_connection(
-                work, MASTER, "there", "okta", settings=settings, secrets={"token": "x"}
+                work, MASTER, "there", "okta", settings=settings, secrets={"ssws_token": "x"}
             )
 
         return cls(store, idp, await store.transact(TESTER, body))

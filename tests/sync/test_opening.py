@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import NotFound, Refused
 from scim_bridge.kernel.outbound import Outbound
-from scim_bridge.kernel.work import Store
+from scim_bridge.kernel.work import Store, Work
 from scim_bridge.registry.connections import configure_connection, create_connection
 from scim_bridge.sync.idp.open import Idps
 from tests.conftest import MASTER, TESTER, run_with_store
@@ -25,10 +26,12 @@ def secrets(**changes: Any) -> dict[str, Any]:
 
 
 async def opened(store: Store, kind: str, settings: dict[str, Any], content: dict[str, Any] | None) -> Idps:
-    await store.transact(
-        TESTER,
-        lambda work: create_connection(work, MASTER, "there", kind, settings=settings, secrets=content),
-    )
+    async def body(work: Work) -> None:
+        await create_connection(work, MASTER, "there", kind, secrets=content)
+        # As it may stand in a database from before settings were checked when they are set.
+        await work.tx.run("UPDATE sb_connection SET settings = ?", orjson.dumps(settings).decode())
+
+    await store.transact(TESTER, body)
     return Idps(Context(store, MASTER, Outbound(), "http://127.0.0.1", Path()))
 
 

@@ -62,7 +62,7 @@ def options_of(settings: Mapping[str, Any], secrets: Mapping[str, Any]) -> Optio
         str(secrets["client_id"]),
         authority,
         graph_url,
-        str(settings.get("scope") or f"{graph_url if national else GRAPH}/.default"),
+        str(settings.get("token_scope") or f"{graph_url if national else GRAPH}/.default"),
         str(settings.get("ca_file") or ""),
         str(settings.get("blueprint") or BLUEPRINT),
         chosen,

@@ -1,0 +1,231 @@
+"""What can be set on a connection: known names by kind of IdP, each with its meaning and its check. Pure.
+
+A name that is misspelt is refused: a scope that nobody reads would show the connection every agent.
+Settings read back from the database are not checked again, so that older ones keep on working.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from scim_bridge.kernel.errors import Invalid
+from scim_bridge.registry.scope import parse_scope
+
+KINDS = ("okta", "entra", "generic")
+# Each kind's own first; `generic` is whoever is not known better, and may speak like any of them.
+DIALECTS = {
+    "okta": ("okta-put", "okta-patch", "strict"),
+    "entra": ("entra", "entra-062020", "strict"),
+    "generic": ("generic", "okta-put", "okta-patch", "entra", "entra-062020", "strict"),
+}
+# Whether a connection has to do with roles and entitlements, and whether it says all of them each time.
+ENTITLEMENT_MODES = ("off", "on", "managed")
+AGENT_SCHEMAS = ("wzdk", "abbey")
+PUSHED = ("okta", "entra")
+SECRETS = {
+    "okta": ("client_id", "private_key", "kid", "scopes", "ssws_token"),
+    "entra": ("client_id", "client_secret", "private_key", "certificate", "passphrase"),
+}
+LONGEST = 400
+_MARKER = re.compile(r"[A-Za-z$][\w$-]*=\S.*")
+_SET_NAME = re.compile(r"[^\W\d_][^\W_]{0,31}")
+
+
+class _Wrong(Exception):
+    """A value that cannot be meant: what it is not, and how to write it."""
+
+
+def _web(value: str) -> None:
+    parts = urlsplit(value)
+    if parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
+        raise _Wrong("is no https address", "Write https://host, without a user and a query.")
+
+
+def _org(value: str) -> None:
+    _web(value)
+    parts = urlsplit(value)
+    if parts.path.strip("/"):
+        raise _Wrong("is more than the address of an org", "Write https://your-org.okta.com, without a path.")
+    if "-admin." in (parts.hostname or ""):
+        raise _Wrong("is the address of the Admin Console", "Leave out -admin.")
+
+
+def _whole(most: int) -> Callable[[str], None]:
+    def check(value: str) -> None:
+        if not value.isascii() or not value.isdigit() or int(value) > most:
+            raise _Wrong("is no such number", f"Write a whole number from 0 to {most}.")
+
+    return check
+
+
+def _one_of(choices: Iterable[str]) -> Callable[[str], None]:
+    known = tuple(choices)
+
+    def check(value: str) -> None:
+        if value not in known:
+            raise _Wrong("is none of its values", f"Use one of {', '.join(known)}.")
+
+    return check
+
+
+def _shaped(pattern: re.Pattern[str], fix: str) -> Callable[[str], None]:
+    def check(value: str) -> None:
+        if not pattern.fullmatch(value):
+            raise _Wrong("is not of the form it needs", fix)
+
+    return check
+
+
+def _text(value: str) -> None:
+    """Any printable text; its length was looked at before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One setting: the kinds that have it, what it means, what is taken when it is not set, and its check."""
+
+    kinds: tuple[str, ...]
+    meaning: str
+    default: str
+    check: Callable[[str], None]
+
+
+BRAKE_MOST = {"brake_count": 1_000_000, "brake_percent": 100}
+SETTINGS: Mapping[str, Known] = {
+    "scope": Known(KINDS, "the agents it sees over SCIM: name=value; name=value", "every agent", _text),
+    "agent_marker": Known(
+        KINDS,
+        "which users it sends are agents: attribute=value",
+        "userType=Agent",
+        _shaped(_MARKER, "Write attribute=value, for example title=Robot."),
+    ),
+    "agent_schema": Known(
+        KINDS, "the draft in whose shape /Agents answers: wzdk or abbey", "wzdk", _one_of(AGENT_SCHEMAS)
+    ),
+    "entitlements": Known(
+        KINDS,
+        "roles and entitlements: off, on, or managed (each update says all of them)",
+        "on for Okta's dialects, else off",
+        _one_of(ENTITLEMENT_MODES),
+    ),
+    "org_url": Known(("okta",), "address of the org, https://your-org.okta.com", "", _org),
+    "tenant_id": Known(("entra",), "the directory (tenant) id", "", _text),
+    "authority": Known(("entra",), "sign-in address, for national clouds", "by tenant_id", _web),
+    "graph_url": Known(
+        ("entra",), "Microsoft Graph, for national clouds", "https://graph.microsoft.com", _web
+    ),
+    "token_scope": Known(
+        ("entra",), "OAuth scope that is asked for", "graph_url, or the public one, and /.default", _web
+    ),
+    "blueprint": Known(
+        ("entra",), "blueprint of the agent identities: its appId or uniqueName", "scim-bridge", _text
+    ),
+    "attribute_set": Known(
+        ("entra",),
+        "custom security attribute set that facts are written to",
+        "scimBridge",
+        _shaped(_SET_NAME, "Use letters and digits, at most 32, a letter first."),
+    ),
+    "sponsor": Known(("entra",), "sponsor of the blueprint, when no agent has one: user name", "", _text),
+    "ca_file": Known(PUSHED, "PEM file of a private authority in front of the IdP", "public ones", _text),
+    "brake_count": Known(
+        PUSHED,
+        "park a plan that retires more agents, or misses more objects, than this",
+        "10",
+        _whole(BRAKE_MOST["brake_count"]),
+    ),
+    "brake_percent": Known(
+        PUSHED, "the same as a share of what is known", "20", _whole(BRAKE_MOST["brake_percent"])
+    ),
+}
+
+
+def check_dialect(kind: str, dialect: str) -> None:
+    """Invalid unless this kind of IdP can speak this dialect."""
+    if dialect not in DIALECTS[kind]:
+        what = "does not speak" if dialect in DIALECTS["generic"] else "knows no dialect"
+        raise Invalid(
+            "connection-dialect",
+            f"A connection of kind {kind} {what} {dialect[:40]!r}.",
+            f"Use one of {', '.join(DIALECTS[kind])}.",
+        )
+
+
+def check_settings(kind: str, settings: Mapping[str, Any], present: Iterable[str] = ()) -> None:
+    """Invalid for a name this kind does not have, or a value it cannot have.
+
+    None removes a setting: that is allowed for whatever is `present`, known or not.
+    """
+    for name, value in settings.items():
+        if value is None and name in present:
+            continue
+        known = SETTINGS.get(name)
+        if known is None or kind not in known.kinds:
+            raise _unknown(kind, name)
+        if value is not None:
+            _check_value(name, known, value)
+
+
+def _check_value(name: str, known: Known, value: Any) -> None:
+    if name == "scope":
+        if not isinstance(value, str):
+            raise Invalid("scope", "The scope is not a text.", "Write environment=production; group=…")
+        parse_scope(value)
+        return
+    text = str(value)
+    if len(text) > LONGEST or not text.isprintable():
+        raise Invalid(
+            "connection-value", f"{name} is not a short, printable text.", f"At most {LONGEST} characters."
+        )
+    try:
+        known.check(text)
+    except (_Wrong, ValueError) as error:
+        # An address may carry a password: what was written is not repeated.
+        shown = "" if known.check in (_web, _org) else f" ({text[:40]!r})"
+        said, fix = error.args if isinstance(error, _Wrong) else ("cannot be read", "Write https://host.")
+        raise Invalid("connection-value", f"{name} {said}{shown}.", fix) from error
+
+
+def _unknown(kind: str, name: str) -> Invalid:
+    names = [known for known, what in SETTINGS.items() if kind in what.kinds]
+    if name in SECRETS.get(kind, ()):
+        return Invalid(
+            "connection-setting", f"{name} is a credential.", "Put it into the file of --secrets-file."
+        )
+    if name in SETTINGS:
+        return Invalid(
+            "connection-setting",
+            f"{name} is a setting of {' and '.join(SETTINGS[name].kinds)} connections, this one is {kind}.",
+            f"Known here: {', '.join(names)}.",
+        )
+    return Invalid(
+        "connection-setting", f"{name[:40]!r} is no setting of a connection.", nearest(name, names)
+    )
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """What was probably meant, or else all there is."""
+    known = list(names)
+    close = difflib.get_close_matches(name.casefold(), known, n=1)
+    return f"Did you mean {close[0]}?" if close else f"Known: {', '.join(known)}."
+
+
+def check_secrets(kind: str, secrets: Mapping[str, Any] | None) -> None:
+    """Invalid for a credential this kind of IdP has no use for. Values are never shown."""
+    for name in secrets or ():
+        if kind in SECRETS and name not in SECRETS[kind]:
+            raise Invalid(
+                "connection-secret",
+                f"{name[:40]!r} is no credential of {kind}.",
+                nearest(name, SECRETS[kind]),
+            )
+
+
+def unknown_settings(kind: str, settings: Mapping[str, Any]) -> list[str]:
+    """Names that were set before names were checked, and that nobody reads."""
+    return sorted(name for name in settings if name not in SETTINGS or kind not in SETTINGS[name].kinds)
