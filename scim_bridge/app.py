@@ -11,20 +11,25 @@ from typing import TYPE_CHECKING
 
 from scim_bridge.audit.record import effect_settled
 from scim_bridge.declared import indexes_of
-from scim_bridge.kernel.clock import SystemClock
+from scim_bridge.kernel.clock import Clock, SystemClock
 from scim_bridge.kernel.context import Context
-from scim_bridge.kernel.crypto import MasterKey, load_or_create_key
-from scim_bridge.kernel.database import open_database
+from scim_bridge.kernel.crypto import MasterKey, create_key, load_key
+from scim_bridge.kernel.database import Database, open_database
 from scim_bridge.kernel.document_index import Indexes
 from scim_bridge.kernel.effects import Effects, Handler
 from scim_bridge.kernel.ids import UuidV7
 from scim_bridge.kernel.outbound import Outbound
+from scim_bridge.kernel.ownership import claim, may_have_new_key
 from scim_bridge.kernel.work import Store
 from scim_bridge.migrations import upgrade
 from scim_bridge.settings import Settings
 
 if TYPE_CHECKING:
     from scim_bridge.sync.idp.open import Idps
+
+KEY_FILE = "scim-bridge.key"
+# What is worth nothing without the master key it was stored with.
+BOUND = ("sb_key", "sb_token", "sb_oauth_secret", "sb_connection WHERE secrets IS NOT NULL")
 
 
 @dataclass(slots=True)
@@ -42,21 +47,40 @@ class Bridge:
         await self.ctx.store.database.close()
 
 
-async def open_bridge(settings: Settings) -> Bridge:
-    """Open and migrate the database; StoreUnavailable or ConfigurationError when that cannot be."""
+async def open_bridge(settings: Settings, *, create: bool = False) -> Bridge:
+    """Open and migrate the database; with `create`, make it when there is none (else NotFound).
+
+    StoreUnavailable when it is away, ConfigurationError when it is another program's or another key's.
+    """
     from scim_bridge.sync.idp.open import Idps
 
-    secret = settings.secret_key.encode() or load_or_create_key(settings.data_dir / "scim-bridge.key")
-    master = MasterKey(secret)
-    await upgrade(settings.database_url)
-    database = await open_database(settings.database_url)
     clock = SystemClock()
-    outbound = Outbound(allow=settings.allow_networks, ca_file=settings.ca_file or None)
+    await upgrade(settings.database_url, create=create)
+    database = await open_database(settings.database_url)
+    try:
+        master = await _master(settings, database, clock)
+        outbound = Outbound(allow=settings.allow_networks, ca_file=settings.ca_file or None)
+    except BaseException:
+        await database.close()
+        raise
     indexes = Indexes(indexes_of(settings.scim.attributes))
     store = Store(database, clock, UuidV7(clock), indexes)
     public_url = settings.public_url.rstrip("/")
     ctx = Context(store, master, outbound, public_url, settings.data_dir)
     return Bridge(settings, ctx, Idps(ctx))
+
+
+async def _master(settings: Settings, database: Database, clock: Clock) -> MasterKey:
+    """The key this database belongs to: the setting, else the file beside it, made with a new database only."""
+    file = settings.data_dir / KEY_FILE
+    place = "the setting secret_key" if settings.secret_key else str(file)
+    secret = settings.secret_key.encode() or load_key(file)
+    if not secret:
+        await may_have_new_key(database, place, BOUND)
+        secret = create_key(file)
+    master = MasterKey(secret)
+    await claim(database, master, place, clock)
+    return master
 
 
 def handlers(bridge: Bridge) -> dict[str, Handler]:

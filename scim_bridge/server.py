@@ -113,7 +113,7 @@ class Server:
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[Server]:
     """A started server; everything is let go of at the end, also when starting failed half way."""
-    bridge = await open_bridge(settings)
+    bridge = await open_bridge(settings, create=True)
     try:
         server = Server(bridge)
         await server.start()

@@ -163,7 +163,7 @@ def import_(
         except ManifestProblems as problems:
             return problems
 
-    _report(with_bridge(database_url, body), output)
+    _report(with_bridge(database_url, body, create=not dry_run, rehearse=dry_run), output)
 
 
 @app.command("import-card")

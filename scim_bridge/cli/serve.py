@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -92,16 +93,19 @@ def _run(
     tls_port: int,
     exit_with_parent: bool,
 ) -> int:
-    listener = _listen(host, port)
-    if workers > 1:
-        return _run_many(chosen, listener, workers)
-    listeners: list[tuple[socket.socket, dict[str, Any]]] = [(listener, {})]
-    if cert is not None and key is not None:
-        tls = {"ssl_certfile": str(cert), "ssl_keyfile": str(key)}
-        listeners.append((_listen(host, tls_port), tls))
-    configure_logging(chosen.log_level, chosen.log_format)
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(_serve(chosen, listeners, exit_with_parent))
+    with ExitStack() as stack:
+        listener = stack.enter_context(_listen(host, port))
+        if workers > 1:
+            # Each worker opens it for itself; what they would all refuse is said here, once.
+            asyncio.run(_open_once(chosen))
+            return _run_many(chosen, listener, workers)
+        listeners: list[tuple[socket.socket, dict[str, Any]]] = [(listener, {})]
+        if cert is not None and key is not None:
+            tls = {"ssl_certfile": str(cert), "ssl_keyfile": str(key)}
+            listeners.append((stack.enter_context(_listen(host, tls_port)), tls))
+        configure_logging(chosen.log_level, chosen.log_format)
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            return runner.run(_serve(chosen, listeners, exit_with_parent))
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -147,6 +151,13 @@ async def _serve_all(
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     stop()
     await asyncio.gather(*tasks)
+
+
+async def _open_once(chosen: Settings) -> None:
+    from scim_bridge.app import open_bridge
+
+    bridge = await open_bridge(chosen, create=True)
+    await bridge.close()
 
 
 def _run_many(chosen: Settings, listener: socket.socket, workers: int) -> int:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import getpass
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import typer
@@ -14,6 +17,7 @@ from scim_bridge.cli.output import EXIT_CONFIG, EXIT_ERROR, fail
 from scim_bridge.kernel.errors import BridgeError, ConfigurationError
 from scim_bridge.kernel.telemetry import configure_logging
 from scim_bridge.kernel.work import Actor
+from scim_bridge.migrations import absent
 from scim_bridge.settings import Settings, settings_from_environment
 
 T = TypeVar("T")
@@ -33,20 +37,33 @@ def settings(database_url: str | None) -> Settings:
     return settings_from_environment({"database_url": database_url} if database_url else None)
 
 
-def with_bridge(database_url: str | None, body: Callable[[Bridge], Awaitable[T]]) -> T:
-    """Open the database (migrated), run `body`, close it; exit codes for every refusal."""
+def with_bridge(
+    database_url: str | None,
+    body: Callable[[Bridge], Awaitable[T]],
+    *,
+    create: bool = False,
+    rehearse: bool = False,
+) -> T:
+    """Open the database (migrated), run `body`, close it; exit codes for every refusal.
 
-    async def main() -> T:
-        chosen = settings(database_url)
-        configure_logging("warning", chosen.log_format)
-        bridge = await open_bridge(chosen)
+    With `create` the database is made when there is none. With `rehearse`, `body` gets an empty one then
+    that is thrown away afterwards. All other commands say that there is none, and make nothing.
+    """
+
+    async def main(chosen: Settings) -> T:
+        bridge = await open_bridge(chosen, create=create or rehearse)
         try:
             return await body(bridge)
         finally:
             await bridge.close()
 
     try:
-        return asyncio.run(main())
+        chosen = settings(database_url)
+        configure_logging("warning", chosen.log_format)
+        with TemporaryDirectory() if rehearse and absent(chosen.database_url) else nullcontext() as aside:
+            if aside is not None:
+                chosen = replace(chosen, database_url=f"sqlite:///{aside}/rehearsal.db")
+            return asyncio.run(main(chosen))
     except ConfigurationError as error:
         fail(error.message, error.fix)
         raise typer.Exit(EXIT_CONFIG) from error

@@ -77,24 +77,39 @@ class MasterKey:
         return hmac.new(self.derive(f"digest {purpose}"), value.encode(), hashlib.sha256).hexdigest()
 
 
-def load_or_create_key(path: Path) -> bytes:
-    """Read the key file, or make one (0600) on the first start of an embedded installation."""
+def load_key(path: Path) -> bytes | None:
+    """The key in a key file; None when there is no such file, ConfigurationError when it cannot be read."""
     try:
         return bytes.fromhex(path.read_text().strip())
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = os.urandom(32)
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return load_or_create_key(path)
-        with os.fdopen(handle, "w") as file:
-            file.write(fresh.hex() + "\n")
-        return fresh
-    except ValueError as error:
+        return None
+    except (OSError, ValueError) as error:
+        wrong = error.strerror if isinstance(error, OSError) else "it is not 64 hexadecimal digits"
         raise ConfigurationError(
-            "secret_key_file", f"{path} is not 64 hexadecimal digits", "Restore it from a backup."
+            "secret_key_file", f"{path} cannot be read ({wrong})", "Restore it from a backup."
         ) from error
+
+
+def create_key(path: Path) -> bytes:
+    """A new key in a file that only its owner can read; when somebody else was faster, theirs."""
+    fresh = os.urandom(32)
+    # Whole or not at all: who starts at the same moment must not read half a key.
+    made = path.with_name(f".{path.name}.{os.getpid()}.{fresh[:4].hex()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(fresh.hex() + "\n")
+        try:
+            os.link(made, path)
+        except FileExistsError:
+            return load_key(path) or fresh
+        finally:
+            made.unlink()
+    except OSError as error:
+        raise ConfigurationError(
+            "secret_key_file", f"{path} cannot be written ({error.strerror})", "Choose another folder."
+        ) from error
+    return fresh
 
 
 def equal(left: str, right: str) -> bool:

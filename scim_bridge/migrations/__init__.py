@@ -8,21 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import sqlite3
+import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from functools import lru_cache
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scim_bridge.kernel.errors import StoreUnavailable
+from scim_bridge.kernel.errors import ConfigurationError, StoreUnavailable
+from scim_bridge.migrations.presence import (
+    HERE,
+    VERSION_TABLE,
+    head,
+    no_database,
+    revision_in,
+    revision_of_file,
+)
 
 if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy.engine import Connection
 
-HERE = Path(__file__).parent
 LOCK = 7_264_000
+
+__all__ = ["absent", "config", "head", "include", "opened", "sync_url", "upgrade"]
 
 
 def sync_url(url: str) -> str:
@@ -62,48 +70,84 @@ def opened(url: str) -> Iterator[Connection]:
         engine.dispose()
 
 
-@lru_cache(maxsize=1)
-def head() -> str:
-    """The newest revision this version knows: files are named after their revision."""
-    return max(file.name.split("_", 1)[0] for file in (HERE / "versions").glob("[0-9]*.py"))
+def _current(connection: Connection) -> str | None:
+    """The revision of an open PostgreSQL database; None when it has none of ours."""
+    from sqlalchemy import text
+
+    found = connection.execute(
+        text("SELECT tablename FROM pg_tables WHERE schemaname = ANY (current_schemas(false))")
+    )
+    tables = {name for (name,) in found}
+    versions: list[str] = []
+    if VERSION_TABLE in tables:
+        versions = [str(v) for (v,) in connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}"))]
+    return revision_in("this PostgreSQL database", tables, versions)
 
 
-def _current(url: str) -> bool:
-    """True when a SQLite file is at head already: commands then need not load Alembic (half a second)."""
-    path = Path(url.removeprefix("sqlite:///"))
-    if not url.startswith("sqlite:///") or not path.exists():
-        return False
-    try:
-        with closing(sqlite3.connect(path, timeout=5)) as connection:
-            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    except sqlite3.Error:
-        return False
-    return row is not None and row[0] == head()
-
-
-def _upgrade(url: str) -> None:
-    if _current(url):
+def _upgrade(url: str, create: bool) -> None:
+    if url.startswith("sqlite:///"):
+        _upgrade_file(url, Path(url.removeprefix("sqlite:///")), create)
         return
     from alembic import command
     from sqlalchemy import text
 
-    if url.startswith("sqlite:///"):
-        path = Path(url.removeprefix("sqlite:///"))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(f"{path}.migrate.lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            with opened(url) as connection:
-                connection.execute(text("PRAGMA journal_mode=WAL"))
-                command.upgrade(config(connection), "head")
-                connection.commit()
-        return
     with opened(url) as connection:
+        revision = _current(connection)
+        if revision == head():
+            return
+        if revision is None and not create:
+            raise no_database("this PostgreSQL database")
         # Replicas that start together queue here; the second finds nothing to do.
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})
         command.upgrade(config(connection), "head")
         connection.commit()
 
 
-async def upgrade(url: str) -> None:
-    """Bring the database to the newest schema; safe to call from every process at start."""
-    await asyncio.to_thread(_upgrade, url)
+def absent(url: str) -> bool:
+    """True when a SQLite URL names a file that is not there, or empty."""
+    return url.startswith("sqlite:///") and revision_of_file(Path(url.removeprefix("sqlite:///"))) is None
+
+
+def _upgrade_file(url: str, path: Path, create: bool) -> None:
+    revision = revision_of_file(path)
+    if revision == head():
+        # Commands need not load Alembic, which takes half a second.
+        return
+    if revision is None and not create:
+        raise no_database(str(path))
+    from alembic import command
+    from sqlalchemy import text
+
+    with _locked(path), opened(url) as connection:
+        connection.execute(text("PRAGMA journal_mode=WAL"))
+        command.upgrade(config(connection), "head")
+        connection.commit()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """One migration at a time of one file, which is there then, for its owner's eyes only."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # SQLite gives its own files beside it (-wal, -shm) the same mode.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        lock = os.open(f"{path}.migrate.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise ConfigurationError(
+            "database_url",
+            f"{path} cannot be made ({error.strerror})",
+            "Name a place this user may write to.",
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+async def upgrade(url: str, *, create: bool = True) -> None:
+    """Bring the database to the newest schema; safe to call from every process at start.
+
+    Without `create`, NotFound when there is none yet. ConfigurationError when it is not ours to touch.
+    """
+    await asyncio.to_thread(_upgrade, url, create)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scim_bridge.kernel.crypto import MasterKey, Tampered, load_or_create_key, signing_key, verify
+from scim_bridge.kernel.crypto import MasterKey, Tampered, create_key, load_key, signing_key, verify
 from scim_bridge.kernel.errors import ConfigurationError
 from scim_bridge.kernel.work import Store, Work
 from tests.conftest import MASTER, TESTER
@@ -35,12 +35,14 @@ def test_a_weak_master_key_refuses_to_start() -> None:
 
 def test_the_key_file_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
     file = tmp_path / "deep" / "key"
-    first = load_or_create_key(file)
-    assert load_or_create_key(file) == first and len(first) == 32
+    assert load_key(file) is None
+    first = create_key(file)
+    assert create_key(file) == load_key(file) == first and len(first) == 32
+    assert list(file.parent.iterdir()) == [file]
     assert stat.S_IMODE(os.stat(file).st_mode) == 0o600
     file.write_text("not hexadecimal")
     with pytest.raises(ConfigurationError):
-        load_or_create_key(file)
+        load_key(file)
 
 
 def test_a_signature_holds_for_its_content_type_and_key_only(on_store) -> None:
