@@ -7,10 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from scim_bridge.cli.lines import report_lines, run_lines
 from scim_bridge.cli.output import EXIT_ERROR, EXIT_PENDING, DatabaseUrl, Format, Output, fail, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.inventory.a2a import draft
 from scim_bridge.inventory.fetch import fetch_card
+from scim_bridge.inventory.lines.service import PORTION, LinesResult, is_lines
 from scim_bridge.inventory.problems import ManifestProblems
 from scim_bridge.inventory.service import ImportResult, import_agent, import_manifest
 from scim_bridge.kernel.clock import iso
@@ -87,7 +89,13 @@ def show_(name: str, database_url: DatabaseUrl = None, output: Output = Format.T
             "coOwners": [person.user_name for person in facts.owners.co_owners],
             "sponsors": [person.user_name for person in facts.owners.sponsors],
             "holds": [
-                {"source": h.source, "reason": h.reason, "since": iso(h.placed), "released_by": h.release}
+                {
+                    "source": h.source,
+                    "by": h.placed_by,
+                    "reason": h.reason,
+                    "since": iso(h.placed),
+                    "released_by": h.release,
+                }
                 for h in facts.holds
             ],
             "attested_until": None if until is None else iso(until),
@@ -142,16 +150,27 @@ def _switch(name: str, reason: str, stop: bool, database_url: str | None) -> Non
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="manifest: .yaml, .json or .csv")],
+    file: Annotated[Path, typer.Argument(help="manifest: .yaml, .json, .csv, or .jsonl of any size")],
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="show what would change; exit 3 when something would")
     ] = False,
+    portion: Annotated[
+        int, typer.Option("--portion", min=1, max=10_000, help=".jsonl: entries in one transaction")
+    ] = PORTION,
     database_url: DatabaseUrl = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Import a manifest: all of it or, with any problem, nothing. Deletes nothing."""
+    """Import a manifest: all of it or, with any problem, nothing. Deletes nothing.
 
-    async def body(bridge: Any) -> ImportResult | ManifestProblems:
+    JSON Lines are applied in portions once the whole file is found right; stopped in between, the same
+    import goes on where it was.
+    """
+
+    async def body(bridge: Any) -> ImportResult | LinesResult | ManifestProblems:
+        if is_lines(file):
+            return await run_lines(
+                bridge.ctx.store, actor(), file, dry_run=dry_run, size=portion, output=output
+            )
         try:
             data = file.read_bytes()
         except OSError as error:
@@ -163,7 +182,11 @@ def import_(
         except ManifestProblems as problems:
             return problems
 
-    _report(with_bridge(database_url, body, create=not dry_run, rehearse=dry_run), output)
+    found = with_bridge(database_url, body, create=not dry_run, rehearse=dry_run)
+    if isinstance(found, LinesResult):
+        report_lines(found, output, file)
+    else:
+        _report(found, output)
 
 
 @app.command("import-card")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from scim_bridge.inventory.manifest import Manifest
 from scim_bridge.inventory.problems import Problem, nearest, shown
@@ -16,14 +16,16 @@ def check(
     known_people: Collection[str],
     known_groups: Collection[str],
     known_agents: Collection[str] = (),
+    aliases: Mapping[str, str] | None = None,
 ) -> list[Problem]:
     """Every reference of the manifest that leads nowhere, to the wrong kind of thing, or to itself.
 
     `known_people` are userNames and e-mails, `known_groups` names, `known_agents` slugs of what is
-    registered already. Names of people and groups compare without case (RFC 7643 section 8.7.1).
+    registered already, `aliases` the userNames behind such (folded) e-mails. Names of people and groups
+    compare without case (RFC 7643 section 8.7.1).
     Values that could not be read are empty here and are not reported a second time.
     """
-    names = _Names(manifest, known_people, known_groups, known_agents)
+    names = _Names(manifest, known_people, known_groups, known_agents, aliases or {})
     return [*_people(manifest, names), *_groups(manifest, names), *_agents(manifest, names)]
 
 
@@ -64,6 +66,7 @@ class _Names:
         known_people: Collection[str],
         known_groups: Collection[str],
         known_agents: Collection[str],
+        aliases: Mapping[str, str],
     ) -> None:
         own = [name for person in manifest.people for name in (person.user_name, person.email) if name]
         self.people = {name.casefold(): name for name in (*known_people, *own)}
@@ -73,7 +76,8 @@ class _Names:
         self.robots = {agent.user_name.casefold() for agent in manifest.agents} | self.agents
         self._hints_left = MOST_HINTS
         # Two spellings of one person, so that a user name and an e-mail are seen to be the same one.
-        self._same = {
+        self._same = {address: name.casefold() for address, name in aliases.items()}
+        self._same |= {
             person.email.casefold(): person.user_name.casefold()
             for person in manifest.people
             if person.email and person.user_name

@@ -15,7 +15,8 @@ from scim_bridge.kernel.work import Work
 from scim_bridge.registry.agents import new_agent, slug_taken
 from scim_bridge.registry.arrivals import NOBODY, Arrival, arrive, in_use, pointers_to
 from scim_bridge.registry.credentials import CREDENTIALS, credential_detail
-from scim_bridge.registry.model import USER_SPACE, Derived, Doc, Pointers, fold
+from scim_bridge.registry.graves import give_up_names
+from scim_bridge.registry.model import AGENT, PERSON, USER_SPACE, Derived, Doc, Pointers, fold
 from scim_bridge.registry.owning import owners_named, people_named
 from scim_bridge.registry.people import new_person
 from scim_bridge.registry.resources import taken
@@ -43,6 +44,8 @@ async def create_people(work: Work, entries: Sequence[PersonEntry], known: Regis
         known.people[fold(entry.user_name)] = work.ids.new()
     for chunk in chunks(entries):
         used = await in_use(work, USER_SPACE, [fold(entry.user_name) for entry in chunk], (), ())
+        if used[AGENT] or used[PERSON]:
+            give_up_names(work, used[AGENT] | used[PERSON])
         arrivals = []
         for entry in chunk:
             if fold(entry.user_name) in used["key"]:
@@ -59,12 +62,16 @@ async def create_agents(work: Work, entries: Sequence[AgentEntry], known: Regist
     for chunk in chunks(entries):
         names = [fold(entry.user_name) for entry in chunk]
         used = await in_use(work, USER_SPACE, names, (), [entry.slug for entry in chunk])
+        if used[PERSON]:
+            give_up_names(work, used[PERSON])
         documents = [_document(entry, known) for entry in chunk]
         people = await pointers_to(work, {name for doc in documents for name in people_named(doc)})
         arrivals = []
         for entry, doc in zip(chunk, documents, strict=True):
             if fold(entry.user_name) in used["key"]:
                 raise Taken("agent", entry.slug, taken(entry.user_name, USER_SPACE))
+            if fold(entry.user_name) in used[AGENT]:
+                raise Taken("agent", entry.slug, _deleted(entry.user_name))
             if entry.slug in used["slug"]:
                 raise Taken("agent", entry.slug, slug_taken(entry.slug))
             answerable = await owners_named(work, doc, {}, people)
@@ -73,6 +80,14 @@ async def create_agents(work: Work, entries: Sequence[AgentEntry], known: Regist
             arrivals.append(arrival)
         arrive(work, arrivals, ORIGIN, taken=_meanwhile)
         _credentials(work, chunk, known)
+
+
+def _deleted(user_name: str) -> Conflict:
+    return Conflict(
+        "name-deleted",
+        f"userName {user_name!r} names an agent that was deleted.",
+        "Have the IdP create it again, which brings it back with its id and its holds; then import.",
+    )
 
 
 def _meanwhile() -> Conflict:

@@ -215,6 +215,19 @@ async def live_agents(reader: Reader, slugs: Iterable[str]) -> dict[str, str]:
     return found
 
 
+async def live_groups(reader: Reader, names: Iterable[str]) -> dict[str, str]:
+    """The ids of live groups by folded name."""
+    found: dict[str, str] = {}
+    for chunk in _chunks(sorted(names)):
+        for row in await reader.all(
+            "SELECT id, key FROM sb_resource"
+            f" WHERE space = 'group' AND key {among(reader.backend)} AND deleted IS NULL",
+            listed(reader.backend, chunk),
+        ):
+            found[row["key"]] = row["id"]
+    return found
+
+
 async def _absent(reader: Reader, present: set[str]) -> dict[str, AgentEntry]:
     """Agents an earlier file named and this one does not: reported by slug only, so nothing else is read."""
     rows = await reader.all(

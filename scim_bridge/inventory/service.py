@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scim_bridge.audit.record import record
@@ -11,13 +10,13 @@ from scim_bridge.inventory.apply import apply
 from scim_bridge.inventory.check import check
 from scim_bridge.inventory.creating import Taken
 from scim_bridge.inventory.current import Registered, registered
-from scim_bridge.inventory.diff import Create, ImportDiff, Update, diff
+from scim_bridge.inventory.diff import ImportDiff, diff
+from scim_bridge.inventory.leavers import departed, employment
 from scim_bridge.inventory.manifest import AgentEntry, Manifest
-from scim_bridge.inventory.problems import ManifestProblems, Problem, shown
+from scim_bridge.inventory.problems import ManifestProblems, Problem
 from scim_bridge.inventory.read import parse
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.work import Actor, Store, Work
-from scim_bridge.registry.model import fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +75,12 @@ async def _import(
 ) -> ImportResult:
     async def planned(reader: Reader) -> tuple[ImportDiff, Registered]:
         known = await registered(reader, manifest)
-        wrong = [*problems, *check(manifest, known.names, known.groups, known.agents)]
+        wrong = [
+            *problems,
+            *check(manifest, known.names, known.groups, known.agents, known.inventory.aliases),
+        ]
         found = diff(manifest, known.inventory)
-        wrong += [*_departed(manifest, found, known), *_employment(manifest, found)]
+        wrong += [*departed(manifest, found, known.left), *employment(manifest, found)]
         if wrong:
             raise ManifestProblems(source, wrong)
         return found, known
@@ -102,47 +104,6 @@ async def _import(
             found, _ = await planned(reader)
         return ImportResult(source, digest, True, found)
     return ImportResult(source, digest, False, await store.transact(actor, body))
-
-
-def _departed(manifest: Manifest, found: ImportDiff, known: Registered) -> Iterator[Problem]:
-    """Agents the file gives to somebody who left: an old file must not undo a hand-over."""
-    gone = known.left | {fold(p.user_name) for p in manifest.people if not p.active}
-    numbers = {agent.slug: number for number, agent in enumerate(manifest.agents)}
-    changed = {
-        update.key: {change.field for change in update.changes}
-        for update in found.updates
-        if update.kind == "agent"
-    }
-    changes: list[Create | Update] = [*found.creates, *found.updates]
-    for change in changes:
-        entry = change.entry
-        if not isinstance(entry, AgentEntry):
-            continue
-        fields = changed[change.key] if isinstance(change, Update) else {"owner", "coOwners", "sponsors"}
-        for field, names in (
-            ("owner", (entry.owner,)),
-            ("coOwners", entry.co_owners),
-            ("sponsors", entry.sponsors),
-        ):
-            for index, name in enumerate(names):
-                if field not in fields or fold(name) not in gone:
-                    continue
-                where = f"agents[{numbers[change.key]}].{field}"
-                where = where if field == "owner" else f"{where}[{index}]"
-                line, column = manifest.position(where)
-                message = f"{shown(name)} has left, and cannot answer for an agent."
-                yield Problem(line, column, where, message, "Name somebody who is here.")
-
-
-def _employment(manifest: Manifest, found: ImportDiff) -> Iterator[Problem]:
-    """People whose state the file would change: that is a departure, and departures have their own way."""
-    numbers = {fold(person.user_name): number for number, person in enumerate(manifest.people)}
-    for update in found.updates:
-        if update.kind == "person" and any(change.field == "active" for change in update.changes):
-            where = f"people[{numbers[fold(update.key)]}].active"
-            line, column = manifest.position(where)
-            message = "A manifest does not make people leave or return; the IdP or HR says so."
-            yield Problem(line, column, where, message, "Remove 'active', or send the signal.")
 
 
 def _taken(manifest: Manifest, taken: Taken) -> Problem:

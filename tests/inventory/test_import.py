@@ -13,12 +13,13 @@ from scim_bridge.inventory.a2a import draft, read_card
 from scim_bridge.inventory.problems import ManifestProblems
 from scim_bridge.inventory.service import ImportResult, import_agent, import_manifest
 from scim_bridge.kernel.work import Actor, Store, Work
-from scim_bridge.registry.agents import find_agent
+from scim_bridge.registry.agents import delete_agent, find_agent
 from scim_bridge.registry.connections import create_connection
 from scim_bridge.registry.credentials import confirm_revoked, credentials_of, revoke_all
 from scim_bridge.registry.groups import add_members, groups_of
+from scim_bridge.registry.holds import place_hold
 from scim_bridge.registry.model import AGENT_URN, ENTERPRISE_URN
-from scim_bridge.registry.people import manager_of, set_employed
+from scim_bridge.registry.people import delete_person, manager_of, set_employed
 from scim_bridge.registry.people_refs import find_person
 from scim_bridge.registry.resources import by_name
 from tests.conftest import MASTER, TESTER
@@ -249,5 +250,28 @@ def test_agents_an_earlier_file_had_are_reported_and_stay(on_store: OnStore) -> 
         assert [(gone.kind, gone.key) for gone in result.diff.absent] == [("agent", "a")]
         agent = await find_agent(store.reads, "a")
         assert agent is not None and agent.resource.active
+
+    on_store(body)
+
+
+def test_an_import_makes_no_second_agent_of_a_deleted_one_and_people_are_made_anew(on_store: OnStore) -> None:
+    async def body(store: Store) -> None:
+        await importing(store, SMALL)
+        agent = await find_agent(store.reads, "a")
+        ann = await find_person(store.reads, "ann")
+        assert agent is not None and ann is not None
+
+        async def deleted(work: Work) -> None:
+            await place_hold(work, agent.resource.id, "departure:1", "owner-left", "left", "a new owner")
+            await delete_agent(work, agent.resource.id, "gone")
+            await delete_person(work, ann.id, "gone")
+
+        await store.transact(TESTER, deleted)
+        other = SMALL.replace("slug: a", f"slug: other\n    userName: {agent.resource.name}")
+        with pytest.raises(ManifestProblems, match="deleted"):
+            await importing(store, other)
+        await importing(store, SMALL[: SMALL.index("groups:")])
+        again = await find_person(store.reads, "ann")
+        assert again is not None and again.id != ann.id
 
     on_store(body)
