@@ -111,11 +111,14 @@ async def pointers_to(work: Work, ids: Iterable[str]) -> dict[str, Doc]:
 async def in_use(
     work: Work, space: str, keys: Iterable[str], external_ids: Iterable[str], slugs: Iterable[str]
 ) -> dict[str, set[str]]:
-    """Which of these are taken: "key" (casefolded names), "external" (of the actor's connection), "slug"."""
+    """Which of these are taken: "key" (casefolded names), "external" (of the actor's connection), "slug".
+
+    "agent" and "person" are names of the key that somebody deleted keeps, who may come back.
+    """
     backend = work.tx.backend
     rows = await work.tx.all(
-        f"SELECT 'key' AS what, key AS value FROM sb_resource WHERE space = ? AND key {among(backend)}"
-        " AND deleted IS NULL"
+        "SELECT CASE WHEN deleted IS NULL THEN 'key' ELSE kind END AS what, key AS value FROM sb_resource"
+        f" WHERE space = ? AND key {among(backend)}"
         " UNION ALL SELECT 'external', external_id FROM sb_external"
         f" WHERE connection_id = ? AND space = ? AND external_id {among(backend)}"
         f" UNION ALL SELECT 'slug', slug FROM sb_agent WHERE slug {among(backend)}",
@@ -126,7 +129,7 @@ async def in_use(
         listed(backend, external_ids),
         listed(backend, slugs),
     )
-    found: dict[str, set[str]] = {"key": set(), "external": set(), "slug": set()}
+    found: dict[str, set[str]] = {what: set() for what in ("key", "external", "slug", AGENT, PERSON)}
     for row in rows:
         found[row["what"]].add(row["value"])
     return found

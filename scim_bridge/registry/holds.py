@@ -12,6 +12,8 @@ from scim_bridge.registry.model import AGENT, Hold, PersonRef, pointed
 from scim_bridge.registry.people_refs import people
 from scim_bridge.registry.standing import Standing, changed, save, standing
 
+RELEASE = "UPDATE sb_hold SET released = ?, released_by = ? WHERE id = ? AND released IS NULL"
+
 
 async def place_hold(
     work: Work,
@@ -108,16 +110,20 @@ async def released(
         return agent
     holds = tuple(one for one in agent.derived.holds if one is not hold)
     after = await _with_holds(work, agent, holds, "agent.resume", reason, case_id)
-    work.tx.later(
-        "UPDATE sb_hold SET released = ?, released_by = ? WHERE id = ? AND released IS NULL",
-        work.now,
-        work.actor.name,
-        hold.id,
-        must=1,
-    )
+    work.tx.later(RELEASE, work.now, work.actor.name, hold.id, must=1)
     detail = {"source": source, "reason": reason}
     await record(work, "agent.hold_released", AGENT, agent.resource.id, detail)
     return after
+
+
+async def let_go(work: Work, agent: Standing, source: str, reason: str) -> None:
+    """Release this source's hold on an agent that is about to be deleted: nothing resumes, nobody is told."""
+    hold = agent.held_by(source)
+    if hold is None:
+        return
+    work.tx.later(RELEASE, work.now, work.actor.name, hold.id, must=1)
+    detail = {"source": source, "reason": reason}
+    await record(work, "agent.hold_released", AGENT, agent.resource.id, detail)
 
 
 async def _with_holds(

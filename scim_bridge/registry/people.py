@@ -113,13 +113,18 @@ async def described(work: Work, before: Standing, doc: Doc, active: bool) -> Sta
     return changed(before, doc=doc, active=active)
 
 
+# Deleted agents too have owners still, but nobody to show them.
+OWNED = (
+    "SELECT DISTINCT o.agent_id FROM sb_owner o JOIN sb_resource r ON r.id = o.agent_id"
+    " WHERE o.person_id = ? AND r.deleted IS NULL"
+)
+
+
 async def save_person(work: Work, before: Standing, after: Standing) -> Standing:
     """Write a changed person, and their name where agents show it."""
     shown: Sequence[Any] = ()
     if display_name(after.resource.doc) != display_name(before.resource.doc):
-        shown = await work.tx.all(
-            "SELECT DISTINCT agent_id FROM sb_owner WHERE person_id = ?", after.resource.id
-        )
+        shown = await work.tx.all(OWNED, after.resource.id)
     saved = save(work, before, after)
     for row in shown:
         await refresh_agent(work, row["agent_id"])
@@ -139,10 +144,9 @@ async def set_leave(work: Work, person_id: str, leave_at: int | None) -> None:
 async def delete_person(work: Work, person_id: str, reason: str) -> None:
     """Remove a person for good. The caller raises the leaver signal before, in the same transaction."""
     person = await load(work, person_id, PERSON)
-    owned = await work.tx.all("SELECT DISTINCT agent_id FROM sb_owner WHERE person_id = ?", person_id)
+    owned = await work.tx.all(OWNED, person_id)
     work.tx.later("DELETE FROM sb_member WHERE member_id = ?", person_id)
-    if owned:
-        work.tx.later("DELETE FROM sb_owner WHERE person_id = ?", person_id)
+    work.tx.later("DELETE FROM sb_owner WHERE person_id = ?", person_id)
     bury(work, person)
     await record(work, "person.deleted", PERSON, person_id, {"userName": person.name, "reason": reason})
     for row in owned:

@@ -22,6 +22,8 @@ from scim_bridge.registry.model import (
     indexed,
 )
 
+# Between the name that something deleted had, which is somebody else's now, and its id.
+MARK = "\x1f"
 SPACES = {GROUP: GROUP_SPACE, APPLICATION: APPLICATION_SPACE}
 # What the names of a space are called on the outside.
 NAMED = {GROUP_SPACE: "displayName", APPLICATION_SPACE: "name"}
@@ -100,11 +102,12 @@ def insert(work: Work, resource: Resource, served: bytes) -> None:
     """Add a resource; Conflict when its name is taken."""
     space = space_of(resource.kind)
     work.tx.later(INSERT, *resource_row(resource, served), taken=lambda: taken(resource.name, space))
-    _count(work, resource.kind, 1)
+    counted(work, resource.kind, 1)
     index(work, resource.id, set(), indexed(resource.doc, work.indexes))
     work.touched(resource.kind, resource.id)
 
 
+MARKED = f", key = key || '{MARK}' || id"
 INSERT = (
     "INSERT INTO sb_resource (id, space, kind, key, name, active, version, created, modified, doc, rendered)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -129,7 +132,7 @@ def resource_row(resource: Resource, served: bytes) -> tuple[Any, ...]:
     )
 
 
-def _count(work: Work, kind: str, amount: int) -> None:
+def counted(work: Work, kind: str, amount: int) -> None:
     """Keep the totals of the kind and of its name space, which are one and the same for groups."""
     counters.add_all(work.tx, {f"live:{kind}": amount, f"live:{space_of(kind)}": amount})
 
@@ -159,17 +162,28 @@ def bump(work: Work, resource_id: str, kind: str) -> Later:
     )
 
 
+def after_mark(key: str) -> str:
+    """What stands behind every key that begins with this one and a mark."""
+    return key + chr(ord(MARK) + 1)
+
+
 def bury(work: Work, resource: Resource) -> None:
-    """Hide a resource for good: its name is free again, its id is never used again (IPSIE AL1)."""
+    """Hide a resource: its names are free again, its id is nobody else's ever (IPSIE AL1).
+
+    An agent or person keeps the names until somebody takes them, and may come back (registry/graves.py).
+    """
+    comes_back = space_of(resource.kind) == USER_SPACE
     work.tx.later(
-        "UPDATE sb_resource SET deleted = ?, active = 0 WHERE id = ? AND deleted IS NULL",
+        f"UPDATE sb_resource SET deleted = ?, active = 0{'' if comes_back else MARKED}"
+        " WHERE id = ? AND deleted IS NULL",
         work.now,
         resource.id,
         must=1,
     )
-    work.tx.later("DELETE FROM sb_external WHERE resource_id = ?", resource.id)
+    if not comes_back:
+        work.tx.later("DELETE FROM sb_external WHERE resource_id = ?", resource.id)
     work.tx.later("DELETE FROM sb_attr WHERE resource_id = ?", resource.id)
-    _count(work, resource.kind, -1)
+    counted(work, resource.kind, -1)
     work.touched(resource.kind, resource.id)
 
 

@@ -18,6 +18,7 @@ from scim_bridge.registry.model import (
     APPLICATION,
     APPLICATION_URN,
     GROUP,
+    USER_SPACE,
     Attestation,
     Derived,
     Doc,
@@ -28,7 +29,7 @@ from scim_bridge.registry.model import (
     rendered,
     served_agent,
 )
-from scim_bridge.registry.resources import NAMED, index, resource_of, space_of, taken
+from scim_bridge.registry.resources import MARK, NAMED, after_mark, index, resource_of, space_of, taken
 from scim_bridge.registry.scope import EVERYTHING, Scope
 
 NOTHING = Derived()
@@ -176,6 +177,16 @@ UPDATE = (
     " WHERE id = ? AND version = ?"
 )
 
+# What was deleted leaves its name to who is called so now, and has it again when they are called otherwise.
+LEAVE_IT = (
+    f"UPDATE sb_resource SET key = key || '{MARK}' || id"
+    f" WHERE space = '{USER_SPACE}' AND key = ? AND deleted IS NOT NULL"
+)
+HAVE_IT_AGAIN = (
+    f"UPDATE sb_resource SET key = ? WHERE id = (SELECT id FROM sb_resource WHERE space = '{USER_SPACE}'"
+    " AND key > ? AND key < ? AND deleted IS NOT NULL ORDER BY key DESC LIMIT 1)"
+)
+
 
 def save(work: Work, before: Standing, after: Standing) -> Standing:
     """Write a changed resource and raise its version; it as it is then. Conflict when its name is taken.
@@ -195,6 +206,9 @@ def save(work: Work, before: Standing, after: Standing) -> Standing:
     if resource.name == before.resource.name:
         work.tx.later(UPDATE.format(name=""), *values, must=1)
     else:
+        renaming = space_of(resource.kind) == USER_SPACE and fold(resource.name) != fold(before.resource.name)
+        if renaming:
+            work.tx.later(LEAVE_IT, fold(resource.name))
         work.tx.later(
             UPDATE.format(name="key = ?, name = ?, "),
             fold(resource.name),
@@ -203,6 +217,9 @@ def save(work: Work, before: Standing, after: Standing) -> Standing:
             must=1,
             taken=lambda: taken(resource.name, space_of(resource.kind)),
         )
+        if renaming:
+            key = fold(before.resource.name)
+            work.tx.later(HAVE_IT_AGAIN, key, key + MARK, after_mark(key))
     if before.resource.doc is not resource.doc:
         there = indexed(before.resource.doc, work.indexes)
         index(work, resource.id, there, indexed(resource.doc, work.indexes))

@@ -17,7 +17,7 @@ class ResourceRow(SQLModel, table=True):
 
     __tablename__ = "sb_resource"
     __table_args__ = (
-        Index("sb_resource_key", "space", "key", unique=True, sqlite_where=LIVE, postgresql_where=LIVE),
+        Index("sb_resource_key", "space", "key", unique=True),
         Index("sb_resource_page", "space", "id", sqlite_where=LIVE, postgresql_where=LIVE),
         Index("sb_resource_kind", "kind", "id", sqlite_where=LIVE, postgresql_where=LIVE),
         Index("sb_resource_created", "space", "created", "id", sqlite_where=LIVE, postgresql_where=LIVE),
@@ -28,7 +28,8 @@ class ResourceRow(SQLModel, table=True):
     # "user" for agents and people (one userName space), "group" for groups.
     space: str = text()
     kind: str = text()
-    # The casefolded userName or displayName: unique, and what equality filters look up.
+    # The casefolded userName or displayName: unique, and what equality filters look up. What is deleted
+    # keeps its own until somebody takes it, and behind a mark (U+001F and its id) from then on.
     key: str = text()
     name: str = text()
     active: int = whole()

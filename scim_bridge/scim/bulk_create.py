@@ -14,7 +14,7 @@ from scim_bridge.kernel.errors import BridgeError, Conflict
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.agents import new_agent, slug_of
 from scim_bridge.registry.arrivals import NOBODY, Arrival, arrive, in_use, pointers_to
-from scim_bridge.registry.model import ENTERPRISE_URN, USER_SPACE, Doc, fold
+from scim_bridge.registry.model import AGENT, ENTERPRISE_URN, PERSON, USER_SPACE, Doc, fold
 from scim_bridge.registry.owning import owners_named, people_named
 from scim_bridge.registry.people import new_person
 from scim_bridge.scim.door import Call
@@ -119,7 +119,10 @@ async def _created(work: Work, call: Call, wanted: Sequence[Wanted], in_order: b
     arrivals: list[Arrival] = []
     made: dict[int, str] = {}
     for one in wanted:
-        there = one.key in used["key"] or one.incoming.external_id in used["external"]
+        there = (
+            any(one.key in used[what] for what in ("key", AGENT, PERSON))
+            or one.incoming.external_id in used["external"]
+        )
         if there or not one.people <= people.keys():
             if in_order:
                 break

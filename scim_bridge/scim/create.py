@@ -9,8 +9,9 @@ from scim_bridge.audit.record import record
 from scim_bridge.kernel.errors import Conflict, Forbidden
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.agents import add_agent, slug_of
+from scim_bridge.registry.graves import bring_back, buried, give_up_external_id, give_up_names
 from scim_bridge.registry.groups import add_group, join
-from scim_bridge.registry.model import AGENT, GROUP_SPACE, USER_SPACE, Resource
+from scim_bridge.registry.model import AGENT, GROUP_SPACE, PERSON, USER_SPACE, Resource, fold
 from scim_bridge.registry.people import add_person
 from scim_bridge.registry.resources import (
     by_external_id,
@@ -35,7 +36,7 @@ async def create(call: Call) -> Answered:
     """Create a user, agent or group: 201 with the resource, or Conflict when it exists.
 
     A create that comes again finds what the first one made, and one that names somebody deprovisioned
-    brings back the same id: both answer 201 (DESIGN rules 4 and 7).
+    or deleted brings back the same id, with every hold that others have on it: all answer 201.
     """
     projection = answering.projection_of(call)
     incoming = read(call, call.body())
@@ -52,7 +53,7 @@ async def create(call: Call) -> Answered:
 async def _made(work: Work, call: Call, stored: Incoming, incoming: Incoming) -> Written:
     existing, known = await _existing(work, call, stored)
     if existing is None:
-        return await _new(work, call, stored)
+        return await _afresh(work, call, stored, incoming)
     if not await sees(work.tx, call.caller.scope, existing):
         raise _hidden(call, stored, existing)
     if call.dialect.revives:
@@ -72,6 +73,25 @@ async def _made(work: Work, call: Call, stored: Incoming, incoming: Incoming) ->
             "Update that one, or send the externalId of this one.",
         )
     raise taken(_name(stored), _space(call))
+
+
+async def _afresh(work: Work, call: Call, stored: Incoming, incoming: Incoming) -> Written:
+    """Nobody who lives is meant: bring back who was deleted, whatever the dialect, or make somebody new."""
+    connection, space = call.caller.connection.id, _space(call)
+    if call.endpoint is GROUPS:
+        return await _new(work, call, stored)
+    name, external_id = _name(stored), stored.external_id
+    grave = await buried(work.tx, AGENT if stored.agent else PERSON, name, connection, external_id)
+    if grave is None:
+        give_up_names(work, [fold(name)])
+        if external_id is not None:
+            give_up_external_id(work, connection, space, external_id)
+        return await _new(work, call, stored)
+    if not await sees(work.tx, call.caller.scope, grave):
+        raise taken(name, space)
+    reason = f"{connection_words(call.caller)} created it again"
+    back = await bring_back(work, grave, name, reason, connection)
+    return await _revived(work, call, back, as_stored(call, incoming, back.resource.doc))
 
 
 def _hidden(call: Call, stored: Incoming, existing: Resource) -> Conflict:

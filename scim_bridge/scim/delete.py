@@ -1,10 +1,11 @@
-"""DELETE: gone for good (RFC 7644 section 3.6). The name is free again, the id is never used again."""
+"""DELETE (RFC 7644 section 3.6): gone for every request, its names free, until it is created again."""
 
 from __future__ import annotations
 
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.agents import delete_agent
 from scim_bridge.registry.groups import delete_group
+from scim_bridge.registry.holds import let_go
 from scim_bridge.registry.model import AGENT, GROUP, Resource
 from scim_bridge.registry.people import delete_person
 from scim_bridge.registry.resources import bump
@@ -19,7 +20,8 @@ async def delete(call: Call) -> Answered:
     """Remove a user, agent or group; 204. What follows for a person's agents is decided before they are gone."""
 
     async def body(work: Work) -> None:
-        resource = (await find(work, call)).resource
+        before = await find(work, call)
+        resource = before.resource
         reason = f"{connection_words(call.caller)} deleted it"
         if resource.kind == GROUP:
             await check_groups(work, call.caller, [resource.id], "Deleting this group")
@@ -27,6 +29,8 @@ async def delete(call: Call) -> Answered:
             return
         groups = await _groups_with(work, resource)
         if resource.kind == AGENT:
+            # Who deletes it has nothing more to say of it. What others hold stays held, should it come back.
+            await let_go(work, before, call.caller.actor_hold, reason)
             await delete_agent(work, resource.id, reason)
         else:
             await state.tell_of_deletion(work, call, resource)

@@ -9,6 +9,7 @@ from scim_bridge.audit.record import record
 from scim_bridge.kernel.errors import BridgeError, NotFound, Stale
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry import agents, groups, people
+from scim_bridge.registry.graves import check_rename, give_up_external_id
 from scim_bridge.registry.model import AGENT, GROUP, PERSON, Resource
 from scim_bridge.registry.resources import bump, set_external_id, space_of
 from scim_bridge.registry.standing import Standing, save, standing
@@ -114,6 +115,8 @@ async def finished(
     check_stays(call.caller, after)
     if before.resource.kind == GROUP and before.resource.name != after.resource.name:
         await check_groups(work, call.caller, [before.resource.id], "Renaming this group")
+    if before.resource.kind == AGENT and before.resource.name != after.resource.name:
+        await check_rename(work, before.resource, after.resource.name)
     after = await renamed(work, call, after, external_id)
     moved = await membership.apply(work, call, before, changes) if changes else 0
     resource = after.resource
@@ -134,6 +137,8 @@ async def renamed(work: Work, call: Call, before: Standing, external_id: str | N
     """The resource under what this connection calls it now, to be saved; the same one when it does already."""
     resource = before.resource
     connection_id = call.caller.connection.id
+    if external_id is not None and external_id != before.external_id:
+        give_up_external_id(work, connection_id, space_of(resource.kind), external_id)
     if not set_external_id(work, resource, connection_id, before.external_id, external_id):
         work.bookkeeping("the externalId is already as asked")
         return before

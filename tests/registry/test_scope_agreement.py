@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scim_bridge.registry.model import fold
+from scim_bridge.registry.resources import MARK
 from scim_bridge.registry.scope import GROUP, Scope
 
 VALUES = st.sampled_from(["a", "A", "b", "unknown", "é", "%", "a'b"])
@@ -51,7 +52,16 @@ def resource(run: Run, row_id: str, space: str, kind: str, name: str, deleted: i
     run(
         "INSERT INTO sb_resource (id, space, kind, key, name, active, version, created, modified, doc, rendered,"
         " deleted) VALUES (?, ?, ?, ?, ?, 1, 1, 0, 0, ?, ?, ?)",
-        (row_id, space, kind, fold(name), name, b"{}", b"{}", deleted),
+        (
+            row_id,
+            space,
+            kind,
+            fold(name) + ("" if deleted is None else f"{MARK}{row_id}"),
+            name,
+            b"{}",
+            b"{}",
+            deleted,
+        ),
     )
 
 

@@ -187,7 +187,8 @@ def test_deleting_a_person_raises_the_signal_while_there_is_still_somebody_to_ac
         assert (await entra.delete(f"/Users/{owner}")).status == 404
         assert bridge.kinds == [DELETED]
         again = await person(entra, "maria")
-        assert again != owner, "the name is free again, the id is never used again"
+        assert again == owner, "who is created again is the same person"
+        assert await holds(entra, orphan) == ["departure"], "whose return restores nothing by itself"
 
     door(body)
 
