@@ -14,15 +14,18 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID
 
 from scim_bridge.kernel.effects import Effects
 from scim_bridge.kernel.errors import ConfigurationError, StoreUnavailable
-from scim_bridge.kernel.slots import Slot
+from scim_bridge.kernel.memory import few_arenas
 from scim_bridge.kernel.work import SYSTEM, Store, Work
+
+if TYPE_CHECKING:
+    from scim_bridge.kernel.slots import Slot
 
 log = structlog.get_logger("scim_bridge.jobs")
 
@@ -98,6 +101,7 @@ class Jobs:
         ConfigurationError when another process already works on this SQLite file.
         """
         global _engine
+        few_arenas()
         executor = await self._take_place()
         _engine = self._effects
         config: DBOSConfig = {
@@ -134,6 +138,9 @@ class Jobs:
             self._lock = SingleProcess(Path(database.url.removeprefix("sqlite:///") + ".lock"))
             self._lock.acquire()
             return "slot-0"
+        # With PostgreSQL's driver: on SQLite neither is needed.
+        from scim_bridge.kernel.slots import Slot
+
         self._slot = await Slot.take(database.url)
         return self._slot.executor
 
