@@ -47,8 +47,10 @@ class Bridge:
         await self.ctx.store.database.close()
 
 
-async def open_bridge(settings: Settings, *, create: bool = False) -> Bridge:
+async def open_bridge(settings: Settings, *, create: bool = False, patience: float = 60.0) -> Bridge:
     """Open and migrate the database; with `create`, make it when there is none (else NotFound).
+
+    `patience`: how many seconds a single read of a PostgreSQL server may take.
 
     StoreUnavailable when it is away, ConfigurationError when it is another program's or another key's.
     """
@@ -56,7 +58,7 @@ async def open_bridge(settings: Settings, *, create: bool = False) -> Bridge:
 
     clock = SystemClock()
     await upgrade(settings.database_url, create=create)
-    database = await open_database(settings.database_url)
+    database = await open_database(settings.database_url, patience=patience)
     try:
         master = await _master(settings, database, clock)
         outbound = Outbound(allow=settings.allow_networks, ca_file=settings.ca_file or None)

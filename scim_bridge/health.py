@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -25,6 +26,8 @@ OK = "ok"
 FAILING = "failing"
 WORKER_SILENT = 15
 SEAL_BEHIND = 60
+# A probe that waits longer is taken for dead itself.
+SECONDS = 4.0
 
 Check = Callable[[Context, Jobs], Awaitable[tuple[str, str]]]
 
@@ -70,13 +73,17 @@ CHECKS: dict[str, Check] = {
 
 
 async def report(ctx: Context, jobs: Jobs) -> tuple[bool, list[dict[str, str]]]:
-    """(ready, one line a component): every check is made, whatever another one says."""
+    """(ready, one line a component): every check is made, whatever another one says, all in four seconds."""
     lines = []
+    until = asyncio.get_running_loop().time() + SECONDS
     for name, check in CHECKS.items():
         try:
-            state, detail = await check(ctx, jobs)
+            async with asyncio.timeout_at(until):
+                state, detail = await check(ctx, jobs)
         except StoreUnavailable as error:
             state, detail = FAILING, error.message
+        except TimeoutError:
+            state, detail = FAILING, "no answer in time"
         lines.append({"component": name, "state": state, "detail": detail})
     return all(line["state"] == OK for line in lines), lines
 

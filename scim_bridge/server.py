@@ -37,6 +37,8 @@ from scim_bridge.signals import routes as signals
 log = structlog.get_logger("scim_bridge.server")
 
 SCIM = "/scim/v2"
+# Seconds after which a request is told 503 when the database does not answer a read.
+PATIENCE = 5.0
 SCIM_OF_ANY_VERSION = "/scim"
 
 
@@ -113,7 +115,7 @@ class Server:
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[Server]:
     """A started server; everything is let go of at the end, also when starting failed half way."""
-    bridge = await open_bridge(settings, create=True)
+    bridge = await open_bridge(settings, create=True, patience=PATIENCE)
     try:
         server = Server(bridge)
         await server.start()

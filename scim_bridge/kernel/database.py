@@ -109,8 +109,11 @@ class Database(Protocol):
         """Finish what is queued and close every connection."""
 
 
-async def open_database(url: str, *, pool_size: int = 10) -> Database:
-    """Open `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://...`."""
+async def open_database(url: str, *, pool_size: int = 10, patience: float = 5.0) -> Database:
+    """Open `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://...`.
+
+    `patience`: after so many seconds a single read of a PostgreSQL server ends with StoreUnavailable.
+    """
     if url.startswith("sqlite:///"):
         from scim_bridge.kernel.database_sqlite import SqliteDatabase
 
@@ -118,7 +121,7 @@ async def open_database(url: str, *, pool_size: int = 10) -> Database:
     if url.startswith(("postgresql://", "postgres://")):
         from scim_bridge.kernel.database_postgres import PostgresDatabase
 
-        return await PostgresDatabase.connect(url, pool_size=pool_size)
+        return await PostgresDatabase.connect(url, pool_size=pool_size, patience=patience)
     raise ConfigurationError(
         "database_url",
         f"{url.split(':', 1)[0]!r} is not a database this program knows",

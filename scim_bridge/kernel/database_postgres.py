@@ -13,7 +13,7 @@ import asyncpg
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Invalid, Moved, StoreUnavailable, TooLong, UniqueViolation
 from scim_bridge.kernel.later import Later, combined, returns, settle, target, together, values_of
-from scim_bridge.kernel.postgres_session import Pool, Session
+from scim_bridge.kernel.postgres_session import ALONE, IN_TRANSACTIONS, PATIENCE, Pool, Session
 from scim_bridge.kernel.rows import Insert, by_column
 from scim_bridge.kernel.sql import compiled, looks, numbered, writes
 
@@ -67,6 +67,11 @@ def translate(error: Exception) -> Exception:
     return error
 
 
+def _lost(error: Exception) -> bool:
+    """True when a statement ended without an answer: its session is of no more use."""
+    return isinstance(error, _GONE) or (isinstance(error, StoreUnavailable) and not isinstance(error, Moved))
+
+
 def reraise(error: Exception) -> NoReturn:
     """Raise the translated error, or the error itself when there is nothing to translate."""
     named = translate(error)
@@ -90,18 +95,19 @@ class PostgresReader:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._patience: float | None = None
 
     async def one(self, sql: str, *values: Any) -> Any:
         """The first row, or None."""
         try:
-            return await self._session.one(numbered(sql), values)
+            return await self._session.one(numbered(sql), values, self._patience)
         except Exception as error:
             reraise(error)
 
     async def all(self, sql: str, *values: Any) -> Sequence[Any]:
         """Every row."""
         try:
-            return await self._session.all(numbered(sql), values)
+            return await self._session.all(numbered(sql), values, self._patience)
         except Exception as error:
             reraise(error)
 
@@ -121,11 +127,13 @@ class PostgresTx(PostgresReader):
 
     for_update = " FOR UPDATE"
 
-    def __init__(self, session: Session, *, contended: bool = False) -> None:
+    def __init__(self, session: Session, *, contended: bool = False, patience: float = PATIENCE) -> None:
         super().__init__(session)
         self.contended = contended
         self.writes = 0
         self._begun = False
+        # What is read before others can be waited for.
+        self._patience = self._first = patience
         self._waiting: list[Later] = []
 
     async def _ready(self, sql: str) -> None:
@@ -140,8 +148,10 @@ class PostgresTx(PostgresReader):
 
     async def _begin(self) -> None:
         if not self._begun:
-            await self._session.say("BEGIN")
+            # Nothing can keep it waiting but a server that stands still.
+            await self._session.say("BEGIN", self._first)
             self._begun = True
+            self._patience = None
 
     async def one(self, sql: str, *values: Any) -> Any:
         """The first row, or None."""
@@ -196,12 +206,13 @@ class PostgresTx(PostgresReader):
             await self._send_run(run)
 
     async def _send_run(self, run: list[Later]) -> None:
+        seconds = None if self._begun else max(ALONE, self._first)
         try:
             if len(run) == 1 and not run[0].must and not returns(run[0].sql):
-                await self._session.run(numbered(run[0].sql), run[0].values)
+                await self._session.run(numbered(run[0].sql), run[0].values, seconds)
                 return
             sql = numbered(combined(tuple(write.shape for write in run)))
-            settle(run, await self._session.one(sql, values_of(run)))
+            settle(run, await self._session.one(sql, values_of(run), seconds))
         except asyncpg.DivisionByZeroError as error:
             raise Moved from error
         except asyncpg.UniqueViolationError as error:
@@ -227,12 +238,13 @@ class PostgresTx(PostgresReader):
 
 
 class PostgresReads:
-    """Single reads, each on whatever connection is free."""
+    """Single reads, each on whatever connection is free, and each within so many seconds."""
 
     backend = "postgresql"
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, seconds: float) -> None:
         self._pool = pool
+        self._seconds = seconds
 
     async def one(self, sql: str, *values: Any) -> Any:
         """The first row, or None."""
@@ -249,15 +261,18 @@ class PostgresReads:
         return [model(**dict(row)) for row in await self._read(Session.all, sql, values)]
 
     async def _read(
-        self, ask: Callable[[Session, str, Sequence[Any]], Awaitable[T]], sql: str, values: Sequence[Any]
+        self,
+        ask: Callable[[Session, str, Sequence[Any], float], Awaitable[T]],
+        sql: str,
+        values: Sequence[Any],
     ) -> T:
         session = await taken(self._pool)
         try:
             try:
-                found = await ask(session, sql, values)
+                found = await ask(session, sql, values, self._seconds)
             except asyncpg.InvalidCachedStatementError:
                 session.forget()
-                found = await ask(session, sql, values)
+                found = await ask(session, sql, values, self._seconds)
         except Exception as error:
             self._pool.give(session, sound=isinstance(error, asyncpg.PostgresError))
             reraise(error)
@@ -273,24 +288,25 @@ class PostgresDatabase:
 
     backend = "postgresql"
 
-    def __init__(self, url: str, pool: Pool) -> None:
+    def __init__(self, url: str, pool: Pool, patience: float) -> None:
         self.url = url
         self._pool = pool
-        self._reads = PostgresReads(pool)
+        self._patience = patience
+        self._reads = PostgresReads(pool, patience)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._asides = asyncio.Semaphore(ASIDES)
 
     @classmethod
-    async def connect(cls, url: str, *, pool_size: int) -> PostgresDatabase:
-        """Open the pool; StoreUnavailable when the server does not answer."""
-        pool = Pool(lambda: Session.connect(url), pool_size)
+    async def connect(cls, url: str, *, pool_size: int, patience: float) -> PostgresDatabase:
+        """Open the pool; StoreUnavailable when the server does not answer. `patience`: seconds for a read."""
+        pool = Pool(lambda: Session.connect(url, max(patience, IN_TRANSACTIONS)), pool_size)
         try:
             pool.give(await pool.take())
         except _GONE as error:
             raise StoreUnavailable(
                 f"The PostgreSQL server cannot be reached ({type(error).__name__})."
             ) from error
-        return cls(url, pool)
+        return cls(url, pool, patience)
 
     @property
     def reads(self) -> Reader:
@@ -323,16 +339,17 @@ class PostgresDatabase:
         session = await taken(self._pool)
         sound = False
         try:
-            tx = PostgresTx(session, contended=contended)
+            tx = PostgresTx(session, contended=contended, patience=self._patience)
             try:
                 result = await body(tx)
                 await tx.commit()
             except Exception as error:
                 if isinstance(error, asyncpg.InvalidCachedStatementError):
                     session.forget()
-                if not session.raw.is_closed():
+                # Whoever gave no answer gives none to a ROLLBACK either; cut off, the server undoes it itself.
+                if not _lost(error):
                     await tx.roll_back()
-                sound = True
+                    sound = True
                 raise
             sound = True
             return result

@@ -18,6 +18,16 @@ from scim_bridge.kernel.errors import StoreUnavailable
 # A statement that is prepared costs the server some 20 kB on each connection.
 PREPARED = 400
 WAIT = 5.0
+# With the sign of life before it, five seconds.
+OPENING = 3.0
+PATIENCE = 5.0
+# A write may wait for other writers, longer in the midst of a transaction than when it is all of it.
+ALONE = 10.0
+IN_TRANSACTIONS = 20.0
+# A session that was idle so long is asked for a sign of life before it is lent: a server that stands still,
+# or a firewall that forgot the connection, keeps the first caller waiting otherwise.
+FRESH = 1.0
+SIGN_OF_LIFE = 2.0
 # Combined writes look expensive to the planner; compiling them would take longer than running them.
 SETTINGS = {"application_name": "scim-bridge", "jit": "off"}
 
@@ -25,46 +35,52 @@ SETTINGS = {"application_name": "scim-bridge", "jit": "off"}
 class Session:
     """One connection and the statements prepared on it."""
 
-    __slots__ = ("_made", "_prepared", "raw")
+    __slots__ = ("_made", "_prepared", "raw", "returned")
 
     def __init__(self, raw: Any) -> None:
         self.raw = raw
+        self.returned = 0.0
         self._made = 0
         self._prepared: OrderedDict[str, Any] = OrderedDict()
 
     @classmethod
-    async def connect(cls, url: str) -> Session:
-        """Open a connection; asyncpg's errors when that fails."""
+    async def connect(cls, url: str, seconds: float) -> Session:
+        """Open a connection whose statements may take so many seconds; asyncpg's errors when that fails."""
         return cls(
             await asyncpg.connect(
-                url, timeout=5, command_timeout=60, statement_cache_size=0, server_settings=SETTINGS
+                url,
+                timeout=OPENING,
+                command_timeout=seconds,
+                statement_cache_size=0,
+                server_settings=SETTINGS,
             )
         )
 
-    async def _statement(self, sql: str) -> Any:
+    async def _statement(self, sql: str, seconds: float | None = None) -> Any:
         known = self._prepared.get(sql)
         if known is not None:
             self._prepared.move_to_end(sql)
             return known
         self._made += 1
-        made = await self.raw.prepare(sql, name=f"sb_{self._made}")
+        made = await self.raw.prepare(sql, name=f"sb_{self._made}", timeout=seconds)
         self._prepared[sql] = made
         if len(self._prepared) > PREPARED:
             self._prepared.popitem(last=False)
         return made
 
-    async def all(self, sql: str, values: Sequence[Any]) -> Sequence[Any]:
-        """Every row a statement gives."""
-        return cast("Sequence[Any]", await (await self._statement(sql)).fetch(*values))
+    async def all(self, sql: str, values: Sequence[Any], seconds: float | None = None) -> Sequence[Any]:
+        """Every row a statement gives; TimeoutError when it takes longer than so many seconds, if given."""
+        statement = await self._statement(sql, seconds)
+        return cast("Sequence[Any]", await statement.fetch(*values, timeout=seconds))
 
-    async def one(self, sql: str, values: Sequence[Any]) -> Any:
-        """The first row a statement gives, or None."""
-        return await (await self._statement(sql)).fetchrow(*values)
+    async def one(self, sql: str, values: Sequence[Any], seconds: float | None = None) -> Any:
+        """The first row a statement gives, or None; TimeoutError as above."""
+        return await (await self._statement(sql, seconds)).fetchrow(*values, timeout=seconds)
 
-    async def run(self, sql: str, values: Sequence[Any]) -> int:
-        """Run a statement; the number of rows it touched."""
-        statement = await self._statement(sql)
-        await statement.fetch(*values)
+    async def run(self, sql: str, values: Sequence[Any], seconds: float | None = None) -> int:
+        """Run a statement; the number of rows it touched. TimeoutError as above."""
+        statement = await self._statement(sql, seconds)
+        await statement.fetch(*values, timeout=seconds)
         count = str(statement.get_statusmsg()).rsplit(" ", 1)[-1]
         return int(count) if count.isdigit() else 0
 
@@ -72,9 +88,9 @@ class Session:
         """Run a statement for many rows of values, all in one transaction."""
         await (await self._statement(sql)).executemany(rows)
 
-    async def say(self, command: str) -> None:
+    async def say(self, command: str, seconds: float | None = None) -> None:
         """BEGIN, COMMIT and the like."""
-        await self.raw.execute(command)
+        await self.raw.execute(command, timeout=seconds)
 
     def forget(self) -> None:
         """Prepare everything anew: a migration has changed the tables."""
@@ -109,18 +125,41 @@ class Pool:
         try:
             while self._idle:
                 session = self._idle.pop()
-                if not session.raw.is_closed():
+                if not session.raw.is_closed() and await self._answers(session):
                     return session
             return await self._opened()
         except BaseException:
             self._pass_on()
             raise
 
+    async def _answers(self, session: Session) -> bool:
+        """True when a session was used a moment ago, or gives a sign of life now.
+
+        When it does not in time, the others that are as idle will not either: all are cut off.
+        """
+        if asyncio.get_running_loop().time() - session.returned < FRESH:
+            return True
+        try:
+            await session.say("SELECT 1", SIGN_OF_LIFE)
+        except TimeoutError:
+            for silent in (session, *self._idle):
+                silent.raw.terminate()
+            self._idle.clear()
+            return False
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            session.raw.terminate()
+            return False
+        except BaseException:
+            session.raw.terminate()
+            raise
+        return True
+
     def give(self, session: Session, *, sound: bool = True) -> None:
         """Take a session back; one that is not `sound` (an answer may be outstanding) is cut off."""
         if not sound or self._closed:
             session.raw.terminate()
         elif not session.raw.is_closed():
+            session.returned = asyncio.get_running_loop().time()
             self._idle.append(session)
         self._pass_on()
 

@@ -96,9 +96,9 @@ def test_reads_and_one_statement_of_writes_need_no_transaction_block(
 ) -> None:
     said: list[str] = []
 
-    async def say(self: Any, command: str) -> None:
+    async def say(self: Any, command: str, seconds: float | None = None) -> None:
         said.append(command)
-        await self.raw.execute(command)
+        await self.raw.execute(command, timeout=seconds)
 
     monkeypatch.setattr(postgres_session.Session, "say", say)
 
