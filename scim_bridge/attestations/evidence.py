@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from scim_bridge.attestations.model import STATEMENT_TYPE
+from scim_bridge.kernel import crypto
 from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.crypto import Tampered, public_keys, verify
 from scim_bridge.kernel.database import Database, Reader
@@ -196,17 +197,7 @@ def verify_export(lines: Iterable[bytes], trusted: Keys | None = None) -> Verdic
 
 def trusted_keys(raw: bytes) -> Keys:
     """Public keys by kid, as `attest keys` prints them; Invalid otherwise."""
-    try:
-        found = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise Invalid(
-            "public-keys", "The public keys are not JSON.", "Use what `attest keys` prints."
-        ) from error
-    if not isinstance(found, dict) or not all(isinstance(key, dict) for key in found.values()):
-        raise Invalid(
-            "public-keys", "The public keys are not an object by kid.", "Use what `attest keys` prints."
-        )
-    return found
+    return crypto.trusted_keys(raw, "attest keys")
 
 
 def _parsed(lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -80,23 +81,30 @@ async def export_lines(database: Database) -> list[bytes]:
 
 
 def verify_export(lines: Iterable[bytes], trusted: dict[str, dict[str, Any]] | None = None) -> Verdict:
-    """Check an export offline. `trusted` public keys by kid; without, the export's own are used."""
+    """Check an export offline; one without rows does not pass. Invalid when it is none.
+
+    `trusted` public keys by kid; without, the export's own are used: then whoever wrote it may have made them.
+    """
     keys: dict[str, dict[str, Any]] = dict(trusted or {})
     rows: list[Mapping[str, Any]] = []
     marks: list[Mapping[str, Any]] = []
     for number, item in _parsed(lines):
         kind = item.get("type")
-        if kind == "keys" and trusted is None and isinstance(item.get("keys"), dict):
-            keys.update(item["keys"])
+        if kind == "keys" and isinstance(item.get("keys"), dict):
+            keys.update(item["keys"] if trusted is None else {})
         elif kind == "row" and set(COLUMNS) <= item.keys() and isinstance(item["seq"], int):
             rows.append(item)
         elif kind == "checkpoint" and set(MARKS) <= item.keys() and isinstance(item["last_seq"], int):
             marks.append(item)
-        elif kind != "keys":
+        else:
             raise Invalid(
                 "audit-export", f"Line {number} of the export is not one we wrote.", "Export again."
             )
-    return verdict(rows, marks, keys)
+    found = verdict(rows, marks, keys)
+    if rows or marks:
+        return found
+    # Nothing contradicts nothing, and proves nothing.
+    return replace(found, findings=(Finding(0, None, "the export holds no rows and no checkpoints"),))
 
 
 def _parsed(lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:

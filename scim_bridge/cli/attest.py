@@ -11,6 +11,7 @@ import typer
 from scim_bridge.attestations import evidence
 from scim_bridge.attestations.requests import requests
 from scim_bridge.attestations.service import ask
+from scim_bridge.cli.files import read, write
 from scim_bridge.cli.output import EXIT_ERROR, DatabaseUrl, Format, Output, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.clock import iso
@@ -101,7 +102,7 @@ def verify(
     if file is not None and attestation_id is not None:
         raise typer.BadParameter("give an id or --file, not both")
     if file is not None:
-        _report(evidence.verify_export(_read(file).splitlines(), _trusted(keys)), output)
+        _report(evidence.verify_export(read(file).splitlines(), _trusted(keys)), output)
         return
 
     async def body(bridge: Any) -> evidence.Verdict:
@@ -110,15 +111,8 @@ def verify(
     _report(with_bridge(database_url, body), output)
 
 
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise NotFound("file", f"{file} cannot be read ({error.strerror}).", "Check the path.") from error
-
-
 def _trusted(file: Path | None) -> evidence.Keys | None:
-    return None if file is None else evidence.trusted_keys(_read(file))
+    return None if file is None else evidence.trusted_keys(read(file))
 
 
 def _report(verdict: evidence.Verdict, output: Format) -> None:
@@ -142,7 +136,7 @@ def export(
         return await evidence.export_lines(bridge.ctx.store.database, await _agent_id(bridge, agent))
 
     lines = with_bridge(database_url, body)
-    file.write_bytes(b"\n".join(lines) + b"\n")
+    write(file, b"\n".join(lines) + b"\n")
     typer.echo(f"Wrote {len(lines) - 2} statements to {file}.")
 
 

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from scim_bridge.cli.files import read, write
 from scim_bridge.cli.output import EXIT_ERROR, DatabaseUrl, Format, Output, show
 from scim_bridge.cli.session import with_bridge
 from scim_bridge.departures.cases import find_case
 from scim_bridge.departures.receipt import PURPOSE, export, trusted_keys, verify_case, verify_file
 from scim_bridge.departures.statement import Verdict, check
 from scim_bridge.kernel.crypto import public_keys
-from scim_bridge.kernel.errors import NotFound
 
 app = typer.Typer(no_args_is_help=True, help="Signed proof of departures.")
 
@@ -53,21 +53,18 @@ def export_(
         return await export(bridge.ctx, await find_case(bridge.ctx.store.reads, case))
 
     content = orjson.dumps(with_bridge(database_url, body))
-    try:
-        file.write_bytes(content + b"\n")
-    except OSError as error:
-        raise NotFound("file", f"{file} cannot be written ({error.strerror}).", "Check the path.") from error
+    write(file, content + b"\n")
     typer.echo(f"Wrote {file}. Check it anywhere: scim-bridge receipts verify --file {file}")
 
 
 @app.command()
-def keys(database_url: DatabaseUrl = None) -> None:
+def keys(database_url: DatabaseUrl = None, output: Output = Format.JSON) -> None:
     """Print the public keys receipts are signed with, for --public-keys elsewhere."""
 
     async def body(bridge: Any) -> dict[str, Any]:
         return await public_keys(bridge.ctx.store.reads, PURPOSE)
 
-    typer.echo(orjson.dumps(with_bridge(database_url, body), option=orjson.OPT_INDENT_2).decode())
+    show(with_bridge(database_url, body), output)
 
 
 @app.command()
@@ -84,21 +81,14 @@ def verify(
     if (case is None) == (file is None):
         raise typer.BadParameter("give a case or --file, one of them")
     if file is not None:
-        known = trusted_keys(_read(trusted)) if trusted is not None else None
-        _report(verify_file(_read(file), known), "given" if trusted is not None else "the file's own", output)
+        known = trusted_keys(read(trusted)) if trusted is not None else None
+        _report(verify_file(read(file), known), "given" if trusted is not None else "the file's own", output)
         return
 
     async def body(bridge: Any) -> Verdict:
         return await verify_case(bridge.ctx, await find_case(bridge.ctx.store.reads, str(case)))
 
     _report(with_bridge(database_url, body), "the database's", output)
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise NotFound("file", f"{file} cannot be read ({error.strerror}).", "Check the path.") from error
 
 
 def _report(verdict: Verdict, keys_from: str, output: Format) -> None:

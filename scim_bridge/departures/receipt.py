@@ -16,6 +16,7 @@ import structlog
 from scim_bridge.audit.record import record
 from scim_bridge.departures.model import Case
 from scim_bridge.departures.statement import TYPE, Keys, Step, Verdict, check, content_of, digest, packed
+from scim_bridge.kernel import crypto
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.crypto import Tampered, public_keys, signing_key
 from scim_bridge.kernel.database import Reader
@@ -195,15 +196,7 @@ def verify_file(raw: bytes, trusted: Keys | None = None) -> Verdict:
 
 def trusted_keys(raw: bytes) -> Keys:
     """Public keys by kid from a JSON file; Invalid when it holds something else."""
-    try:
-        found = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise Invalid(
-            "keys-file", "The file of keys is not JSON.", "See `scim-bridge receipts keys`."
-        ) from error
-    if not _is_keys(found):
-        raise Invalid("keys-file", "The file holds no keys by kid.", "See `scim-bridge receipts keys`.")
-    return dict(found)
+    return crypto.trusted_keys(raw, "receipts keys")
 
 
 def _is_keys(value: object) -> bool:

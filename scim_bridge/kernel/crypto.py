@@ -22,7 +22,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
-from scim_bridge.kernel.errors import BridgeError, ConfigurationError
+from scim_bridge.kernel.errors import BridgeError, ConfigurationError, Invalid
 from scim_bridge.kernel.work import Work
 
 ALGORITHM = "Ed25519"
@@ -182,3 +182,19 @@ async def public_keys(reader: Any, purpose: str | None = None) -> dict[str, dict
     else:
         rows = await reader.all("SELECT kid, public FROM sb_key WHERE purpose = ? ORDER BY created", purpose)
     return {row["kid"]: orjson.loads(row["public"]) for row in rows}
+
+
+def trusted_keys(raw: bytes, command: str) -> dict[str, dict[str, Any]]:
+    """Public keys by kid from a file of JWKs; Invalid, naming the command that prints one, otherwise."""
+    fix = f"Use what `scim-bridge {command}` prints."
+    try:
+        found = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise Invalid("public-keys", "The file of public keys is not JSON.", fix) from error
+    if not isinstance(found, dict) or not found or not all(_is_public(key) for key in found.values()):
+        raise Invalid("public-keys", "The file of public keys holds no keys by their id.", fix)
+    return found
+
+
+def _is_public(key: object) -> bool:
+    return isinstance(key, dict) and all(isinstance(key.get(name), str) for name in ("kty", "crv", "x"))
