@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from enum import Enum
 
+from scim_bridge.audit.record import record
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.work import Work
+from scim_bridge.registry.model import PERSON
 from scim_bridge.registry.people_refs import people_named
 from scim_bridge.registry.signal import LEFT, React, Signal
-from scim_bridge.signals.hr import Notice, effective_at
+from scim_bridge.signals.hr import Notice, effective_at, warning
 from scim_bridge.signals.service import accept, keep_unmatched
 
 
@@ -55,7 +57,13 @@ async def hear(work: Work, door: str, event_id: str, notice: Notice, react: Reac
     if person_id is None:
         fresh = await keep_unmatched(work, signal, " or ".join(notice.names), why)
         return Heard.UNMATCHED if fresh else Heard.SEEN
-    return Heard.ACTED if await accept(work, signal, react) else Heard.SEEN
+    if not await accept(work, signal, react):
+        return Heard.SEEN
+    wrong = warning(notice)
+    if wrong is not None:
+        detail = {"source": door, "key": event_id, "warning": wrong}
+        await record(work, "signal.warned", PERSON, person_id, detail)
+    return Heard.ACTED
 
 
 async def whom(reader: Reader, notice: Notice) -> tuple[str | None, str]:

@@ -135,13 +135,25 @@ def end_of_day(day: date, zone: ZoneInfo) -> int:
 
 def zone_of(names: Iterable[str | None]) -> ZoneInfo:
     """The first of these time zones that exists, else UTC."""
-    for name in names:
-        if name:
-            try:
-                return ZoneInfo(name)
-            except (ZoneInfoNotFoundError, ValueError, OSError):
-                continue
-    return ZoneInfo("UTC")
+    known = (_zone(name) for name in names if name)
+    return next((zone for zone in known if zone is not None), ZoneInfo("UTC"))
+
+
+def warning(notice: Notice) -> str | None:
+    """What the sender should mend although the event is acted on: a leaver must not stay for a misspelt zone."""
+    if notice.zone is None or notice.kind != LEFT or _zone(notice.zone) is not None:
+        return None
+    return (
+        f"{notice.zone[:60]!r} is no time zone of the IANA database (write for example Europe/Lisbon);"
+        " the day ends where the person is known to work, else in UTC."
+    )
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
 
 
 def _at(payload: Any, path: str) -> Any:

@@ -20,7 +20,7 @@ from scim_bridge.kernel.webhook import Untrusted, check
 from scim_bridge.kernel.work import Actor
 from scim_bridge.registry.signal import React
 from scim_bridge.signals.heard import Heard, hear
-from scim_bridge.signals.hr import mapping_for, read_notice
+from scim_bridge.signals.hr import mapping_for, read_notice, warning
 
 log = structlog.get_logger("scim_bridge.signals")
 
@@ -49,10 +49,17 @@ class HrDoor:
         if not self._secrets.get(name):
             raise NotFound("hr-unknown", "No HR system is set up under this name.", "Set hr.<name>.")
         body = await read_body(request, MAX_BYTES)
-        heard = await self._taken(request, name, body)
-        return json_response({"state": heard.value, "message": heard.message}, heard.status)
+        heard, warned = await self._taken(request, name, body)
+        answer: dict[str, Any] = {"state": heard.value, "message": heard.message}
+        if warned is not None:
+            answer["warnings"] = [warned]
+        if heard is Heard.IGNORED:
+            mapping = mapping_for(name)
+            answer["acted_on"] = sorted(mapping.leaving | mapping.returning)
+        return json_response(answer, heard.status)
 
-    async def _taken(self, request: Request, name: str, body: bytes) -> Heard:
+    async def _taken(self, request: Request, name: str, body: bytes) -> tuple[Heard, str | None]:
+        """What became of a webhook, and what its sender should mend nevertheless."""
         now = self._ctx.store.clock.now()
         door = f"hr:{name}"
         event_id = await self._proven(request, door, body, self._secrets[name], now)
@@ -64,10 +71,11 @@ class HrDoor:
             await self._refused(sender, door, request, error)
             raise
         if notice is None:
-            return Heard.IGNORED
-        return await self._ctx.store.transact(
+            return Heard.IGNORED, None
+        heard = await self._ctx.store.transact(
             sender, lambda work: hear(work, door, event_id, notice, self._react)
         )
+        return heard, warning(notice)
 
     async def _proven(self, request: Request, door: str, body: bytes, secrets: list[str], now: int) -> str:
         try:

@@ -227,8 +227,14 @@ def test_the_time_zone_is_the_events_else_the_persons_else_utc(at_door) -> None:
         ):
             payload = door.leave(last_day="2026-11-27")
             payload["data"]["employee"]["time_zone"] = zone
-            assert (await door.send(payload, f"msg_{number}"))[0] == 200
+            status, answer = await door.send(payload, f"msg_{number}")
+            assert status == 200
             assert door.seen[-1].effective_at == parse_iso(expected), zone
+            known = zone in ("", "America/New_York")
+            assert ("warnings" in answer) is not known and (known or zone in answer["warnings"][0])
+        warned = await door.audited("signal.warned")
+        assert [row["detail"]["key"] for row in warned] == ["msg_2", "msg_3"]
+        assert "Mars/Olympus" in warned[0]["detail"]["warning"]
 
     at_door(test)
 
@@ -279,6 +285,7 @@ def test_who_stays_after_all_is_a_signal_and_other_news_is_none(at_door) -> None
         assert (door.seen[0].kind, door.seen[0].effective_at) == (RETURNED, door.clock.now())
         status, answer = await door.send(event("employee.promoted", returning(MARIA)[1], now), "msg_2")
         assert (status, answer["state"]) == (202, "ignored")
+        assert answer["acted_on"] == sorted(GENERIC.leaving | GENERIC.returning)
         assert len(door.seen) == 1
 
     at_door(test)
