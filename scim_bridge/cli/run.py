@@ -74,8 +74,7 @@ def verb(name: str) -> Any:
     """A verb that stands alone: `serve`, `demo` or `sandbox`."""
     app = typer.Typer(add_completion=False)
     function = getattr(import_module(f"scim_bridge.cli.{name}"), name)
-    passes_on = {"allow_extra_args": True, "ignore_unknown_options": True} if name == "sandbox" else {}
-    app.command(name, context_settings=passes_on)(function)
+    app.command(name)(function)
     return typer.main.get_command(app)
 
 

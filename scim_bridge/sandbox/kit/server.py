@@ -9,7 +9,8 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,17 @@ from scim_bridge.sandbox.kit.parent import when_parent_ends
 from scim_bridge.sandbox.kit.store import Store
 from scim_bridge.sandbox.kit.tls import LocalCa, ensure_ca
 
-__all__ = ["Build", "Sandbox", "application", "listen", "main", "open_sandbox", "read_json", "server"]
+__all__ = [
+    "Build",
+    "Extra",
+    "Sandbox",
+    "application",
+    "listen",
+    "main",
+    "open_sandbox",
+    "read_json",
+    "server",
+]
 
 HOST = "127.0.0.1"
 SHUTDOWN_SECONDS = 2
@@ -144,7 +155,19 @@ def server(sandbox: Sandbox, app: ASGIApp, ready: Callable[[], None]) -> uvicorn
     return _Server(config, ready)
 
 
-def _arguments(name: str, argv: Sequence[str]) -> argparse.Namespace:
+@dataclass(frozen=True)
+class Extra:
+    """An option that one sandbox has beside the common ones.
+
+    `add` declares it; `prepare` does what it asks for before the sandbox listens, and gives more members
+    of the ready line. It may raise OSError or ValueError, which end the start in one line.
+    """
+
+    add: Callable[[argparse.ArgumentParser], None]
+    prepare: Callable[[Sandbox, argparse.Namespace], Mapping[str, str]]
+
+
+def _arguments(name: str, argv: Sequence[str], extra: Extra | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=f"sandbox {name}", description=f"The simulated {name}.")
     parser.add_argument(
         "--port", type=int, default=0, help="where to listen on 127.0.0.1; 0 takes a free port"
@@ -154,26 +177,42 @@ def _arguments(name: str, argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--control-token", default=os.environ.get("SANDBOX_CONTROL_TOKEN", ""))
     parser.add_argument("--exit-with-parent", action="store_true")
+    if extra is not None:
+        extra.add(parser)
     return parser.parse_args(list(argv))
 
 
-def main(name: str, build: Build, argv: Sequence[str]) -> int:
+def main(name: str, build: Build, argv: Sequence[str], extra: Extra | None = None) -> int:
     """Run a sandbox until it is told to stop; prints one JSON line when it listens.
 
     Without a control token a random one is made and kept in `control-token` (0600) of the directory.
+    The line names what a rehearsal needs: url, ca_file (to trust), control_token_file, and a certificate of
+    the same authority for whoever else must speak HTTPS on this machine (tls_cert, tls_key).
     """
-    options = _arguments(name, argv)
+    options = _arguments(name, argv, extra)
     try:
         opened = listen(options.port)
     except OSError as error:
-        print(f"sandbox {name}: port {options.port}: {error.strerror}", flush=True)
+        print(f"sandbox {name}: port {options.port}: {error.strerror}", file=sys.stderr, flush=True)
         return 1
     sandbox = open_sandbox(name, options.data.resolve(), address(opened))
-    token = options.control_token or _own_token(sandbox.data / "control-token")
+    token_file = sandbox.data / "control-token"
+    token = options.control_token or _own_token(token_file)
+    try:
+        more = dict(extra.prepare(sandbox, options)) if extra is not None else {}
+    except (OSError, ValueError) as error:
+        print(f"sandbox {name}: {error}", file=sys.stderr, flush=True)
+        opened.close()
+        sandbox.close()
+        return 1
+    if not options.control_token:
+        more["control_token_file"] = str(token_file)
 
     def ready() -> None:
+        cert, key = sandbox.ca.issue([HOST, "localhost"])
         line: dict[str, Any] = {"ready": True, "name": name, "url": sandbox.base_url}
-        print(json.dumps({**line, "ca_file": str(sandbox.ca.ca_file)}), flush=True)
+        line |= {"ca_file": str(sandbox.ca.ca_file), "tls_cert": str(cert), "tls_key": str(key), **more}
+        print(json.dumps(line), flush=True)
 
     running = server(sandbox, application(sandbox, build(sandbox), token), ready)
     if options.exit_with_parent:

@@ -31,8 +31,16 @@ def routes(parts: Parts) -> list[BaseRoute]:
     org = parts.org
 
     async def add_client(request: Request) -> Any:
-        client = _client(await read_object(request), org.ids.new(ids.APP))
+        body = await read_object(request)
+        pair = _pair(org.ids.new(ids.APP)) if body.get("generate") is True else None
+        if pair is not None:
+            body = {**body, "jwk": pair.as_dict(private=False)}
+        client = _client(body, org.ids.new(ids.APP))
         org.store.put("apiclient", client["client_id"], client)
+        if pair is not None:
+            # As the Admin Console shows a key it generated: once, and whole.
+            known = {"client_id": client["client_id"], "kid": pair.as_dict(private=False)["kid"]}
+            return {**known, "private_key": pair.as_pem(private=True).decode(), "scopes": client["scopes"]}
         return {"ok": True, "client_id": client["client_id"], "scopes": client["scopes"]}
 
     async def add_token(request: Request) -> Any:
@@ -84,6 +92,11 @@ def _list(body: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
         raise Refusal(f"{name!r} is a list of objects.")
     return found
+
+
+def _pair(kid: str) -> RSAKey:
+    """A fresh key, as the Admin Console generates one for a service app."""
+    return RSAKey.generate_key(2048, {"kid": kid, "alg": "RS256", "use": "sig"})
 
 
 def _client(body: Mapping[str, Any], new_id: str) -> dict[str, Any]:
