@@ -62,6 +62,15 @@ class AttestationSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """How long clients have for the headers and for the whole body of a request, and how large headers may be."""
+
+    header_seconds: int = 20
+    body_seconds: int = 60
+    max_header_kib: int = 64
+
+
+@dataclass(frozen=True, slots=True)
 class OauthSettings:
     """How long access tokens live, and from which hosts the keys of trusted issuers are fetched."""
 
@@ -94,6 +103,7 @@ class Settings:
     scim: ScimSettings = field(default_factory=ScimSettings)
     attestations: AttestationSettings = field(default_factory=AttestationSettings)
     oauth: OauthSettings = field(default_factory=OauthSettings)
+    http: HttpSettings = field(default_factory=HttpSettings)
     origins: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -284,6 +294,9 @@ def _check(settings: Settings) -> None:
             )
     check_attributes(settings.scim.attributes)
     _check_rate(settings.scim)
+    for limit in ("header_seconds", "body_seconds", "max_header_kib"):
+        if getattr(settings.http, limit) < 1:
+            raise ConfigurationError(f"http.{limit}", "must be at least 1", "Remove it to use the default.")
     for limit in ("max_body_kib", "page_size", "max_page_size"):
         if getattr(settings.scim, limit) < 1:
             raise ConfigurationError(f"scim.{limit}", "must be at least 1", "Remove it to use the default.")

@@ -16,9 +16,10 @@ import uvicorn
 
 from scim_bridge.cli.output import EXIT_CONFIG, EXIT_ERROR, DatabaseUrl, fail
 from scim_bridge.cli.session import settings as load
+from scim_bridge.cli.wire import connection
 from scim_bridge.kernel.errors import BridgeError, ConfigurationError
 from scim_bridge.kernel.telemetry import configure_logging
-from scim_bridge.settings import PREFIX, Settings
+from scim_bridge.settings import PREFIX, HttpSettings, Settings
 
 
 def serve(
@@ -79,7 +80,8 @@ OPTIONS: dict[str, Any] = {
     "server_header": False,
     "timeout_graceful_shutdown": 10,
     "timeout_keep_alive": 75,
-    "h11_max_incomplete_event_size": 65536,
+    "http": connection(HttpSettings()),
+    "ws": "none",
 }
 
 
@@ -125,7 +127,8 @@ async def _serve(
 
     # Opened before anybody is served, so that wrong settings end in one line and exit 78.
     async with serving(chosen) as server:
-        configs = [uvicorn.Config(server.app, lifespan="off", **OPTIONS, **tls) for _, tls in listeners]
+        options = {**OPTIONS, "http": connection(chosen.http)}
+        configs = [uvicorn.Config(server.app, lifespan="off", **options, **tls) for _, tls in listeners]
         servers = [uvicorn.Server(config) for config in configs]
         await _serve_all(servers, [own for own, _ in listeners], exit_with_parent, until_parent_exits)
     return 0
@@ -165,7 +168,11 @@ def _run_many(chosen: Settings, listener: socket.socket, workers: int) -> int:
 
     os.environ[f"{PREFIX}DATABASE_URL"] = chosen.database_url
     config = uvicorn.Config(
-        "scim_bridge.server:from_environment", factory=True, workers=workers, lifespan="on", **OPTIONS
+        "scim_bridge.server:from_environment",
+        factory=True,
+        workers=workers,
+        lifespan="on",
+        **{**OPTIONS, "http": connection(chosen.http)},
     )
     Multiprocess(config, sockets=[listener]).run()
     return 0
