@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -17,6 +18,7 @@ from scim_bridge.migrations import upgrade
 from tests.bench.compare import Pace, Ratio
 from tests.bench.databases import Databases, number
 from tests.bench.machine import on_server_core
+from tests.bench.million import agent_said, person_said, write
 from tests.bench.population import agent, owners_of, person
 from tests.bench.servers import REPOSITORY, environment, free_port, process
 from tests.bench.site import Site, expect
@@ -29,46 +31,28 @@ RESIDENT = {100_000: 160.0, 1_000_000: 250.0}
 
 def manifest(path: Path, agents: int) -> None:
     """A manifest of so many agents and their owners, as JSON."""
-    people = [person(each) for each in range(owners_of(agents))]
-    entries = [agent(each, agents) for each in range(agents)]
-    said: dict[str, Any] = {
-        "people": [
-            {
-                "userName": each.user_name,
-                "givenName": each.given_name,
-                "familyName": each.family_name,
-                "email": each.email,
-                "department": each.department,
-                "title": each.title,
-            }
-            for each in people
-        ],
-        "agents": [
-            {
-                "slug": each.slug,
-                "name": each.name,
-                "purpose": each.purpose,
-                "platform": each.platform,
-                "environment": each.environment,
-                "riskTier": each.risk_tier,
-                "owner": each.owner,
-                "model": each.model,
-                "version": each.version,
-                "tools": list(each.tools),
-                "resources": list(each.resources),
-                "userName": each.user_name,
-            }
-            for each in entries
-        ],
-    }
-    path.write_text(json.dumps(said))
+    path.write_text(json.dumps({"people": _people(agents), "agents": _agents(agents)}))
+
+
+def manifest_lines(path: Path, agents: int) -> None:
+    """The same as JSON Lines, which has no limit."""
+    people = ({"person": each} for each in _people(agents))
+    write(path, chain(people, ({"agent": each} for each in _agents(agents))))
+
+
+def _people(agents: int) -> list[dict[str, Any]]:
+    return [person_said(person(each)) for each in range(owners_of(agents))]
+
+
+def _agents(agents: int) -> list[dict[str, Any]]:
+    return [agent_said(agent(each, agents)) for each in range(agents)]
 
 
 def import_rows(source: Databases, scratch: Path, agents: int, pace: Pace) -> Iterator[Row]:
     """T8: `agents import` of a manifest, beside reading, checking and rendering it without a database."""
     agents = min(agents, IMPORTED)
-    file = scratch / "manifest.json"
-    manifest(file, agents)
+    file = scratch / "manifest.jsonl"
+    manifest_lines(file, agents)
     url = source.empty()
     # The schema is made once in the life of a database, so it is there before the clock starts.
     asyncio.run(upgrade(url))

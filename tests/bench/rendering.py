@@ -1,36 +1,67 @@
-"""What an import costs without a database: read the manifest, check it, render every document.
+"""What an import costs without a database: read the lines, check them, render every document.
 
-python -m tests.bench.rendering manifest.json
+Checked is what the file says by itself: the form of each entry, names given twice, owners who are there.
+
+python -m tests.bench.rendering manifest.jsonl
 """
 
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from scim_bridge.inventory.documents import agent_document as document
 from scim_bridge.inventory.documents import person_document
-from scim_bridge.inventory.read import read_checked
+from scim_bridge.inventory.lines.careful import read_line
+from scim_bridge.inventory.lines.duplicates import duplicates
+from scim_bridge.inventory.lines.findings import Findings
+from scim_bridge.inventory.lines.ledger import Ledger
+from scim_bridge.inventory.lines.quick import Entry
+from scim_bridge.inventory.lines.stream import LineFile
+from scim_bridge.inventory.manifest import AgentEntry, PersonEntry
 from scim_bridge.kernel.clock import SystemClock
 from scim_bridge.kernel.ids import UuidV7
 from scim_bridge.registry.model import Attestation, Owners, PersonRef, agent_document, fold, rendered
 
 
-def main(file: Path) -> int:
+class Rendering:
+    """Renders entries; people come before the agents they own."""
+
+    def __init__(self) -> None:
+        clock = SystemClock()
+        self._ids, self._now = UuidV7(clock), clock.now()
+        self._people: dict[str, PersonRef] = {}
+
+    def render(self, entry: Entry) -> None:
+        """Make the document an import would store and serve."""
+        made = self._ids.new()
+        if isinstance(entry, PersonEntry):
+            rendered(made, person_document(entry, None), True)
+            person = PersonRef(made, entry.user_name, entry.shown_name, entry.email)
+            self._people[fold(entry.user_name)] = person
+        elif isinstance(entry, AgentEntry):
+            owner = self._people[fold(entry.owner)]
+            doc = document(entry, owner.id, (), ())
+            agent_document(made, doc, True, Owners(owner), (), Attestation(), None, None, self._now)
+
+
+def main(path: Path) -> int:
     """How many documents were rendered."""
-    clock = SystemClock()
-    ids, now = UuidV7(clock), clock.now()
-    manifest = read_checked(file.read_bytes(), file.name)
-    people: dict[str, PersonRef] = {}
-    for entry in manifest.people:
-        person_id = ids.new()
-        rendered(person_id, person_document(entry, None), True)
-        people[fold(entry.user_name)] = PersonRef(person_id, entry.user_name, entry.shown_name, entry.email)
-    for agent in manifest.agents:
-        owner = people[fold(agent.owner)]
-        doc = document(agent, owner.id, (), ())
-        agent_document(ids.new(), doc, True, Owners(owner), (), Attestation(), None, None, now)
-    return len(manifest.people) + len(manifest.agents)
+    rendering, count = Rendering(), 0
+    with closing(LineFile(path)) as file, closing(Ledger()) as ledger:
+        findings = Findings(file)
+        for line in file.lines():
+            found = read_line(line.data, line.number)
+            findings.add(found.problems)
+            assert found.entry is not None
+            ledger.add(found.entry, line.number, line.at)
+            rendering.render(found.entry)
+            count += 1
+        ledger.complete()
+        duplicates(ledger, findings)
+        findings.stop_at_any()
+    return count
 
 
 if __name__ == "__main__":

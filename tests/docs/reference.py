@@ -29,6 +29,7 @@ Every command works on the database directly, whether a server runs or not. Most
 | 3 | changes are pending (`--dry-run`, `sync plan`) |
 | 4 | held by the brake |
 | 78 | the settings are wrong |
+| 130 | Ctrl-C stopped an import between two portions; the same command goes on |
 """
 COMMON = {"database_url", "output", "help"}
 

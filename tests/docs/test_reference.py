@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from scim_bridge.inventory.entries import AGENT, CREDENTIAL, GROUP, PERSON
 from scim_bridge.settings import Settings
 from tests.docs.reference import FILE, page
 
@@ -36,6 +37,17 @@ def test_every_setting_is_described() -> None:
         keys = [f"{setting.name}.{f.name}" for f in fields(kind)] if is_dataclass(kind) else [setting.name]
         missing = [key for key in keys if f"`{key}" not in described]
         assert not missing
+
+
+def test_every_key_of_a_manifest_is_described() -> None:
+    described = (ROOT / "docs" / "reference" / "manifest.md").read_text()
+    tables = {"Person": PERSON, "Group": GROUP, "Agent": AGENT}
+    for title, table in tables.items():
+        section = described.partition(f"### {title}\n")[2].partition("\n#")[0]
+        wrong = [each.key for each in table if f"`{each.key}`" not in section]
+        wrong += [each.key for each in table if each.required != (f"**`{each.key}`**" in section)]
+        assert not wrong
+    assert all(f"`{each.key}`" in described for each in CREDENTIAL)
 
 
 def test_every_file_the_architecture_names_exists() -> None:
