@@ -92,10 +92,10 @@ def agent_document(
 
 def _put(into: Doc, key: str, value: Any) -> None:
     """Set a value, or take the key away when the value is empty (RFC 7643 section 2.5)."""
-    if value in (None, "", [], {}):
-        into.pop(key, None)
-    else:
+    if value:
         into[key] = value
+    else:
+        into.pop(key, None)
 
 
 def _emails(current: Any, address: str) -> list[dict[str, Any]]:

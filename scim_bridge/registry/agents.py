@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from scim_bridge.audit.record import record
@@ -26,12 +26,13 @@ from scim_bridge.registry.model import (
     Resource,
     pointed,
     pointers,
+    served_agent,
     written_agent,
 )
 from scim_bridge.registry.owning import add_owners, by_role, change_owners, owners_named
 from scim_bridge.registry.people_refs import owners_of
 from scim_bridge.registry.resources import bump, bury, insert, resource_of, says_the_same
-from scim_bridge.registry.standing import Standing, attestation_of, changed, save, served, standing
+from scim_bridge.registry.standing import NOTHING, Standing, attestation_of, changed, save, served, standing
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
@@ -123,8 +124,8 @@ def new_agent(
     """A new agent as it is going to stand, before anything is written."""
     written = written_agent(doc, answerable)
     resource = Resource(agent_id, AGENT, str(doc["userName"]), True, 1, now, now, written)
-    made = Standing(resource, b"", slug=slug, runtime_url=runtime_url)
-    return replace(made, rendered=served(made, now))
+    shown = served_agent(agent_id, written, True, NOTHING, now)
+    return Standing(resource, shown, slug=slug, runtime_url=runtime_url)
 
 
 def agent_row(made: Standing, origin: str) -> tuple[Any, ...]:

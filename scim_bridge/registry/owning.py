@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from scim_bridge.audit.record import record
 from scim_bridge.kernel.errors import Invalid
@@ -24,6 +24,13 @@ from scim_bridge.registry.people_refs import find_person
 INSERT = "INSERT INTO sb_owner (agent_id, role, person_id, rank, since) VALUES (?, ?, ?, ?, ?)"
 
 
+class _People(NamedTuple):
+    """Pointers by id: those handed over, and those of this agent, which go first."""
+
+    given: Mapping[str, Doc]
+    own: dict[str, Doc]
+
+
 async def owners_named(
     work: Work, doc: Doc, before: Doc, known_people: Mapping[str, Doc] | None = None
 ) -> Pointers:
@@ -40,7 +47,8 @@ async def owners_named(
     known = _value(current.owner)
     if owner == known and manager != _value((before.get(ENTERPRISE_URN) or {}).get("manager")):
         owner = manager
-    people = {**(known_people or {}), **{person["value"]: person for person in _everybody(current)}}
+    # Not copied: there are hundreds of them, and an agent names one or two.
+    people = _People(known_people or {}, {person["value"]: person for person in _everybody(current)})
     return Pointers(
         current.owner if owner == known else await _pointer(work, people, owner, "owner"),
         await _each(work, people, extension, "coOwners"),
@@ -61,18 +69,19 @@ def _everybody(answerable: Pointers) -> tuple[Doc, ...]:
     return (*owner, *answerable.co_owners, *answerable.sponsors)
 
 
-async def _each(work: Work, known: dict[str, Doc], extension: Doc, attribute: str) -> tuple[Doc, ...]:
+async def _each(work: Work, known: _People, extension: Doc, attribute: str) -> tuple[Doc, ...]:
     found = (_value(item) for item in extension.get(attribute) or ())
     people = [await _pointer(work, known, value, attribute) for value in found if value is not None]
     return each_once(person for person in people if person is not None)
 
 
-async def _pointer(work: Work, known: dict[str, Doc], name: str | None, attribute: str) -> Doc | None:
+async def _pointer(work: Work, known: _People, name: str | None, attribute: str) -> Doc | None:
     if name is None:
         return None
-    if name not in known:
-        known[name] = pointer(await _person(work, name, attribute))
-    return known[name]
+    found = known.own.get(name) or known.given.get(name)
+    if found is None:
+        found = known.own[name] = pointer(await _person(work, name, attribute))
+    return found
 
 
 def _value(reference: Any) -> str | None:
