@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
 from enum import Enum
 
 from scim_bridge.audit.record import record
 from scim_bridge.kernel.database import Reader
+from scim_bridge.kernel.errors import Conflict
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.model import PERSON
 from scim_bridge.registry.people_refs import people_named
@@ -37,11 +40,70 @@ class Heard(Enum):
         self.message = message
 
 
-async def hear(work: Work, door: str, event_id: str, notice: Notice, react: React) -> Heard:
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One attempt to tell an event: its id, and the seconds at which this attempt was signed."""
+
+    id: str
+    signed: int
+
+
+class Replayed(Conflict):
+    """A genuine message that is not a new one. Codes: webhook-replayed, webhook-id-reused."""
+
+
+async def hear(work: Work, door: str, event: Event, notice: Notice, react: React) -> Heard:
     """Turn a genuine notice into a signal about the one person it means, and act on it once.
 
-    When nobody or more than one person could be meant, nobody is touched: the notice is kept.
+    When nobody or more than one person could be meant, nobody is touched: the notice is kept. A later
+    attempt to tell the same is answered and audited; Replayed when it is none, and nothing is done.
     """
+    known = await _known(work, door, event, notice)
+    heard = await _heard(work, door, event.id, notice, react)
+    if known and heard is Heard.SEEN:
+        told = {"source": door, "key": event.id, "kind": notice.kind}
+        await record(work, "signal.repeated", PERSON, None, told)
+    await work.tx.run(
+        "UPDATE sb_signal SET digest = ?, signed = ? WHERE source = ? AND key = ?",
+        _digest(notice),
+        event.signed,
+        door,
+        event.id,
+    )
+    return heard
+
+
+async def _known(work: Work, door: str, event: Event, notice: Notice) -> bool:
+    """Whether the event was told before; Replayed when this is the same message, or another event."""
+    row = await work.tx.one(
+        f"SELECT digest, signed FROM sb_signal WHERE source = ? AND key = ?{work.tx.for_update}",
+        door,
+        event.id,
+    )
+    if row is None:
+        return False
+    if row["digest"] is not None and row["digest"] != _digest(notice):
+        raise Replayed(
+            "webhook-id-reused",
+            "This webhook-id was used for another event, which was taken.",
+            "Give each event an id of its own.",
+        )
+    if row["signed"] is not None and event.signed <= row["signed"]:
+        raise Replayed(
+            "webhook-replayed",
+            "This message was taken before.",
+            "Nothing need be sent again; a new attempt is signed anew.",
+        )
+    return True
+
+
+def _digest(notice: Notice) -> str:
+    """What is acted on. Members that are not, as the time of sending, may differ from attempt to attempt."""
+    said = (notice.kind, sorted(notice.names), str(notice.last_day), notice.zone, notice.involuntary)
+    return hashlib.sha256(repr(said).encode()).hexdigest()
+
+
+async def _heard(work: Work, door: str, event_id: str, notice: Notice, react: React) -> Heard:
     person_id, why = await whom(work.tx, notice)
     zone = await _zone_of_person(work.tx, person_id)
     signal = Signal(

@@ -19,7 +19,7 @@ from scim_bridge.kernel.web import address_of, endpoint, json_response, read_bod
 from scim_bridge.kernel.webhook import Untrusted, check
 from scim_bridge.kernel.work import Actor
 from scim_bridge.registry.signal import React
-from scim_bridge.signals.heard import Heard, hear
+from scim_bridge.signals.heard import Event, Heard, Replayed, hear
 from scim_bridge.signals.hr import mapping_for, read_notice, warning
 
 log = structlog.get_logger("scim_bridge.signals")
@@ -64,6 +64,7 @@ class HrDoor:
         door = f"hr:{name}"
         event_id = await self._proven(request, door, body, self._secrets[name], now)
         sender = Actor("connection", door, door, None, request_id(request), address_of(request))
+        event = Event(event_id, int(request.headers["webhook-timestamp"]))
         try:
             notice = read_notice(mapping_for(name), _object(body), now)
         except Invalid as error:
@@ -72,9 +73,14 @@ class HrDoor:
             raise
         if notice is None:
             return Heard.IGNORED, None
-        heard = await self._ctx.store.transact(
-            sender, lambda work: hear(work, door, event_id, notice, self._react)
-        )
+        try:
+            heard = await self._ctx.store.transact(
+                sender, lambda work: hear(work, door, event, notice, self._react)
+            )
+        except Replayed as error:
+            self._paced(address_of(request) or "unknown", error)
+            await self._refused(sender, door, request, error)
+            raise
         return heard, warning(notice)
 
     async def _proven(self, request: Request, door: str, body: bytes, secrets: list[str], now: int) -> str:
@@ -85,17 +91,21 @@ class HrDoor:
             stranger = Actor(
                 "anonymous", address or "unknown", "unproven sender", None, request_id(request), address
             )
-            wait = self._forgeries.wait(stranger.id)
-            if wait is not None:
-                raise TooManyRequests(
-                    "webhook-flood",
-                    "Too many messages that are not genuine.",
-                    "Check the secret.",
-                    retry_after=wait,
-                ) from error
-            self._forgeries.count(stranger.id)
+            self._paced(stranger.id, error)
             await self._refused(stranger, door, request, error)
             raise
+
+    def _paced(self, address: str, error: BridgeError) -> None:
+        """Count a refusal that becomes an audit row; TooManyRequests instead when there were many."""
+        wait = self._forgeries.wait(address)
+        if wait is not None:
+            raise TooManyRequests(
+                "webhook-flood",
+                "Too many messages that are not genuine, or not new.",
+                "Check the secret, and that each event has an id of its own.",
+                retry_after=wait,
+            ) from error
+        self._forgeries.count(address)
 
     async def _refused(self, actor: Actor, door: str, request: Request, error: BridgeError) -> None:
         event_id = request.headers.get("webhook-id", "")[:64]

@@ -30,3 +30,6 @@ class SignalRow(SQLModel, table=True):
     immediate: int = whole()
     reason: str = text()
     received: int = whole()
+    # Of signed events: a digest of what was said, and the seconds at which the last attempt was signed.
+    digest: str | None = text(nullable=True)
+    signed: int | None = whole(nullable=True)

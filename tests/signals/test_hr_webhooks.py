@@ -168,12 +168,16 @@ def test_a_genuine_event_acts_once_however_often_it_is_sent(at_door) -> None:
     async def test(door: Door) -> None:
         leave = door.leave(last_day="2026-11-30")
         assert await door.send(leave) == (200, {"state": "acted", "message": "Taken."})
-        status, answer = await door.send(leave)
-        assert (status, answer["state"]) == (200, "seen")
-        door.clock.advance(seconds=200)
+        door.clock.advance(seconds=1)
+        status, answer = await door.send({**leave, "sent": "later"})
+        assert (status, answer["state"]) == (200, "seen"), "a second attempt, signed anew"
+        assert [row["detail"]["key"] for row in await door.audited("signal.repeated")] == ["msg_1"]
+        door.clock.advance(seconds=199)
         body = orjson.dumps(leave)
         replayed = signed(NEW, "msg_1", door.clock.now() / SECOND - 200, body)
-        assert (await door.post(replayed, body))[1]["state"] == "seen"
+        status, answer = await door.post(replayed, body)
+        assert (status, answer["code"]) == (409, "webhook-replayed")
+        assert [row["detail"]["code"] for row in await door.audited("signal.refused")] == ["webhook-replayed"]
         (signal,) = door.seen
         assert (signal.source, signal.key, signal.kind) == ("hr:acme", "msg_1", LEFT)
         assert signal.person_id == door.ids["maria@corp.test"]
@@ -183,6 +187,23 @@ def test_a_genuine_event_acts_once_however_often_it_is_sent(at_door) -> None:
         assert (await door.post(replayed, body))[0] == 401, (
             "a replay outside the window is not even looked up"
         )
+
+    at_door(test)
+
+
+def test_an_id_that_was_used_for_another_event_is_refused_and_audited(at_door) -> None:
+    async def test(door: Door) -> None:
+        assert (await door.send(door.leave(last_day="2026-11-30")))[0] == 200
+        door.clock.advance(seconds=1)
+        others = [door.leave(last_day="2026-12-24"), door.leave(Employee("E2", "ben", "Ben", "B"))]
+        for other in others:
+            status, answer = await door.send(other)
+            assert (status, answer["code"]) == (409, "webhook-id-reused")
+        assert len(door.seen) == 1
+        codes = [row["detail"]["code"] for row in await door.audited("signal.refused")]
+        assert codes == ["webhook-id-reused"] * 2
+        answers = [(await door.send(others[0]))[0] for _ in range(FORGERIES_A_MINUTE)]
+        assert answers == [409] * (FORGERIES_A_MINUTE - 2) + [429] * 2, "replays fill no audit either"
 
     at_door(test)
 
@@ -245,6 +266,7 @@ def test_somebody_unknown_is_kept_and_acted_on_when_the_event_comes_again_after_
     async def test(door: Door) -> None:
         stranger = Employee("E9", "zoe@corp.test", "Zoe", "Z")
         for state in ("unmatched", "seen"):
+            door.clock.advance(seconds=1)
             status, answer = await door.send(door.leave(stranger))
             assert answer["state"] == state
         assert not door.seen
@@ -253,6 +275,7 @@ def test_somebody_unknown_is_kept_and_acted_on_when_the_event_comes_again_after_
         made = await door.store.transact(
             TESTER, lambda work: create_person(work, {"userName": "zoe@corp.test"}, origin="test")
         )
+        door.clock.advance(seconds=1)
         status, answer = await door.send(door.leave(stranger))
         assert (status, answer["state"]) == (200, "acted")
         assert door.seen[0].person_id == made.id
