@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from scim_bridge.cli.lines import report_lines, run_lines
-from scim_bridge.cli.output import EXIT_ERROR, EXIT_PENDING, DatabaseUrl, Format, Output, fail, show
+from scim_bridge.cli.output import EXIT_ERROR, EXIT_PENDING, DatabaseUrl, Format, Output, fail, say, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.inventory.a2a import draft
 from scim_bridge.inventory.fetch import fetch_card
@@ -63,7 +63,9 @@ def list_(
     rows = with_bridge(database_url, body)
     if output is Format.TABLE:
         rows = [{k: v for k, v in row.items() if k not in ("id", "displayName")} for row in rows]
-    show(rows, output, empty="No agents. Import some: scim-bridge agents import config/examples/agents.yaml")
+    brief = ("slug", "owner", "state", "environment")
+    nothing = "No agents. Import some: scim-bridge agents import config/examples/agents.yaml"
+    show(rows, output, empty=nothing, brief=brief)
 
 
 @app.command("show")
@@ -145,7 +147,7 @@ def _switch(name: str, reason: str, stop: bool, database_url: str | None) -> Non
     after = with_bridge(database_url, body)
     assert after is not None
     why = "; ".join(h.reason for h in after.holds)
-    typer.echo(f"{after.slug} is {'active' if after.resource.active else f'held: {why}'}.")
+    say(f"{after.slug} is {'active' if after.resource.active else f'held: {why}'}.")
 
 
 @app.command("import")
@@ -230,7 +232,7 @@ def _report(found: ImportResult | ManifestProblems, output: Format) -> None:
         counts = found.diff.counts()
         show(found.diff.rows(), output, empty="Nothing to change.")
         told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-        typer.echo(f"\n{'Would be' if found.dry_run else 'Imported'}: {told or 'nothing'}.")
+        say(f"\n{'Would be' if found.dry_run else 'Imported'}: {told or 'nothing'}.")
     else:
         show(found.as_dict(), output)
     if found.dry_run and not found.diff.empty:

@@ -12,7 +12,7 @@ from scim_bridge.attestations import evidence
 from scim_bridge.attestations.requests import requests
 from scim_bridge.attestations.service import ask
 from scim_bridge.cli.files import read, write
-from scim_bridge.cli.output import EXIT_ERROR, DatabaseUrl, Format, Output, show
+from scim_bridge.cli.output import EXIT_ERROR, DatabaseUrl, Format, Output, say, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.crypto import public_keys
@@ -137,7 +137,7 @@ def export(
 
     lines = with_bridge(database_url, body)
     write(file, b"\n".join(lines) + b"\n")
-    typer.echo(f"Wrote {len(lines) - 2} statements to {file}.")
+    say(f"Wrote {len(lines) - 2} statements to {file}.")
 
 
 @app.command("keys")

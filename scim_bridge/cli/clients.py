@@ -8,7 +8,7 @@ import typer
 
 from scim_bridge.cli.client_view import listed, listed_trust, shown
 from scim_bridge.cli.duration import duration
-from scim_bridge.cli.output import DatabaseUrl, Format, Output, show
+from scim_bridge.cli.output import DatabaseUrl, Format, Output, say, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.work import Work
@@ -144,7 +144,7 @@ def delete_secret(secret_id: str, database_url: DatabaseUrl = None) -> None:
         )
 
     ended = with_bridge(database_url, body)
-    typer.echo(f"Deleted {secret_id}; {ended} access token(s) ended.")
+    say(f"Deleted {secret_id}; {ended} access token(s) ended.")
 
 
 @app.command()
@@ -157,7 +157,7 @@ def delete(client_id: str, database_url: DatabaseUrl = None) -> None:
         )
 
     ended = with_bridge(database_url, body)
-    typer.echo(f"Deleted {client_id}; {ended} access token(s) ended.")
+    say(f"Deleted {client_id}; {ended} access token(s) ended.")
 
 
 @trust.command("add")
@@ -227,4 +227,4 @@ def trust_remove(trust_id: str, database_url: DatabaseUrl = None) -> None:
         )
 
     ended = with_bridge(database_url, body)
-    typer.echo(f"Removed {trust_id}; {ended} access token(s) ended.")
+    say(f"Removed {trust_id}; {ended} access token(s) ended.")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scim_bridge.cli.output import DatabaseUrl, Format, Output, show
+from scim_bridge.cli.output import DatabaseUrl, Format, Output, say, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.departures.hand_over import HandedOver
 from scim_bridge.departures.hand_over import hand_over as give
@@ -64,7 +64,7 @@ def show_(
         return
     show({key: value for key, value in found.items() if key not in ("agents", "effects")}, output)
     for title in ("agents", "effects"):
-        typer.echo("")
+        say("")
         show(found[title], output, empty=f"No {title}.")
 
 

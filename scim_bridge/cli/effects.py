@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from scim_bridge.audit.record import record
-from scim_bridge.cli.output import DatabaseUrl, Format, Output, show
+from scim_bridge.cli.output import DatabaseUrl, Format, Output, say, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.effects import revive
 from scim_bridge.kernel.errors import NotFound
@@ -51,7 +51,7 @@ def retry(effect_id: str, database_url: DatabaseUrl = None) -> None:
         await revive(bridge.ctx.store, actor(), effect_id, note)
 
     with_bridge(database_url, body)
-    typer.echo(f"Effect {effect_id} will be tried again by the worker.")
+    say(f"Effect {effect_id} will be tried again by the worker.")
 
 
 @app.command()
@@ -74,4 +74,4 @@ def drop(
         await bridge.ctx.store.transact(actor(), change)
 
     with_bridge(database_url, body)
-    typer.echo(f"Dropped {effect_id}.")
+    say(f"Dropped {effect_id}.")

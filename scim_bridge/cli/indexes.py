@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from scim_bridge.cli.output import DatabaseUrl, Format, Output, show
+from scim_bridge.cli.output import DatabaseUrl, Format, Output, say, show
 from scim_bridge.cli.session import with_bridge
 from scim_bridge.registry import indexing
 
@@ -42,4 +42,4 @@ def rebuild(database_url: DatabaseUrl = None) -> None:
         return await indexing.rebuild(bridge.ctx.store)
 
     seen = with_bridge(database_url, body)
-    typer.echo(f"Looked at {seen:,} resources.")
+    say(f"Looked at {seen:,} resources.")

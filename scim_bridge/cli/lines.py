@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from scim_bridge.cli.output import EXIT_PENDING, Format, fail, show
+from scim_bridge.cli.output import EXIT_PENDING, Format, fail, say, show
 from scim_bridge.inventory.lines.service import LinesResult, import_lines
 from scim_bridge.inventory.problems import ManifestProblems
 from scim_bridge.kernel.work import Actor, Store
@@ -49,7 +49,7 @@ def report_lines(found: LinesResult, output: Format, file: Path) -> None:
     if output is Format.TABLE:
         told = ", ".join(f"{count:,} {name}" for name, count in _counts(found).items() if count)
         word = "Would be" if found.dry_run else "Imported"
-        typer.echo(f"{found.entries:,} entries. {word}: {told or 'nothing'}.")
+        say(f"{found.entries:,} entries. {word}: {told or 'nothing'}.")
     elif output is Format.JSONL:
         _event("finished", found.as_dict())
     else:

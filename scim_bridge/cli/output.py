@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
-from rich.table import Table
+from rich.segment import Segment
 
+from scim_bridge.cli.layout import NOTHING, print_record, print_rows
 from scim_bridge.kernel.clock import iso
 
 EXIT_ERROR = 1
@@ -40,6 +42,9 @@ DatabaseUrl = Annotated[
     ),
 ]
 
+# Control characters (C0, DEL, C1), line and paragraph separators, and what turns the direction of text.
+STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 Record = Mapping[str, Any]
 INSTANTS = {"created", "expires", "last_used", "revoked", "since", "placed", "at", "last_call", "until"}
 # Some of these names also count things; an instant in microseconds is past 10^14 since March 1973.
@@ -54,54 +59,79 @@ def plain(record: Record) -> dict[str, Any]:
     }
 
 
-def show(value: Record | Sequence[Record], fmt: Format, *, empty: str = "Nothing to show.") -> None:
-    """Print one record or a list of records."""
-    if isinstance(value, Mapping):
-        _show_one(plain(value), fmt)
-        return
-    records = [plain(record) for record in value]
+def show(
+    value: Record | Sequence[Record],
+    fmt: Format,
+    *,
+    empty: str = "Nothing to show.",
+    brief: Sequence[str] = (),
+) -> None:
+    """Print one record or a list of records; `brief` are the columns that stay when a terminal is narrow."""
+    one = isinstance(value, Mapping)
+    records = [plain(record) for record in ([value] if isinstance(value, Mapping) else value)]
     if fmt is Format.JSON:
-        _write(orjson.dumps(records, option=orjson.OPT_INDENT_2).decode())
+        _write(_json(records[0] if one else records, orjson.OPT_INDENT_2))
     elif fmt is Format.JSONL:
         for record in records:
-            _write(orjson.dumps(record).decode())
+            _write(_json(record))
     elif fmt is Format.CSV:
         _write(_csv(records).rstrip("\n"))
-    elif not records:
-        _write(empty)
+    elif not any(records):
+        say(empty)
     else:
-        table = Table(header_style="bold", box=None, pad_edge=False)
-        for name in records[0]:
-            table.add_column(name, overflow="fold")
-        for record in records:
-            table.add_row(*(escape(_cell(item)) for item in record.values()))
-        console().print(table)
+        rows = [{harmless(key): harmless(_cell(item)) for key, item in record.items()} for record in records]
+        out = console()
+        width = out.width if sys.stdout.isatty() else None
+        if one:
+            print_record(out, rows[0], width)
+        else:
+            print_rows(out, rows, width, brief)
 
 
-def _show_one(record: dict[str, Any], fmt: Format) -> None:
-    if fmt is Format.JSON:
-        _write(orjson.dumps(record, option=orjson.OPT_INDENT_2).decode())
-    elif fmt is Format.JSONL:
-        _write(orjson.dumps(record).decode())
-    elif fmt is Format.CSV:
-        _write(_csv([record]).rstrip("\n"))
-    else:
-        table = Table(show_header=False, box=None, pad_edge=False)
-        for key, item in record.items():
-            table.add_row(f"[bold]{escape(key)}[/]", escape(_cell(item)))
-        console().print(table)
+def _json(value: Any, option: int | None = None) -> str:
+    """JSON in which nothing steers a terminal: what JSON itself does not escape is escaped as it would be."""
+    text = orjson.dumps(value, option=option).decode()
+    return STEERING.sub(
+        lambda found: f"\\u{ord(found.group()):04x}" if found.group() not in "\n" else "\n", text
+    )
+
+
+def harmless(text: str, keep: str = "") -> str:
+    """Text with everything that would steer a terminal or turn its lines around written out (`\\x1b`)."""
+
+    def written(found: re.Match[str]) -> str:
+        one = found.group()
+        if one in keep:
+            return one
+        return NAMED.get(one) or (f"\\x{ord(one):02x}" if ord(one) < 256 else f"\\u{ord(one):04x}")
+
+    return STEERING.sub(written, text)
+
+
+def say(text: str = "") -> None:
+    """Print a line of text for people."""
+    _write(harmless(text, "\n"))
 
 
 def _cell(value: Any) -> str:
     if value is None:
-        return "–"
+        return NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
-        return ", ".join(_cell(item) for item in value) or "–"
+        return ", ".join(_cell(item) for item in value) or NOTHING
     if isinstance(value, dict):
         return orjson.dumps(value).decode()
     return str(value)
+
+
+class _Screen(Console):
+    """A terminal that is steered by us alone, whatever is in the texts it shows."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Pieces of text with everything that is no text written out; our own control codes stay."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else harmless(text, "\n"), style, control)
 
 
 def _csv(records: Sequence[Record]) -> str:
@@ -110,7 +140,9 @@ def _csv(records: Sequence[Record]) -> str:
     if records:
         writer.writerow(records[0])
     for record in records:
-        writer.writerow([guarded(_cell(item) if item is not None else "") for item in record.values()])
+        writer.writerow(
+            [guarded(harmless(_cell(item), "\n\t") if item is not None else "") for item in record.values()]
+        )
     return buffer.getvalue()
 
 
@@ -121,7 +153,7 @@ def guarded(cell: str) -> str:
 
 def console() -> Console:
     """The terminal, or a plain wide page when piped."""
-    return Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    return _Screen(width=None if sys.stdout.isatty() else 200, highlight=False)
 
 
 def _write(text: str) -> None:
@@ -136,6 +168,6 @@ def sentence(message: str, fix: str) -> str:
 
 def fail(message: str, fix: str = "") -> None:
     """One line on stderr that says what was wrong and what to do."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(
+    _Screen(stderr=True, highlight=False, soft_wrap=True).print(
         f"[bold red]error:[/] {escape(sentence(message, fix))}"
     )

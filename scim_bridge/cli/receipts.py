@@ -9,7 +9,7 @@ import orjson
 import typer
 
 from scim_bridge.cli.files import read, write
-from scim_bridge.cli.output import EXIT_ERROR, DatabaseUrl, Format, Output, show
+from scim_bridge.cli.output import EXIT_ERROR, DatabaseUrl, Format, Output, say, show
 from scim_bridge.cli.session import with_bridge
 from scim_bridge.departures.cases import find_case
 from scim_bridge.departures.receipt import PURPOSE, export, trusted_keys, verify_case, verify_file
@@ -35,7 +35,7 @@ def show_(case: CaseArgument, database_url: DatabaseUrl = None, output: Output =
         return
     show({key: value for key, value in content.items() if key not in ("agents", "steps")}, output)
     for title in ("agents", "steps"):
-        typer.echo("")
+        say("")
         columns = ("at", "what", "agent", "detail") if title == "steps" else None
         rows = [{key: row.get(key) for key in columns or row} for row in content.get(title, ())]
         show(rows, output, empty=f"No {title}.")
@@ -54,7 +54,7 @@ def export_(
 
     content = orjson.dumps(with_bridge(database_url, body))
     write(file, content + b"\n")
-    typer.echo(f"Wrote {file}. Check it anywhere: scim-bridge receipts verify --file {file}")
+    say(f"Wrote {file}. Check it anywhere: scim-bridge receipts verify --file {file}")
 
 
 @app.command()

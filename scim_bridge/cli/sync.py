@@ -17,6 +17,7 @@ from scim_bridge.cli.output import (
     Format,
     Output,
     fail,
+    say,
     show,
 )
 from scim_bridge.cli.session import actor, with_bridge
@@ -80,7 +81,7 @@ def plan(
         rows = change_rows(changes)
         show(rows if whole else rows[:SHOWN], output, empty="Nothing would change.")
         if len(rows) > SHOWN and not whole:
-            typer.echo(f"… and {len(rows) - SHOWN} more rows (--all shows them).")
+            say(f"… and {len(rows) - SHOWN} more rows (--all shows them).")
         tell_plan(made, name)
     elif output is Format.CSV:
         show(change_rows(changes), output)
@@ -154,11 +155,11 @@ def _tell_run(record: dict[str, Any]) -> None:
     troubles = record.pop("parked")
     if troubles:
         show(troubles, Format.TABLE)
-        typer.echo()
+        say()
     seconds = "" if record["seconds"] is None else f" in {record['seconds']:.1f} s"
-    typer.echo(f"{record['state']}: {record['done']} of {record['total']} changes written{seconds}.")
+    say(f"{record['state']}: {record['done']} of {record['total']} changes written{seconds}.")
     if record["reason"]:
-        typer.echo(record["reason"])
+        say(record["reason"])
 
 
 @app.command("status")
@@ -179,7 +180,7 @@ def status_(
         show([status_row(one) for one in found], output, empty="No connection can be pushed to.")
         troubles = [{"connection": s.connection.name, **trouble_record(t)} for s in found for t in s.troubles]
         if troubles and output is Format.TABLE:
-            typer.echo("\nNot written:")
+            say("\nNot written:")
             show(troubles, output)
         return
     records = [status_record(one) for one in found]

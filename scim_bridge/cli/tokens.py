@@ -8,7 +8,7 @@ import typer
 
 from scim_bridge.cli.client_view import listed_token
 from scim_bridge.cli.duration import duration
-from scim_bridge.cli.output import DatabaseUrl, Format, Output, show
+from scim_bridge.cli.output import DatabaseUrl, Format, Output, say, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.errors import Invalid
@@ -103,4 +103,4 @@ def revoke(token_id: str, database_url: DatabaseUrl = None) -> None:
         await bridge.ctx.store.transact(actor(), lambda work: registry.revoke_token(work, token_id))
 
     with_bridge(database_url, body)
-    typer.echo(f"Revoked {token_id}.")
+    say(f"Revoked {token_id}.")
