@@ -1,4 +1,4 @@
-"""Who calls: the token decides connection, scopes and dialect; nothing in a payload can (DESIGN rule 6)."""
+"""Who calls: the token decides connection, scopes and dialect; nothing in a payload can (architecture, rule 6)."""
 
 from __future__ import annotations
 

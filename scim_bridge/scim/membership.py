@@ -1,4 +1,4 @@
-"""Who is in a group: changes as rows, checked before they are written (DESIGN rule 3)."""
+"""Who is in a group: changes as rows, checked before they are written (architecture, rule 3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`active` as the bridge means it: holds for agents (DESIGN rule 1), employment and signals for people."""
+"""`active` as the bridge means it: holds for agents (architecture, rule 1), employment and signals for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows of the answer: what was measured beside what, and whether that is what DESIGN asks for."""
+"""The rows of the answer: what was measured beside what, and whether that is what is asked for."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ NOT_UNDERSTOOD = [
 @both
 @pytest.mark.parametrize("operation", NOT_UNDERSTOOD, ids=repr)
 def test_a_remove_that_is_not_understood_is_refused(operation: dict[str, Any], tolerant: bool) -> None:
-    """DESIGN rule 3."""
+    """Architecture, rule 3."""
     with pytest.raises(ScimError) as refusal:
         changes(operation, tolerant=tolerant)
     assert refusal.value.status == 400

@@ -24,7 +24,7 @@ ASKED = 500
 MEMBERS_USED = 4 * BLOCK
 ROUNDS = 2
 LARGE = 100_000
-# What DESIGN asks for at 100,000 users, and in groups of any size. Elsewhere: never behind.
+# What is asked for at 100,000 users, and in groups of any size. Elsewhere: never behind.
 WANTED = {
     "GET by id": 3.0,
     "filter userName eq": 3.0,
