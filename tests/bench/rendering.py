@@ -1,19 +1,21 @@
 """What an import costs without a database: read the lines, check them, render every document.
 
 Checked is what the file says by itself: the form of each entry, names given twice, owners who are there.
+Every value is read with its place, as in a manifest in one piece; with --quick as lines are that are right.
 
-python -m tests.bench.rendering manifest.jsonl
+python -m tests.bench.rendering manifest.jsonl [--quick]
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 from scim_bridge.inventory.documents import agent_document as document
 from scim_bridge.inventory.documents import person_document
-from scim_bridge.inventory.lines.careful import read_line
+from scim_bridge.inventory.lines.careful import ReadLine, careful, read_line
 from scim_bridge.inventory.lines.duplicates import duplicates
 from scim_bridge.inventory.lines.findings import Findings
 from scim_bridge.inventory.lines.ledger import Ledger
@@ -46,13 +48,13 @@ class Rendering:
             agent_document(made, doc, True, Owners(owner), (), Attestation(), None, None, self._now)
 
 
-def main(path: Path) -> int:
+def main(path: Path, read: Callable[[bytes, int], ReadLine]) -> int:
     """How many documents were rendered."""
     rendering, count = Rendering(), 0
     with closing(LineFile(path)) as file, closing(Ledger()) as ledger:
         findings = Findings(file)
         for line in file.lines():
-            found = read_line(line.data, line.number)
+            found = read(line.data, line.number)
             findings.add(found.problems)
             assert found.entry is not None
             ledger.add(found.entry, line.number, line.at)
@@ -65,4 +67,4 @@ def main(path: Path) -> int:
 
 
 if __name__ == "__main__":
-    print(main(Path(sys.argv[1])))
+    print(main(Path(sys.argv[1]), read_line if "--quick" in sys.argv else careful))
