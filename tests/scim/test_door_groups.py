@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from scim_bridge.registry.model import GROUP_URN
 from tests.scim.bridge import Bridge, Client
 
@@ -148,3 +150,28 @@ def test_a_filter_without_an_index_gives_up_before_it_takes_too_long(door, monke
         assert (await client.get('/Users?filter=userName eq "u1" and title pr'))["totalResults"] == 0
 
     door(body)
+
+
+@pytest.mark.parametrize("dialect", ["okta-put", "okta-patch", "entra", "entra-062020", "generic", "strict"])
+def test_null_empties_no_group_in_a_patch(sqlite_door, dialect: str) -> None:
+    async def body(bridge: Bridge) -> None:
+        client, plain = await bridge.client("idp", dialect), await bridge.client("plain")
+        bots = await users(plain, 2)
+        people = await group(plain, "g", *bots)
+        path = f"/Groups/{people}"
+        for verb in ("add", "replace"):
+            for where in ("members", "Members"):
+                await client.patch(path, {"op": verb, "path": where, "value": None})
+                await client.patch(path, {"op": verb, "value": {where: None}})
+        refused = await client.patch(path, {"op": "replace", "path": "members", "value": None})
+        assert (refused.status, refused["scimType"]) == (400, "invalidValue")
+        assert (
+            await client.patch(
+                path,
+                {"op": "replace", "path": f"{GROUP_URN}:members", "value": None},
+                {"op": "replace", "path": "displayName", "value": "h"},
+            )
+        ).status == 400
+        assert await members(client, people) == sorted(bots)
+
+    sqlite_door(body)

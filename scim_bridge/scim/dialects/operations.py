@@ -133,14 +133,16 @@ def _null_removes(op: Doc, _resource: ResourceType) -> list[Doc] | None:
         return None
     path = op.get("path")
     if isinstance(path, str) and path:
-        return [{"op": "remove", "path": path}] if op["value"] is None else None
+        return [{"op": "remove", "path": path}] if op["value"] is None and not _members(path) else None
     value = _pathless(op)
     if value is None:
         return None
     gone = list(_nulls(value))
     if not gone:
         return None
-    kept = {key: _without_nulls(key, item) for key, item in value.items() if item is not None}
+    kept = {
+        key: _without_nulls(key, item) for key, item in value.items() if item is not None or _members(key)
+    }
     kept = {key: item for key, item in kept.items() if item != {}}
     return [
         *([{**op, "value": kept}] if kept else []),
@@ -148,10 +150,16 @@ def _null_removes(op: Doc, _resource: ResourceType) -> list[Doc] | None:
     ]
 
 
+def _members(path: str) -> bool:
+    """True for the members of a group: nobody empties a group by saying nothing of who is in it."""
+    return path.rpartition(":")[2].strip().casefold() == "members"
+
+
 def _nulls(value: Doc) -> Iterator[str]:
     for key, item in value.items():
         if item is None:
-            yield key
+            if not _members(key):
+                yield key
         elif key.startswith("urn:") and isinstance(item, dict):
             yield from (f"{key}:{name}" for name, inner in item.items() if inner is None)
 
@@ -188,5 +196,7 @@ REMOVE_LISTED = OperationRow(
     _remove_listed,
 )
 NULL_REMOVES = OperationRow(
-    "null-removes", "adding or replacing with null or nothing means remove", _null_removes
+    "null-removes",
+    "adding or replacing with null or nothing means remove, but not of `members`",
+    _null_removes,
 )
