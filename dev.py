@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Set up and run scim-bridge from a clone, with nothing but Python 3.11+ and pip.
 
-    python3 dev.py demo     the main job on embedded SQLite with the sandbox IdPs
+    python3 dev.py demo     the main job on embedded SQLite with the sandbox IdPs; --again starts over
     python3 dev.py test     everything CI runs
     python3 dev.py bench    speed, as ratios in one run
     python3 dev.py setup    make .venv; afterwards .venv/bin/scim-bridge works
@@ -13,14 +13,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 VENV = HERE / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def stop(message: str) -> None:
@@ -62,7 +65,7 @@ def install(lock: str) -> None:
         [str(PYTHON), str(HERE / "dev.py"), "link"],
     ]
     for command in commands:
-        if subprocess.run(command, cwd=HERE).returncode != 0:
+        if call(command) != 0:
             stop(f"installing {lock} failed; the lines above say why. Is the package index reachable?")
     stamp.write_text(digest)
 
@@ -77,13 +80,47 @@ def link() -> None:
     script.chmod(0o755)
 
 
-def run(*command: str) -> int:
-    """Run a command of the virtual environment from this folder; its exit code."""
-    environment = {**os.environ, "PYTHONPATH": "", "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
+def environment() -> dict[str, str]:
+    """The environment of commands of the virtual environment."""
+    return {**os.environ, "PYTHONPATH": "", "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
+
+
+def call(command: list[str], **options: Any) -> int:
+    """Run a command from this folder; its exit code. A signal to us goes to it, and we end when it has (128 + n)."""
+    heard: list[int] = []
+    child: list[subprocess.Popen[bytes]] = []
+
+    def forward(number: int, _frame: object) -> None:
+        heard.append(number)
+        for process in child:
+            process.send_signal(number)
+
+    before = {number: signal.signal(number, forward) for number in SIGNALS}
     try:
-        return subprocess.run([str(PYTHON), *command], cwd=HERE, env=environment).returncode
-    except KeyboardInterrupt:
-        return 130
+        child.append(subprocess.Popen(command, cwd=HERE, **options))
+        if heard:
+            child[0].send_signal(heard[-1])
+        code = child[0].wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if heard:
+        raise SystemExit(128 + heard[0])
+    return 128 - code if code < 0 else code
+
+
+def run(*command: str) -> int:
+    """Run a command of the virtual environment; its exit code."""
+    return call([str(PYTHON), *command], env=environment())
+
+
+def become(*command: str) -> int:
+    """Go on as a command of the virtual environment: signals and exit code are its own, nobody stands between."""
+    if os.name == "nt":
+        return run(*command)
+    sys.stdout.flush()
+    os.chdir(HERE)
+    os.execve(PYTHON, [str(PYTHON), *command], environment())
 
 
 def test(arguments: list[str]) -> int:
@@ -105,7 +142,7 @@ def test(arguments: list[str]) -> int:
     print("== pytest", flush=True)
     # Without reordering, the files that take a minute start first (tests/conftest.py), not last.
     spread = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
-    return run("-m", "pytest", *(arguments or spread))
+    return become("-m", "pytest", *(arguments or spread))
 
 
 def main() -> int:
@@ -126,8 +163,8 @@ def main() -> int:
             print(f"Ready: {BIN / 'scim-bridge'}")
             return 0
         if verb == "bench":
-            return run("-m", "tests.bench", *arguments)
-        return run("-m", "scim_bridge", "demo", *arguments)
+            return become("-m", "tests.bench", *arguments)
+        return become("-m", "scim_bridge", "demo", *arguments)
     print(__doc__)
     return 0 if verb in ("help", "-h", "--help") else 2
 
