@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from pathlib import Path
 from typing import Annotated
 
+import httpx2
 import orjson
 import typer
 from rich.table import Table
 
 from scim_bridge.cli.output import EXIT_ERROR, Format, console, fail
 from scim_bridge.cli.story.play import Play, Step
+from scim_bridge.cli.story.world import Broken
 from scim_bridge.kernel.errors import BridgeError
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def demo(
     once: Annotated[bool, typer.Option("--once", help="play the story, print the summary, stop")] = False,
-    data: Annotated[Path, typer.Option("--data", help="directory; an unfinished story there goes on")] = Path(
-        ".demo"
-    ),
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data",
+            help="directory; an unfinished story there goes on, a finished one is opened as it was left",
+        ),
+    ] = Path(".demo"),
+    again: Annotated[
+        bool, typer.Option("--again", help="throw away the story in the directory and start over")
+    ] = False,
     output: Annotated[
         Format, typer.Option("--output", "-o", help="table, json or jsonl (one event a step)")
     ] = Format.TABLE,
@@ -31,26 +43,62 @@ def demo(
     """Play the main job against sandbox Okta and Entra, over the network, and show what happened."""
     began = time.monotonic()
     play: Play | None = None
-    ok = False
+    code = EXIT_ERROR
+    before = {number: signal.signal(number, _stopped) for number in SIGNALS}
     try:
-        play = Play(data, database_url)
-        _say(output, "Starting the bridge, sandbox Okta, Entra, HR and agent platform ...")
-        play.start()
-        if output is Format.JSONL:
-            _event({"event": "started", "pids": play.parts.pids()})
-        ok = play.play(lambda number, title: _begin(number, title, output), lambda step: _tell(step, output))
-        _summary(play, ok, time.monotonic() - began, output)
-        if ok and not once:
-            _stay(play, output)
+        play = Play(data, database_url, again=again)
+        code = _shown(play, began, once, output)
     except BridgeError as error:
         fail(error.message, error.fix)
-    except KeyboardInterrupt:
+    except (Broken, httpx2.HTTPError, OSError) as error:
+        gone = play.parts.ended(within=1.0) if play is not None else None
+        told = str(error) if isinstance(error, Broken) else f"{type(error).__name__}: {error}"
+        fail(gone or told, "The same command goes on where it was.")
+    except Stopped as stopped:
+        code = 128 + stopped.number
         _say(output, "Stopped.")
     finally:
+        # From here on it ends anyway; a second Ctrl-C must not leave half of the processes behind.
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
         if play is not None:
             play.stop()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if code:
+        raise typer.Exit(code)
+
+
+class Stopped(BaseException):
+    """Somebody told the demo to end, by a signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _stopped(number: int, _frame: object) -> None:
+    raise Stopped(number)
+
+
+def _shown(play: Play, began: float, once: bool, output: Format) -> int:
+    """Start, play, sum up, and stay; the exit code."""
+    if play.finished:
+        _say(
+            output,
+            f"The story in {play.notes.directory} was played: it is opened as it was left (--again starts over).",
+        )
+    _say(output, "Starting the bridge, sandbox Okta, Entra, HR and agent platform ...")
+    play.start()
+    if output is Format.JSONL:
+        _event({"event": "started", "pids": play.parts.pids()})
+    ok = play.play(lambda number, title: _begin(number, title, output), lambda step: _tell(step, output))
+    _summary(play, ok, time.monotonic() - began, output)
     if not ok:
-        raise typer.Exit(EXIT_ERROR)
+        return EXIT_ERROR
+    if not once:
+        _stay(play, output)
+    return 0
 
 
 def _say(output: Format, text: str) -> None:
@@ -133,5 +181,6 @@ def _stay(play: Play, output: Format) -> None:
         page.print(f"  Files, logs    {play.notes.directory}\n")
     else:
         _event({"event": "running", "console": f"{world.bridge}/console", "token": token})
-    while play.parts.alive():
+    while (gone := play.parts.ended()) is None:
         time.sleep(0.5)
+    raise Broken(gone)

@@ -27,18 +27,21 @@ class Notes:
 
     @classmethod
     def open(cls, directory: Path) -> Notes:
-        """Go on with an unfinished story, or begin afresh where the last one was finished."""
+        """Go on with the story of a directory, finished or not, or begin one."""
         notes = cls(directory)
-        if notes.get("finished"):
-            shutil.rmtree(directory)
-            notes = cls(directory)
-        elif directory.exists() and any(directory.iterdir()) and not notes._file.exists():
+        if directory.exists() and any(directory.iterdir()) and not notes._file.exists():
             raise Refused(
                 "demo-directory", f"{directory} is not a demo's directory.", "Give --data another one."
             )
         directory.mkdir(parents=True, exist_ok=True)
-        notes.put("finished", False)
+        if notes.get("finished") is None:
+            notes.put("finished", False)
         return notes
+
+    def afresh(self) -> Notes:
+        """Throw this story away, with everything in its directory, and begin another one there."""
+        shutil.rmtree(self.directory)
+        return Notes.open(self.directory)
 
     def get(self, key: str) -> Any:
         """A remembered value, or None."""

@@ -20,6 +20,8 @@ from scim_bridge.kernel.errors import Refused
 
 SANDBOXES = ("okta", "entra", "hr", "platform")
 START_SECONDS = 60
+# What a demo's parts need at most to end after it.
+EARLIER_SECONDS = 20
 
 
 def free_port() -> int:
@@ -80,10 +82,19 @@ class Parts:
         return part
 
     def wait_for_earlier_ones(self) -> None:
-        """Let parts of a killed demo end first: they notice that it is gone, and hold ports and locks till then."""
+        """Let parts of a killed demo end first: they notice that it is gone, and hold ports and locks till then.
+
+        Refused when they do not: then another demo runs in this directory.
+        """
         earlier: dict[str, int] = self._notes.get("pids") or {}
-        deadline = time.monotonic() + START_SECONDS
-        while any(_runs(pid) for pid in earlier.values()) and time.monotonic() < deadline:
+        deadline = time.monotonic() + EARLIER_SECONDS
+        while any(_runs(pid) for pid in earlier.values()):
+            if time.monotonic() > deadline:
+                raise Refused(
+                    "demo-running",
+                    f"A demo is running in {self._notes.directory}.",
+                    "Stop it (Ctrl-C in its terminal), or give --data another directory.",
+                )
             time.sleep(0.05)
 
     def port(self, name: str) -> int:
@@ -145,9 +156,22 @@ class Parts:
             time.sleep(0.1)
         raise Refused("demo-part", "The bridge was not ready in time.", self._log_hint("bridge"))
 
-    def alive(self) -> bool:
-        """True while every part runs."""
-        return all(part.process.poll() is None for part in self._running)
+    def ended(self, within: float = 0.0) -> str | None:
+        """Which part ended though nobody stopped it, how, and where its log is; None while all run.
+
+        `within`: seconds to wait for it, for a connection breaks a moment before its process is gone.
+        """
+        deadline = time.monotonic() + within
+        while True:
+            for part in self._running:
+                code = part.process.poll()
+                if code is not None:
+                    how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+                    name = part.name if part.name == "bridge" else f"{part.name} sandbox"
+                    return f"The {name} ended ({how}). {self._log_hint(part.name)}"
+            if time.monotonic() >= deadline:
+                return None
+            time.sleep(0.05)
 
     def pids(self) -> dict[str, int]:
         """Process id by name."""

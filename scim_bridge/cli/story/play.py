@@ -44,23 +44,43 @@ def example() -> Path:
 class Play:
     """The running demo: parts started, story played, parts left running or stopped."""
 
-    def __init__(self, directory: Path, database_url: str | None = None) -> None:
+    def __init__(self, directory: Path, database_url: str | None = None, *, again: bool = False) -> None:
         self.notes = Notes.open(directory)
-        self._database_url = database_url or f"sqlite:///{directory.resolve() / 'bridge.db'}"
         self.parts = Parts(self.notes)
+        self.parts.wait_for_earlier_ones()
+        if again:
+            self.notes = self.notes.afresh()
+            self.parts = Parts(self.notes)
+        self.finished = bool(self.notes.get("finished"))
+        self._database_url = self._database(directory.resolve(), database_url)
         self.world: World | None = None
         self.steps: list[Step] = []
 
+    def _database(self, directory: Path, given: str | None) -> str:
+        """The database this story is played on; Refused when another is named, or when it is gone."""
+        own = directory / "bridge.db"
+        known = self.notes.get("database_url")
+        if known and given and known != given:
+            raise Refused(
+                "demo-database",
+                f"The story in {directory} was played on another database.",
+                "Leave out --database-url, or begin anew with --again.",
+            )
+        chosen = str(known or given or f"sqlite:///{own}")
+        if self.finished and chosen == f"sqlite:///{own}" and not own.exists():
+            raise Refused("demo-database", f"{own} is gone.", "Begin anew with --again.")
+        self.notes.put("database_url", chosen)
+        return chosen
+
     def start(self) -> World:
         """Start every process; the world the steps act in."""
-        self.parts.wait_for_earlier_ones()
         ca = ensure_ca(self.notes.directory / "ca")
         for name in ("okta", "entra", "hr", "platform"):
             (self.notes.directory / name).mkdir(exist_ok=True)
         cert, key = ca.issue(["127.0.0.1", "localhost"])
         urls = self.parts.start_sandboxes()
         environment = self._environment(urls, str(self._bundle(ca.ca_file)))
-        world = World(self.notes, environment, urls, str(self._bundle(ca.ca_file)))
+        world = World(self.notes, environment, urls, str(self._bundle(ca.ca_file)), self.parts.ended)
         self._wire_platform(world)
         world.bridge, world.bridge_tls = self.parts.start_bridge(environment, cert, key)
         self.world = world
@@ -148,12 +168,14 @@ class Play:
         if done is not None:
             return Step(number, title, True, done["seconds"], f"{done['detail']} (before the restart)")
         began = time.monotonic()
+        gone = self.parts.ended()
         try:
-            detail, ok = act(), True
-        except (Broken, BridgeError) as error:
-            detail, ok = str(error), False
-        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-            detail, ok = f"{type(error).__name__}: {error}", False
+            detail, ok = (gone, False) if gone is not None else (act(), True)
+        except Exception as error:  # however a step breaks, it is told as a step
+            told = (
+                str(error) if isinstance(error, Broken | BridgeError) else f"{type(error).__name__}: {error}"
+            )
+            detail, ok = self.parts.ended(within=1.0) or told, False
         seconds = round(time.monotonic() - began, 2)
         if ok:
             self.notes.put(f"done:{number}", {"seconds": seconds, "detail": detail})

@@ -31,7 +31,15 @@ def must(condition: object, message: str) -> None:
 class World:
     """Everything a step needs to act and to look."""
 
-    def __init__(self, notes: Notes, environment: dict[str, str], urls: dict[str, str], ca_file: str) -> None:
+    def __init__(
+        self,
+        notes: Notes,
+        environment: dict[str, str],
+        urls: dict[str, str],
+        ca_file: str,
+        ended: Callable[[], str | None],
+    ) -> None:
+        self._ended = ended
         self.notes = notes
         self.environment = environment
         self.urls = urls
@@ -104,6 +112,8 @@ class World:
             found = look()
             if found:
                 return found
+            gone = self._ended()
+            must(gone is None, str(gone))
             time.sleep(0.1)
         raise Broken(f"waited {PATIENCE:.0f} s in vain for {what}")
 
