@@ -106,7 +106,10 @@ class _Names:
         if folded in self.groups:
             return f"{shown(reference)} is a group; a person has to answer.", "Name a person."
         fix = self.hint(
-            reference, self.people.values(), "Add the person under 'people', or correct the name."
+            reference,
+            self.people.values(),
+            "Correct the name, or bring in the person first: under 'people', or with an import of people before"
+            " this one (CSV holds agents only).",
         )
         return f"{shown(reference)} is not a known person.", fix
 

@@ -71,7 +71,7 @@ async def create_agents(work: Work, entries: Sequence[AgentEntry], known: Regist
             if fold(entry.user_name) in used["key"]:
                 raise Taken("agent", entry.slug, taken(entry.user_name, USER_SPACE))
             if fold(entry.user_name) in used[AGENT]:
-                raise Taken("agent", entry.slug, _deleted(entry.user_name))
+                raise Taken("agent", entry.slug, name_deleted(entry.user_name))
             if entry.slug in used["slug"]:
                 raise Taken("agent", entry.slug, slug_taken(entry.slug))
             answerable = await owners_named(work, doc, {}, people)
@@ -82,7 +82,8 @@ async def create_agents(work: Work, entries: Sequence[AgentEntry], known: Regist
         _credentials(work, chunk, known)
 
 
-def _deleted(user_name: str) -> Conflict:
+def name_deleted(user_name: str) -> Conflict:
+    """The refusal for the userName of an agent that was deleted and may come back."""
     return Conflict(
         "name-deleted",
         f"userName {user_name!r} names an agent that was deleted.",

@@ -14,7 +14,14 @@ from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.rows import among, listed
 from scim_bridge.kernel.sql import marks
 from scim_bridge.registry.agents import AgentFacts, facts_of
-from scim_bridge.registry.model import ENTERPRISE_URN, GROUP_EXTENSION_URN, Doc, fold, primary_email
+from scim_bridge.registry.model import (
+    ENTERPRISE_URN,
+    GROUP_EXTENSION_URN,
+    PERSON,
+    Doc,
+    fold,
+    primary_email,
+)
 from scim_bridge.registry.people_refs import people as people_by_id
 
 ORIGIN = "manifest"
@@ -69,10 +76,12 @@ async def user_names(reader: Reader, wanted: Iterable[str], found: Registered) -
     spelt: dict[str, str] = {}
     for chunk in _chunks(sorted(wanted)):
         for row in await reader.all(
-            "SELECT id, name, key, active FROM sb_resource"
-            f" WHERE space = 'user' AND key {among(reader.backend)} AND kind = 'person' AND deleted IS NULL",
+            "SELECT id, kind, name, key, active FROM sb_resource"
+            f" WHERE space = 'user' AND key {among(reader.backend)} AND deleted IS NULL",
             listed(reader.backend, chunk),
         ):
+            if row["kind"] != PERSON:
+                continue
             spelt[row["key"]] = row["name"]
             found.people[row["key"]] = row["id"]
             found.names.add(row["key"])
@@ -98,12 +107,13 @@ async def _people(
     rows: dict[str, Any] = {}
     for chunk in _chunks(sorted(wanted)):
         for row in await reader.all(
-            "SELECT id, name, key, active, doc FROM sb_resource"
-            f" WHERE space = 'user' AND kind = 'person' AND deleted IS NULL AND key IN ({marks(len(chunk))})",
-            *chunk,
+            "SELECT id, kind, name, key, active, doc FROM sb_resource"
+            f" WHERE space = 'user' AND key {among(reader.backend)} AND deleted IS NULL",
+            listed(reader.backend, chunk),
         ):
-            rows[row["id"]] = row
-            found.names.add(row["key"])
+            if row["kind"] == PERSON:
+                rows[row["id"]] = row
+                found.names.add(row["key"])
     aliases: dict[str, str] = {}
     for address, row in (await by_email(reader, wanted - found.names)).items():
         rows[row["id"]] = row
@@ -132,23 +142,35 @@ async def _user_names(reader: Reader, found: Registered, ids: Iterable[str | Non
     return names
 
 
-# Addresses lead to people and agents to their groups, never the other way round: a planner without
-# statistics would begin at the kind, or at what is not deleted, and read everybody there is.
-_BY_EMAIL = (
-    "SELECT a.key AS address, r.id, r.name, r.key, r.active, r.doc FROM sb_attr a CROSS JOIN sb_resource r"
-    " WHERE a.name = 'emails.value' AND a.key {of} AND r.id = a.resource_id AND r.kind = 'person'"
-    " AND r.deleted IS NULL"
-)
-
-
+# What is looked for leads to what is read of it, in a statement of its own, and kinds are told apart here:
+# a planner that knows nothing of the rows yet would begin a join at the kind, or at what is not deleted,
+# and read everybody there is; PostgreSQL keeps such a plan while the table grows.
 async def by_email(reader: Reader, addresses: Iterable[str]) -> dict[str, Any]:
     """The person behind each (folded) address that only one person has, as a row of sb_resource."""
     found: dict[str, list[Any]] = {}
     for chunk in _chunks(sorted(addresses)):
-        query = _BY_EMAIL.format(of=among(reader.backend))
-        for row in await reader.all(query, listed(reader.backend, chunk)):
-            found.setdefault(row["address"], []).append(row)
+        attributes = await reader.all(
+            f"SELECT key, resource_id FROM sb_attr WHERE name = 'emails.value' AND key {among(reader.backend)}",
+            listed(reader.backend, chunk),
+        )
+        rows = await _live(reader, {row["resource_id"] for row in attributes}, "name, key, kind, active, doc")
+        for attribute in attributes:
+            row = rows.get(attribute["resource_id"])
+            if row is not None and row["kind"] == PERSON:
+                found.setdefault(attribute["key"], []).append(row)
     return {address: rows[0] for address, rows in found.items() if len(rows) == 1}
+
+
+async def _live(reader: Reader, ids: Iterable[str], columns: str) -> dict[str, Any]:
+    """Rows of live resources by id."""
+    wanted = sorted(ids)
+    if not wanted:
+        return {}
+    rows = await reader.all(
+        f"SELECT id, {columns} FROM sb_resource WHERE id {among(reader.backend)} AND deleted IS NULL",
+        listed(reader.backend, wanted),
+    )
+    return {row["id"]: row for row in rows}
 
 
 def _manager(doc: Doc) -> str | None:
@@ -206,12 +228,11 @@ async def live_agents(reader: Reader, slugs: Iterable[str]) -> dict[str, str]:
     """The ids of live agents by slug."""
     found: dict[str, str] = {}
     for chunk in _chunks(sorted(slugs)):
-        for row in await reader.all(
-            f"SELECT a.slug, a.id FROM sb_agent a CROSS JOIN sb_resource r WHERE a.slug {among(reader.backend)}"
-            " AND r.id = a.id AND r.deleted IS NULL",
-            listed(reader.backend, chunk),
-        ):
-            found[row["slug"]] = row["id"]
+        rows = await reader.all(
+            f"SELECT slug, id FROM sb_agent WHERE slug {among(reader.backend)}", listed(reader.backend, chunk)
+        )
+        live = await _live(reader, (row["id"] for row in rows), "kind")
+        found.update({row["slug"]: row["id"] for row in rows if row["id"] in live})
     return found
 
 
@@ -298,14 +319,18 @@ async def _memberships(
     assigned: set[tuple[str, str]] = set()
     connections = {row["name"] for row in await reader.all("SELECT name FROM sb_connection")}
     for chunk in _chunks(sorted(slugs)):
-        for row in await reader.all(
-            "SELECT g.id, g.name, m.member_id, m.added_by FROM sb_member m CROSS JOIN sb_resource g"
-            f" WHERE m.member_id {among(reader.backend)} AND g.id = m.group_id AND g.deleted IS NULL",
+        members = await reader.all(
+            f"SELECT group_id, member_id, added_by FROM sb_member WHERE member_id {among(reader.backend)}",
             listed(reader.backend, chunk),
-        ):
-            pair = (row["name"], slugs[row["member_id"]])
+        )
+        groups = await _live(reader, {row["group_id"] for row in members}, "name")
+        for row in members:
+            if row["group_id"] not in groups:
+                continue
+            name = groups[row["group_id"]]["name"]
+            pair = (name, slugs[row["member_id"]])
             pairs.add(pair)
-            found.groups[fold(row["name"])] = row["id"]
+            found.groups[fold(name)] = row["group_id"]
             if row["added_by"] in connections:
                 assigned.add(pair)
     return frozenset(pairs), frozenset(assigned)

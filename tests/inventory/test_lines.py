@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Awaitable, Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from scim_bridge.inventory import current
 from scim_bridge.inventory.lines.careful import careful
 from scim_bridge.inventory.lines.quick import KINDS, quick
 from scim_bridge.inventory.lines.service import import_lines
+from scim_bridge.inventory.manifest import AgentEntry
 from scim_bridge.inventory.problems import MOST, ManifestProblems, Problem
 from scim_bridge.inventory.service import import_manifest
 from scim_bridge.inventory.source import MAX_BYTES, Unreadable, decoded
 from scim_bridge.kernel.clock import ManualClock
-from scim_bridge.kernel.rows import among
-from scim_bridge.kernel.work import Store
+from scim_bridge.kernel.work import Store, Work
+from scim_bridge.registry.agents import delete_agent, find_agent
 from tests.conftest import TESTER, run_with_store
 from tests.inventory.registry import contents
 
@@ -185,6 +187,29 @@ def test_names_that_something_registered_has_are_found_before_anything_is_writte
     on_store(body)
 
 
+def test_an_agent_that_was_deleted_is_not_made_anew_by_a_line(on_store: OnStore, tmp_path: Path) -> None:
+    async def body(store: Store) -> None:
+        known = {"people": [ANN], "agents": [AGENT, {**AGENT, "slug": "b", "userName": "bot"}]}
+        await import_manifest(store, TESTER, json.dumps(known).encode(), "m.json")
+        for slug in ("a", "b"):
+            found = await find_agent(store.reads, slug)
+            assert found is not None
+
+            async def delete(work: Work, agent_id: str = found.resource.id) -> None:
+                await delete_agent(work, agent_id, "test")
+
+            await store.transact(TESTER, delete)
+        lines = [line("agent"), line("agent", slug="b"), line("agent", slug="c", userName="bot")]
+        problems = await refused(store, tmp_path / "m.jsonl", *lines)()
+        assert [(each.line, each.where) for each in problems] == [
+            (1, "agent.userName"),
+            (2, "agent.slug"),
+            (3, "agent.userName"),
+        ]
+
+    on_store(body)
+
+
 def test_of_very_many_problems_the_first_are_shown_and_the_rest_counted(
     on_sqlite: OnStore, tmp_path: Path
 ) -> None:
@@ -287,9 +312,38 @@ def test_a_file_too_large_for_one_piece_is_sent_to_lines() -> None:
     assert ".jsonl" in caught.value.problem.fix
 
 
-def test_people_are_found_by_address_from_the_address_and_not_among_everybody(sqlite_url: str) -> None:
-    query = current._BY_EMAIL.format(of=among("sqlite"))
+def test_an_import_walks_no_table_to_find_what_its_file_names(sqlite_url: str, clock: ManualClock) -> None:
+    """Agents and people by the thousand that the file does not name must not cost anything."""
+    asked: list[tuple[str, tuple[Any, ...]]] = []
+
+    class Asked:
+        backend = "sqlite"
+
+        def __init__(self, reader: Any) -> None:
+            self._reader = reader
+
+        async def all(self, sql: str, *values: Any) -> Any:
+            asked.append((sql, values))
+            return await self._reader.all(sql, *values)
+
+    async def body(store: Store) -> None:
+        known = {"people": [ANN], "agents": [AGENT], "groups": [{"name": "G", "members": ["a"]}]}
+        await import_manifest(store, TESTER, json.dumps(known).encode(), "m.json")
+        reader: Any = Asked(store.reads)
+        found = await current.registered_agents(
+            reader, [agent_of({**AGENT, "risk_tier": "low"} | {"given": ()})]
+        )
+        assert found.agents and found.people and found.groups
+        assert await current.by_email(reader, ["ann@corp.example"])
+
+    def agent_of(said: dict[str, Any]) -> AgentEntry:
+        names = {field.name for field in fields(AgentEntry)}
+        return AgentEntry(**{name: value for name, value in said.items() if name in names})
+
+    run_with_store(sqlite_url, clock, body)
     with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as connection:
-        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}", ["[]"])]
-    first = next(step for step in plan if step.startswith(("SEARCH", "SCAN")) and "json_each" not in step)
-    assert first.startswith("SEARCH a USING") and "sb_attr_lookup" in first, plan
+        for sql, values in asked:
+            plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+            walked = [step for step in plan if step.startswith("SCAN") and "json_each" not in step]
+            assert not walked or "sb_connection" in sql, (sql, plan)
+            assert not any("sb_resource_kind" in step for step in plan), (sql, plan)

@@ -60,6 +60,13 @@ def test_the_other_examples_are_whole() -> None:
     assert len(read_checked((EXAMPLES / "agents.csv").read_bytes(), "agents.csv", people).agents) == 3
 
 
+def test_agents_of_people_who_are_not_there_say_how_people_come_in() -> None:
+    with pytest.raises(ManifestProblems) as caught:
+        read_checked((EXAMPLES / "agents.csv").read_bytes(), "agents.csv")
+    assert len(caught.value.problems) == 6
+    assert all("import of people before" in problem.fix for problem in caught.value.problems)
+
+
 def test_all_problems_of_the_broken_example_are_listed_with_their_lines_at_once() -> None:
     found = problems_of((EXAMPLES / "broken.yaml").read_bytes(), "broken.yaml")
     places = {(problem.line, problem.where.rpartition(".")[2]) for problem in found}

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from scim_bridge.inventory.creating import name_deleted
 from scim_bridge.inventory.current import live_agents
 from scim_bridge.inventory.lines.findings import Findings
 from scim_bridge.inventory.manifest import default_user_name
 from scim_bridge.kernel.database import Reader
+from scim_bridge.kernel.errors import Conflict
 from scim_bridge.kernel.rows import among, listed
 from scim_bridge.registry.agents import slug_taken
-from scim_bridge.registry.model import PERSON, USER_SPACE
+from scim_bridge.registry.model import AGENT, PERSON, USER_SPACE
 from scim_bridge.registry.resources import taken
 
 Rows = Sequence[dict[str, Any]]
@@ -21,10 +23,10 @@ async def taken_people(reader: Reader, rows: Rows, findings: Findings) -> set[st
     """The (folded) userNames among these rows that are live people; said of those that are agents."""
     holders = await _holders(reader, [row["key"] for row in rows])
     for row in rows:
-        if row["key"] in holders and holders[row["key"]][1] != PERSON:
-            conflict = taken(row["name"], USER_SPACE)
-            findings.say(row["line"], row["at"], "person.userName", conflict.message, conflict.fix)
-    return {key for key, (_, kind) in holders.items() if kind == PERSON}
+        holder = holders.get(row["key"])
+        if holder is not None and holder.live and holder.kind != PERSON:
+            _say(findings, row, "person.userName", taken(row["name"], USER_SPACE))
+    return {key for key, holder in holders.items() if holder.live and holder.kind == PERSON}
 
 
 async def taken_agents(reader: Reader, rows: Rows, findings: Findings) -> set[str]:
@@ -40,23 +42,34 @@ async def taken_agents(reader: Reader, rows: Rows, findings: Findings) -> set[st
     holders = await _holders(reader, list(names.values()))
     for row in rows:
         holder = holders.get(names.get(row["n"], ""))
-        if holder is not None and holder[0] != live.get(row["slug"]):
-            conflict = taken(names[row["n"]], USER_SPACE)
-            findings.say(row["line"], row["at"], "agent.userName", conflict.message, conflict.fix)
-        if row["slug"] in used:
-            conflict = slug_taken(row["slug"])
-            findings.say(row["line"], row["at"], "agent.slug", conflict.message, conflict.fix)
+        if holder is not None and holder.live and holder.id != live.get(row["slug"]):
+            _say(findings, row, "agent.userName", taken(names[row["n"]], USER_SPACE))
+        elif holder is not None and not holder.live and holder.kind == AGENT:
+            _say(findings, row, "agent.userName", name_deleted(names[row["n"]]))
+        elif row["slug"] in used:
+            _say(findings, row, "agent.slug", slug_taken(row["slug"]))
     return set(live)
 
 
-async def _holders(reader: Reader, keys: list[str]) -> dict[str, tuple[str, str]]:
-    """Id and kind of who has each userName."""
+class _Holder(NamedTuple):
+    """What has a userName; what was deleted keeps its own."""
+
+    id: str
+    kind: str
+    live: bool
+
+
+async def _holders(reader: Reader, keys: list[str]) -> dict[str, _Holder]:
     rows = await reader.all(
-        f"SELECT key, id, kind FROM sb_resource WHERE space = ? AND key {among(reader.backend)} AND deleted IS NULL",
+        f"SELECT key, id, kind, deleted FROM sb_resource WHERE space = ? AND key {among(reader.backend)}",
         USER_SPACE,
         listed(reader.backend, keys),
     )
-    return {row["key"]: (row["id"], row["kind"]) for row in rows}
+    return {row["key"]: _Holder(row["id"], row["kind"], row["deleted"] is None) for row in rows}
+
+
+def _say(findings: Findings, row: dict[str, Any], where: str, conflict: Conflict) -> None:
+    findings.say(row["line"], row["at"], where, conflict.message, conflict.fix)
 
 
 async def _used_slugs(reader: Reader, slugs: list[str]) -> set[str]:
