@@ -316,3 +316,18 @@ def test_an_import_ended_by_a_signal_is_completed_by_the_next(
         assert '["live:agent", 400]' in found["counter"]
 
     run_with_store(database_url, clock, body)
+
+
+def test_postgresql_knows_of_the_rows_before_the_import_ends(
+    postgres_url: str, clock: ManualClock, tmp_path: Path
+) -> None:
+    """It keeps the plan for an empty table otherwise: 50,000 agents took 76 seconds, and take 11."""
+
+    async def body(store: Store) -> None:
+        before = await store.reads.one("SELECT reltuples AS n FROM pg_class WHERE relname = 'sb_agent'")
+        assert before["n"] <= 0
+        await import_lines(store, TESTER, written(tmp_path, ENTRIES), size=3)
+        after = await store.reads.one("SELECT reltuples AS n FROM pg_class WHERE relname = 'sb_agent'")
+        assert after["n"] > 0
+
+    run_with_store(postgres_url, clock, body)

@@ -13,6 +13,7 @@ from scim_bridge.inventory.lines.checking import checked
 from scim_bridge.inventory.lines.ledger import Ledger
 from scim_bridge.inventory.lines.portions import portions, to_apply
 from scim_bridge.inventory.lines.progress import Progress, Unwatched
+from scim_bridge.inventory.lines.statistics import count_again
 from scim_bridge.inventory.lines.stream import LineFile
 from scim_bridge.kernel.errors import Conflict
 from scim_bridge.kernel.work import Actor, Store
@@ -102,6 +103,7 @@ async def import_lines(
             counts.update(did)
             watched.advance(len(portion.rows))
             watched.applied(applied, total, len(portion.rows), _counted(did))
+            await count_again(store, applied)
         return LinesResult(file.name, file.digest, False, found.entries, _counted(counts), total, applied)
 
 
