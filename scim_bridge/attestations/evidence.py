@@ -14,7 +14,7 @@ from scim_bridge.kernel import crypto
 from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.crypto import Tampered, public_keys, verify
 from scim_bridge.kernel.database import Database, Reader
-from scim_bridge.kernel.errors import Invalid, NotFound
+from scim_bridge.kernel.errors import BadFile, NotFound
 
 Keys = dict[str, dict[str, Any]]
 MEMBERS = (
@@ -213,5 +213,5 @@ def _parsed(lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, item
 
 
-def _strange(number: int, what: str) -> Invalid:
-    return Invalid("attestation-export", f"Line {number} of the export {what}.", "Is it cut off or edited?")
+def _strange(number: int, what: str) -> BadFile:
+    return BadFile("attestation-export", f"Line {number} of the export {what}.", "Is it cut off or edited?")

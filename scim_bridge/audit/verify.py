@@ -11,7 +11,7 @@ import orjson
 from scim_bridge.audit.model import CHECKPOINT_TYPE, HASHED, Finding, Verdict, check_checkpoint, check_rows
 from scim_bridge.kernel.crypto import Tampered, public_keys, verify
 from scim_bridge.kernel.database import Database
-from scim_bridge.kernel.errors import Invalid
+from scim_bridge.kernel.errors import BadFile
 
 COLUMNS = (*HASHED, "seq", "prev", "hash")
 MARKS = ("first_seq", "last_seq", "last_hash", "root", "at", "statement")
@@ -97,7 +97,7 @@ def verify_export(lines: Iterable[bytes], trusted: dict[str, dict[str, Any]] | N
         elif kind == "checkpoint" and set(MARKS) <= item.keys() and isinstance(item["last_seq"], int):
             marks.append(item)
         else:
-            raise Invalid(
+            raise BadFile(
                 "audit-export", f"Line {number} of the export is not one we wrote.", "Export again."
             )
     found = verdict(rows, marks, keys)
@@ -114,11 +114,11 @@ def _parsed(lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             item = orjson.loads(line)
         except orjson.JSONDecodeError as error:
-            raise Invalid(
+            raise BadFile(
                 "audit-export",
                 f"Line {number} of the export is not JSON.",
                 "Is it cut off or edited? Export again.",
             ) from error
         if not isinstance(item, dict):
-            raise Invalid("audit-export", f"Line {number} of the export is not an object.", "Export again.")
+            raise BadFile("audit-export", f"Line {number} of the export is not an object.", "Export again.")
         yield number, item

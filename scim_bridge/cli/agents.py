@@ -51,20 +51,21 @@ def list_(
 ) -> None:
     """List agents: owner, state and why."""
 
-    async def body(bridge: Any) -> list[dict[str, Any]]:
+    async def body(bridge: Any) -> tuple[int, list[dict[str, Any]]]:
         found = await all_agents(bridge.ctx.store.reads)
         groups: dict[str, list[tuple[str, str]]] = {}
         for start in range(0, len(found), 500):
             ids = [facts.resource.id for facts in found[start : start + 500]]
             groups |= await groups_of(bridge.ctx.store.reads, ids)
         lines = [line(facts, groups.get(facts.resource.id, [])) for facts in found]
-        return [item for item in lines if not held or item["state"] == "held"]
+        return len(lines), [item for item in lines if not held or item["state"] == "held"]
 
-    rows = with_bridge(database_url, body)
+    agents, rows = with_bridge(database_url, body)
     if output is Format.TABLE:
         rows = [{k: v for k, v in row.items() if k not in ("id", "displayName")} for row in rows]
     brief = ("slug", "owner", "state", "environment")
     nothing = "No agents. Import some: scim-bridge agents import config/examples/agents.yaml"
+    nothing = "No agent is held." if held and agents else nothing
     show(rows, output, empty=nothing, brief=brief)
 
 

@@ -108,7 +108,10 @@ def add_secret(
 @app.command("rotate-secret")
 def rotate_secret(
     client_id: str,
-    years: Years = 1,
+    years: Annotated[
+        int | None,
+        typer.Option("--years", min=1, max=3, help="years until it expires (default: as the newest one)"),
+    ] = None,
     overlap: Annotated[str, typer.Option("--overlap", help="how long the others still work: 12h, 7d")] = "7d",
     database_url: DatabaseUrl = None,
     output: Output = Format.TABLE,

@@ -19,14 +19,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from scim_bridge.cli.output import EXIT_ERROR, console, fail
+from scim_bridge.cli.output import EXIT_ERROR, console, fail, refuse
 from scim_bridge.conformance.catalogue import planned
 from scim_bridge.conformance.entra_oauth import fetched
 from scim_bridge.conformance.model import OAuthClient, Report, Result, Step, Suite, Verdict
 from scim_bridge.conformance.perform import perform
 from scim_bridge.conformance.report import document, page, record, summary
 from scim_bridge.conformance.target import Target
-from scim_bridge.kernel.errors import BridgeError, Invalid
+from scim_bridge.kernel.errors import BadFile, BridgeError, Invalid
 
 app = typer.Typer(
     no_args_is_help=True, help="Prove a SCIM server, ours or any other, before Okta or Entra is connected."
@@ -144,7 +144,7 @@ def _client(url: str, client_id: str, secret: str, assertion: Path | None, scope
     try:
         text = assertion.read_text().strip() if assertion is not None else ""
     except (OSError, ValueError) as error:
-        raise Invalid("assertion-file", f"{assertion} cannot be read.", "Give a file with a JWT.") from error
+        raise BadFile("assertion-file", f"{assertion} cannot be read.", "Give a file with a JWT.") from error
     return OAuthClient(url, client_id, secret, text, scope)
 
 
@@ -161,8 +161,7 @@ def _prove(vendor: str, asked: Asked) -> None:
         fail(f"{asked.ca_file} cannot be used: {error.strerror or error}.", "Give certificates in PEM form.")
         raise typer.Exit(EXIT_ERROR) from error
     except BridgeError as error:
-        fail(error.message, error.fix)
-        raise typer.Exit(EXIT_ERROR) from error
+        raise typer.Exit(refuse(error)) from error
     _write(report, suites, asked.output)
     if not report.ok:
         raise typer.Exit(EXIT_ERROR)

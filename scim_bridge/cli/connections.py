@@ -11,7 +11,7 @@ import typer
 from scim_bridge.cli.client_view import speakers
 from scim_bridge.cli.output import DatabaseUrl, Format, Output, show
 from scim_bridge.cli.session import actor, with_bridge
-from scim_bridge.kernel.errors import Invalid
+from scim_bridge.kernel.errors import BadFile, Invalid
 from scim_bridge.registry import connections as registry
 from scim_bridge.registry.connection_settings import KINDS, SETTINGS, unknown_settings
 
@@ -52,11 +52,11 @@ def secrets_from(file: Path | None) -> dict[str, Any] | None:
     try:
         read = json.loads(file.read_text())
     except (OSError, ValueError) as error:
-        raise Invalid(
+        raise BadFile(
             "secrets-file", f"{file} cannot be read as JSON.", "Give a JSON object of credentials."
         ) from error
     if not isinstance(read, dict):
-        raise Invalid("secrets-file", f"{file} is not a JSON object.", "Give a JSON object of credentials.")
+        raise BadFile("secrets-file", f"{file} is not a JSON object.", "Give a JSON object of credentials.")
     return read
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -16,10 +17,20 @@ from scim_bridge.kernel.work import Work
 app = typer.Typer(no_args_is_help=True, help="Outward calls.")
 
 
+class EffectState(StrEnum):
+    """Where an effect is on its way."""
+
+    PENDING = "pending"
+    HANDED = "handed"
+    DONE = "done"
+    DEAD = "dead"
+    DROPPED = "dropped"
+
+
 @app.command("list")
 def list_(
     state: Annotated[
-        str | None, typer.Option("--state", help="pending, handed, done, dead or dropped")
+        EffectState | None, typer.Option("--state", help="pending, handed, done, dead or dropped")
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 50,
     database_url: DatabaseUrl = None,
@@ -28,7 +39,7 @@ def list_(
     """The newest effects: kind, state, attempts, last error."""
 
     async def body(bridge: Any) -> list[dict[str, Any]]:
-        where, values = ("WHERE state = ?", [state]) if state is not None else ("", [])
+        where, values = ("WHERE state = ?", [state.value]) if state is not None else ("", [])
         rows = await bridge.ctx.store.reads.all(
             "SELECT id, kind, state, subject_id, case_id, attempts, last_error, created FROM sb_effect"
             f" {where} ORDER BY created DESC, id LIMIT ?",

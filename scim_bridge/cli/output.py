@@ -18,8 +18,10 @@ from rich.segment import Segment
 
 from scim_bridge.cli.layout import NOTHING, print_record, print_rows
 from scim_bridge.kernel.clock import iso
+from scim_bridge.kernel.errors import BadFile, BridgeError, ConfigurationError, Invalid
 
 EXIT_ERROR = 1
+EXIT_USAGE = 2
 EXIT_PENDING = 3
 EXIT_HELD = 4
 EXIT_CONFIG = 78
@@ -164,6 +166,19 @@ def sentence(message: str, fix: str) -> str:
     """What was wrong and what to do, as sentences."""
     told = message.strip()
     return f"{told if told.endswith(('.', '!', '?')) else told + '.'} {fix}".strip()
+
+
+def exit_code(error: BridgeError) -> int:
+    """78 for wrong settings, 2 for an argument that cannot be right, 1 for everything else."""
+    if isinstance(error, ConfigurationError):
+        return EXIT_CONFIG
+    return EXIT_USAGE if isinstance(error, Invalid) and not isinstance(error, BadFile) else EXIT_ERROR
+
+
+def refuse(error: BridgeError) -> int:
+    """Say on one line what was wrong and what to do; the exit code."""
+    fail(error.message, error.fix)
+    return exit_code(error)
 
 
 def fail(message: str, fix: str = "") -> None:

@@ -14,10 +14,11 @@ from scim_bridge.access.decide import decide
 from scim_bridge.access.model import SUBJECT_TYPE, Decision, Question, texts
 from scim_bridge.access.policies import load_policies
 from scim_bridge.access.policy_file import PolicyText, read_policies
-from scim_bridge.cli.output import EXIT_CONFIG, EXIT_ERROR, DatabaseUrl, Format, Output, fail, show
+from scim_bridge.cli.files import read
+from scim_bridge.cli.output import EXIT_ERROR, DatabaseUrl, Format, Output, fail, refuse, show
 from scim_bridge.cli.session import settings, with_bridge
 from scim_bridge.kernel.clock import SystemClock
-from scim_bridge.kernel.errors import BridgeError, ConfigurationError, Invalid
+from scim_bridge.kernel.errors import BridgeError, Invalid
 
 app = typer.Typer(no_args_is_help=True, help="What agents may do, as one Cedar policy file.")
 
@@ -28,9 +29,10 @@ def _text(file: Path | None) -> PolicyText:
     return read_policies(file if file is not None else settings(None).policies)
 
 
-def _refused(error: BridgeError) -> typer.Exit:
-    fail(error.message, error.fix)
-    return typer.Exit(EXIT_CONFIG if isinstance(error, ConfigurationError) else EXIT_ERROR)
+def _refused(error: BridgeError, given: Path | None = None) -> typer.Exit:
+    """Wrong settings are 78; a file that was given on the command line is no setting."""
+    code = refuse(error)
+    return typer.Exit(EXIT_ERROR if given is not None else code)
 
 
 @app.command("show")
@@ -51,7 +53,7 @@ def check(file: File = None, output: Output = Format.TABLE) -> None:
     try:
         text = _text(file)
     except BridgeError as error:
-        raise _refused(error) from error
+        raise _refused(error, file) from error
     found = [
         {
             "file": p.file or text.name,
@@ -138,11 +140,14 @@ def test_(
     """Ask every question of a table. Exit 1 and the differences when an answer is another one."""
     try:
         loaded = load_policies(policies if policies is not None else settings(None).policies)
-        cases = read_cases(file.read_text(encoding="utf-8"))
     except BridgeError as error:
-        raise _refused(error) from error
-    except (OSError, UnicodeDecodeError) as error:
-        fail(f"{file} cannot be read ({error}).", "Check the path.")
+        raise _refused(error, policies) from error
+    try:
+        cases = read_cases(read(file).decode())
+    except BridgeError as error:
+        raise _refused(error, file) from error
+    except UnicodeDecodeError as error:
+        fail(f"{file} cannot be read ({error}).", "Save it as UTF-8.")
         raise typer.Exit(EXIT_ERROR) from error
     verdicts = ask(loaded, cases, SystemClock().now())
     wrong = [

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from functools import cached_property
 from importlib import import_module
 from typing import Annotated, Any
@@ -10,8 +13,11 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from scim_bridge import __version__
-from scim_bridge.cli.output import EXIT_CONFIG, EXIT_ERROR, fail
+from scim_bridge.cli.output import EXIT_ERROR, EXIT_USAGE, fail, refuse
 
+# Whatever the command line itself refuses; typer brings its own copy of click and does not export this.
+USAGE: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 NOUNS = {
     "agents": "The inventory: import manifests and A2A cards, list, show.",
     "attest": "Owner attestations: ask, verify.",
@@ -101,17 +107,42 @@ def build() -> Any:
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run the command line; the exit code."""
-    from scim_bridge.kernel.errors import BridgeError, ConfigurationError
+    """Run the command line; the exit code. Whatever is wrong is told on one line, and never a traceback."""
+    from scim_bridge.kernel.errors import BridgeError
 
     try:
-        build().main(args=arguments, prog_name="scim-bridge")
+        code = build().main(args=arguments, prog_name="scim-bridge", standalone_mode=False)
+        # What cannot be written is found out here, not when the interpreter ends.
+        sys.stdout.flush()
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
-    except ConfigurationError as error:
-        fail(error.message, error.fix)
-        return EXIT_CONFIG
     except BridgeError as error:
-        fail(error.message, error.fix)
-        return EXIT_ERROR
-    return 0
+        return refuse(error)
+    except USAGE as error:
+        return _misused(error)
+    except OSError as error:
+        return _unwritten(error)
+    return code if isinstance(code, int) else 0
+
+
+def _misused(error: Any) -> int:
+    """An argument or option that cannot be: one line, and where to read on."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+    else:
+        at = f" See `{error.ctx.command_path} --help`." if getattr(error, "ctx", None) is not None else ""
+        fail(error.format_message(), at.strip())
+    return EXIT_USAGE
+
+
+def _unwritten(error: OSError) -> int:
+    """A full disk, or a file in the way."""
+    if error.filename is None and error.errno not in NO_ROOM:
+        raise error
+    if error.filename is None:
+        # Nothing that is still to be written would get through either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    fail(
+        f"{error.filename or 'The output'} cannot be used ({error.strerror}).", "Check the path and the disk."
+    )
+    return EXIT_ERROR

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 import uvicorn
 
-from scim_bridge.cli.output import EXIT_CONFIG, EXIT_ERROR, DatabaseUrl, fail
+from scim_bridge.cli.output import DatabaseUrl, refuse
 from scim_bridge.cli.session import settings as load
 from scim_bridge.cli.wire import connection
 from scim_bridge.kernel.errors import BridgeError, ConfigurationError
@@ -50,12 +50,8 @@ def serve(
                 "tls", "TLS here is for one process", "Put a TLS proxy in front of the workers."
             )
         raise typer.Exit(_run(chosen, host, port, workers, tls_cert, tls_key, tls_port, exit_with_parent))
-    except ConfigurationError as error:
-        fail(error.message, error.fix)
-        raise typer.Exit(EXIT_CONFIG) from error
     except BridgeError as error:
-        fail(error.message, error.fix)
-        raise typer.Exit(EXIT_ERROR) from error
+        raise typer.Exit(refuse(error)) from error
 
 
 def _listen(host: str, port: int) -> socket.socket:

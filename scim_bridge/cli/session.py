@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import os
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -13,12 +14,12 @@ from typing import TypeVar
 import typer
 
 from scim_bridge.app import Bridge, open_bridge
-from scim_bridge.cli.output import EXIT_CONFIG, EXIT_ERROR, fail
-from scim_bridge.kernel.errors import BridgeError, ConfigurationError
+from scim_bridge.cli.output import refuse
+from scim_bridge.kernel.errors import BridgeError
 from scim_bridge.kernel.telemetry import configure_logging
 from scim_bridge.kernel.work import Actor
 from scim_bridge.migrations import absent
-from scim_bridge.settings import Settings, settings_from_environment
+from scim_bridge.settings import PREFIX, Settings, settings_from_environment
 
 T = TypeVar("T")
 
@@ -33,8 +34,9 @@ def actor() -> Actor:
 
 
 def settings(database_url: str | None) -> Settings:
-    """The settings of this command."""
-    return settings_from_environment({"database_url": database_url} if database_url else None)
+    """The settings of this command; an address that only stands in the environment is no override."""
+    given = database_url and database_url != os.environ.get(f"{PREFIX}DATABASE_URL")
+    return settings_from_environment({"database_url": database_url} if given else None)
 
 
 def with_bridge(
@@ -64,9 +66,5 @@ def with_bridge(
             if aside is not None:
                 chosen = replace(chosen, database_url=f"sqlite:///{aside}/rehearsal.db")
             return asyncio.run(main(chosen))
-    except ConfigurationError as error:
-        fail(error.message, error.fix)
-        raise typer.Exit(EXIT_CONFIG) from error
     except BridgeError as error:
-        fail(error.message, error.fix)
-        raise typer.Exit(EXIT_ERROR) from error
+        raise typer.Exit(refuse(error)) from error

@@ -59,7 +59,8 @@ def handlers(ctx: Context, revokers: Mapping[str, Mapping[str, str]]) -> dict[st
         missing = [f"revokers.{name}.{key}" for key in ("url", "secret") if not entry.get(key)]
         if missing:
             return Dead(
-                f"nobody can revoke credentials of {system}: {' and '.join(missing)} is not set."
+                f"nobody can revoke credentials of {system}: {' and '.join(missing)}"
+                f" {'is' if len(missing) == 1 else 'are'} not set."
                 " Set it, then `scim-bridge effects retry`."
             )
         outcome = await deliver(

@@ -20,7 +20,7 @@ from scim_bridge.kernel import crypto
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.crypto import Tampered, public_keys, signing_key
 from scim_bridge.kernel.database import Reader
-from scim_bridge.kernel.errors import Invalid, NotFound
+from scim_bridge.kernel.errors import BadFile, NotFound
 from scim_bridge.kernel.work import SYSTEM, Work
 from scim_bridge.registry.outward import CREDENTIAL_REVOKE, IDP_PUSH, NOTIFY, RUNTIME_HOOK
 
@@ -186,11 +186,11 @@ def verify_file(raw: bytes, trusted: Keys | None = None) -> Verdict:
     try:
         found = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise Invalid("receipt-file", "The file is not JSON.", "Export the receipt again.") from error
+        raise BadFile("receipt-file", "The file is not JSON.", "Export the receipt again.") from error
     statement = found.get("receipt") if isinstance(found, dict) else None
     keys = trusted if trusted is not None else found.get("keys") if isinstance(found, dict) else None
     if not isinstance(statement, str) or not _is_keys(keys):
-        raise Invalid("receipt-file", "The file is no receipt of ours.", "Export the receipt again.")
+        raise BadFile("receipt-file", "The file is no receipt of ours.", "Export the receipt again.")
     return check(statement, keys or {})
 
 

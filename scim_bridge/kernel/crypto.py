@@ -22,7 +22,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
-from scim_bridge.kernel.errors import BridgeError, ConfigurationError, Invalid
+from scim_bridge.kernel.errors import BadFile, BridgeError, ConfigurationError
 from scim_bridge.kernel.work import Work
 
 ALGORITHM = "Ed25519"
@@ -185,14 +185,14 @@ async def public_keys(reader: Any, purpose: str | None = None) -> dict[str, dict
 
 
 def trusted_keys(raw: bytes, command: str) -> dict[str, dict[str, Any]]:
-    """Public keys by kid from a file of JWKs; Invalid, naming the command that prints one, otherwise."""
+    """Public keys by kid from a file of JWKs; BadFile, naming the command that prints one, otherwise."""
     fix = f"Use what `scim-bridge {command}` prints."
     try:
         found = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise Invalid("public-keys", "The file of public keys is not JSON.", fix) from error
+        raise BadFile("public-keys", "The file of public keys is not JSON.", fix) from error
     if not isinstance(found, dict) or not found or not all(_is_public(key) for key in found.values()):
-        raise Invalid("public-keys", "The file of public keys holds no keys by their id.", fix)
+        raise BadFile("public-keys", "The file of public keys holds no keys by their id.", fix)
     return found
 
 

@@ -38,6 +38,10 @@ class Invalid(BridgeError):
     status = 400
 
 
+class BadFile(Invalid):
+    """A file that was given holds something else than it should."""
+
+
 class Unauthenticated(BridgeError):
     """The caller did not prove who they are."""
 

@@ -134,9 +134,12 @@ async def add_secret(work: Work, master: MasterKey, client_id: str, *, years: in
 
 
 async def rotate_secret(
-    work: Work, master: MasterKey, client_id: str, *, years: int = 1, overlap: int
+    work: Work, master: MasterKey, client_id: str, *, years: int | None = None, overlap: int
 ) -> NewSecret:
-    """Give a client a new secret and let every other live one end after `overlap` microseconds."""
+    """Give a client a new secret and let every other live one end after `overlap` microseconds.
+
+    Without `years` it lives as long as the newest of them was made for.
+    """
     checked_overlap(overlap)
     owner = await client(work.tx, client_id)
     older = await live_secrets(work.tx, client_id, work.now)
@@ -148,7 +151,7 @@ async def rotate_secret(
             work.now,
             row["id"],
         )
-    made = await add_secret(work, master, client_id, years=years)
+    made = await add_secret(work, master, client_id, years=years or _years_of(older))
     detail = {
         "secret": made.id,
         "ending": [row["id"] for row in older],
@@ -158,6 +161,13 @@ async def rotate_secret(
         work, "client.secret_rotated", "client", client_id, detail, connection_id=owner.connection_id
     )
     return made
+
+
+def _years_of(live: Sequence[Any]) -> int:
+    """For how many years the newest of these secrets was made; one when there is none, or it was cut short."""
+    newest = max(live, key=lambda row: int(row["created"]), default=None)
+    spans = 0 if newest is None else round((newest["expires"] - newest["created"]) / YEAR)
+    return min(max(spans, 1), 3)
 
 
 async def delete_secret(work: Work, secret_id: str) -> int:

@@ -44,7 +44,7 @@ def test_check_lists_every_problem_with_its_line_and_exits_1(tmp_path: Path) -> 
     found = orjson.loads(run("check", file, "-o", "json", code=1).output)
     assert found["ok"] is False
     assert [(p["file"], p["line"]) for p in found["problems"]] == [(str(file), 2)]
-    run("check", tmp_path / "none.cedar", code=78)
+    run("check", tmp_path / "none.cedar", code=1)
 
 
 def test_the_setting_names_the_file_in_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,6 +83,6 @@ def test_explain_says_what_a_gateway_would_hear_and_logs_nothing(sqlite_url: str
     more = ("--property", "personal_data=true")
     no = orjson.loads(run("explain", "metrics-analyst", "query", "dataset", "x", *more, *at).output)
     assert no["reasons"][0]["id"] == "no-grant"
-    run("explain", "metrics-analyst", "query", "dataset", "x", "--property", "nonsense", *at, code=1)
+    run("explain", "metrics-analyst", "query", "dataset", "x", "--property", "nonsense", *at, code=2)
     assert "source-code-read" in run("explain", "code-review", "read", "repository", "x", *at[:2]).output
     assert run_with_store(sqlite_url, clock, logged) == 0

@@ -121,7 +121,8 @@ def test_a_system_without_a_revoker_is_a_dead_effect_that_names_the_setting(sqli
             "revokers.okta.url",
             "revokers.vault.secret",
         ):
-            assert sum(f"{setting} is not set" in reason for reason in said) == 1, said
+            verb = "are" if " and " in setting else "is"
+            assert sum(f"{setting} {verb} not set" in reason for reason in said) == 1, said
         assert await state_of(store, agent_id) == ["revoking"] * 3, "nothing is believed to be revoked"
 
     run_with_store(sqlite_url, clock, body)

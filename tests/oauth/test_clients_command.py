@@ -66,7 +66,7 @@ def test_an_admin_makes_rotates_and_deletes_a_client_and_what_it_opens_with(shel
     shown = shell.json(clients.app, "show", client)
     assert [secret["state"] for secret in shown["secrets"]] == ["rotated", "rotated", "live"]
     assert [secret["id"] for secret in shown["secrets"]] == [first, second["secret_id"], third["secret_id"]]
-    assert [secret["days_left"] for secret in shown["secrets"]] == [1, 1, 365]
+    assert [secret["days_left"] for secret in shown["secrets"]] == [1, 1, 3 * 365]
     (listed,) = shell.json(clients.app, "list", "--connection", "entra")
     assert (listed["secrets"], listed["trusts"], listed["label"]) == (3, 0, "CC")
     assert "ended" in shell.run(clients.app, "delete-secret", first)
@@ -98,7 +98,7 @@ def test_an_admin_sees_at_once_whether_an_issuers_keys_can_be_fetched(shell: She
         working["trust_id"]
     ]
     refused = shell.run(
-        clients.app, "trust", "add", client, *who[:6], "--keys-url", "https://evil.test/k", code=1
+        clients.app, "trust", "add", client, *who[:6], "--keys-url", "https://evil.test/k", code=2
     )
     assert "evil.test" in refused and "oauth.keys_hosts" in refused
     assert "There is no" in shell.run(clients.app, "trust", "list", "nobody", code=1)
@@ -119,7 +119,7 @@ def test_a_token_is_rotated_by_its_id_and_the_list_says_what_each_is(shell: Shel
         (listed["id"], "rotated"),
     ]
     assert "rotated already" in shell.run(tokens.app, "rotate", listed["id"], code=1)
-    assert "span of time" in shell.run(tokens.app, "rotate", made["id"], "--overlap", "soon", code=1)
+    assert "span of time" in shell.run(tokens.app, "rotate", made["id"], "--overlap", "soon", code=2)
     shell.run(tokens.app, "revoke", made["id"])
     assert shell.json(tokens.app, "list")[0]["state"] == "revoked"
 
@@ -140,7 +140,7 @@ def test_a_connection_shows_who_may_speak_for_it(shell: Shell) -> None:
 def test_wrong_clients_are_refused_in_one_line(shell: Shell) -> None:
     assert "There is no connection" in shell.run(clients.app, "create", "--connection", "nobody", code=1)
     assert "scopes must be" in shell.run(
-        clients.app, "create", "--connection", "entra", "--scope", "admin", code=1
+        clients.app, "create", "--connection", "entra", "--scope", "admin", code=2
     )
     shell.run(clients.app, "create", "--connection", "entra", "--years", "4", code=2)
     client = shell.json(clients.app, "create", "--connection", "entra")["client_id"]
