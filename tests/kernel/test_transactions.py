@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from scim_bridge.kernel.database import open_database
 from scim_bridge.kernel.errors import ConfigurationError, StoreUnavailable, UniqueViolation
 from scim_bridge.kernel.ids import UuidV7
 from scim_bridge.kernel.work import Store, UnauditedChange, Work
+from scim_bridge.migrations import upgrade
 from tests.conftest import TESTER
 
 FACT = "INSERT INTO sb_fact (name, value, changed) VALUES (?, ?, ?)"
@@ -151,3 +153,30 @@ def test_a_postgresql_that_is_away_is_unavailable() -> None:
 def test_a_url_that_names_no_usable_database_refuses_to_start(url: str) -> None:
     with pytest.raises(ConfigurationError):
         asyncio.run(open_database(url))
+
+
+def test_a_file_that_was_replaced_takes_no_write_that_is_said_to_be_done(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    async def main() -> None:
+        path = tmp_path / "bridge.db"
+        await upgrade(f"sqlite:///{path}")
+        database = await open_database(f"sqlite:///{path}")
+        store = Store(database, clock, UuidV7(clock))
+
+        async def write(work: Work) -> None:
+            await work.tx.run(FACT, work.ids.new(), "1", work.now)
+            work.bookkeeping("a test")
+
+        await store.transact(TESTER, write)
+        path.rename(tmp_path / "old.db")
+        path.write_bytes(b"")
+        with pytest.raises(StoreUnavailable):
+            await store.transact(TESTER, write)
+        path.unlink()
+        (tmp_path / "old.db").rename(path)
+        await store.transact(TESTER, write)
+        assert len(await facts(store)) == 2, "what was refused is not there"
+        await database.close()
+
+    asyncio.run(main())
