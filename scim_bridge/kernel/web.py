@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from scim_bridge.kernel.errors import BridgeError, Invalid
+from scim_bridge.kernel.json_keys import check_keys
 from scim_bridge.kernel.work import Actor
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -19,6 +20,12 @@ Authorize = Callable[[Request, str], Awaitable[Actor]]
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
+
+
+class WrongMedia(Invalid):
+    """The body is in a form that is not read here."""
+
+    status = 415
 
 
 class TooLarge(Invalid):
@@ -56,6 +63,11 @@ def problem_response(error: BridgeError) -> Response:
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
     """The whole body; TooLarge as soon as it is known to be longer than `max_bytes`."""
+    coding = request.headers.get("content-encoding", "").strip().casefold()
+    if coding not in ("", "identity"):
+        raise WrongMedia(
+            "content-encoding", f"Bodies coded as {coding[:60]!r} are not read here.", "Send it as it is."
+        )
     refusal = TooLarge("body-too-large", f"The body is larger than {max_bytes} bytes.", "Send less at once.")
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared) > max_bytes:
@@ -72,7 +84,7 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
 
 
 async def read_json(request: Request, max_bytes: int = 262_144) -> dict[str, Any]:
-    """The body as a JSON object; Invalid otherwise."""
+    """The body as a JSON object in which no key comes twice; Invalid otherwise."""
     raw = await read_body(request, max_bytes)
     try:
         found = orjson.loads(raw)
@@ -80,6 +92,7 @@ async def read_json(request: Request, max_bytes: int = 262_144) -> dict[str, Any
         raise Invalid("json-invalid", f"The body is not JSON ({error}).", "Send a JSON object.") from error
     if not isinstance(found, dict):
         raise Invalid("json-object", "The body is not a JSON object.", "Send a JSON object.")
+    check_keys(raw, found)
     return found
 
 

@@ -39,7 +39,7 @@ from scim_bridge.signals.service import accept
 log = structlog.get_logger("scim_bridge.scim")
 
 BASE = "/scim/v2"
-METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE"))
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"))
 BODIED = frozenset(("POST", "PUT", "PATCH"))
 
 
@@ -82,7 +82,7 @@ class ScimApp:
         if identity is None:
             stamp = (b"x-request-id", story.request_id.encode())
             answer = answer._replace(headers=(*answer.headers, stamp))
-        await send_answer(send, answer)
+        await send_answer(send, answer, bare=scope["method"] == "HEAD")
         _tell(scope["method"], answer.status, story, time.perf_counter() - began)
 
     async def _answer(self, scope: Any, receive: Any, story: Story) -> Answered:
@@ -123,7 +123,12 @@ class ScimApp:
             check_media(headers)
             body = await body_from(receive, headers, self._door.max_body)
         asked = Asked(
-            method, parts, query_of(scope), body, headers.get(b"if-match"), headers.get(b"if-none-match")
+            "GET" if method == "HEAD" else method,
+            parts,
+            query_of(scope),
+            body,
+            headers.get(b"if-match"),
+            headers.get(b"if-none-match"),
         )
         return await handler(self._call(caller, asked, story, found.endpoint, resource_id))
 

@@ -87,7 +87,9 @@ def token_of(header: str) -> str | None:
     return scheme if scheme and not rest else None
 
 
-HEARD = frozenset((b"authorization", b"if-match", b"if-none-match", b"content-type", b"content-length"))
+HEARD = frozenset(
+    (b"authorization", b"if-match", b"if-none-match", b"content-type", b"content-length", b"content-encoding")
+)
 
 
 def headers_of(scope: Any) -> dict[bytes, str]:
@@ -143,6 +145,11 @@ def unquoted(text: str) -> str:
 
 def check_media(headers: Mapping[bytes, str]) -> None:
     """UnsupportedMedia when a body of another format than JSON is announced."""
+    coding = headers.get(b"content-encoding", "").strip().casefold()
+    if coding not in ("", "identity"):
+        raise UnsupportedMedia(
+            "content-encoding", f"Bodies coded as {coding[:60]!r} are not read here.", "Send it as it is."
+        )
     kind = headers.get(b"content-type", "").split(";")[0].strip().casefold()
     if kind and kind not in READABLE:
         raise UnsupportedMedia(
@@ -181,8 +188,8 @@ def refusal(error: BridgeError) -> Answered:
     return Answered(error.status, body_of(error), tuple(headers))
 
 
-async def send_answer(send: Any, answer: Answered) -> None:
-    """Put an answer on the wire."""
+async def send_answer(send: Any, answer: Answered, *, bare: bool = False) -> None:
+    """Put an answer on the wire; a `bare` one without its body (RFC 9110 section 9.3.2)."""
     status, body, given, more = answer
     headers: list[tuple[bytes, bytes]] = [NOT_KEPT, *given]
     if status not in (204, 304):
@@ -190,6 +197,8 @@ async def send_answer(send: Any, answer: Answered) -> None:
         if more is None:
             headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": headers})
+    if bare:
+        body, more = b"", None
     if more is not None:
         await send({"type": "http.response.body", "body": body, "more_body": True})
         async for piece in more:

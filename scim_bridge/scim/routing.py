@@ -28,7 +28,7 @@ class Route:
 
     def handler(self, method: str) -> tuple[Handler, str]:
         """The handler of a method and the scope it needs; WrongMethod with those there are."""
-        found = self.methods.get(method)
+        found = self.methods.get("GET" if method == "HEAD" else method)
         if found is None:
             raise WrongMethod(method, tuple(self.methods))
         handler, scope = found

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import httpx2
+import orjson
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -13,7 +14,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from scim_bridge.kernel.edge import Edge, unexpected, unrouted
-from scim_bridge.kernel.errors import StoreUnavailable
+from scim_bridge.kernel.errors import Invalid, StoreUnavailable
+from scim_bridge.kernel.json_keys import check_keys
 from scim_bridge.kernel.web import endpoint, read_json, request_id
 
 
@@ -125,3 +127,29 @@ def test_every_refusal_is_a_problem_with_a_code(method: str, path: str, status: 
 def test_a_body_that_is_no_small_json_object_is_refused(body: bytes, status: int) -> None:
     answer = call("POST", "/post", content=body)
     assert answer.status_code == status and answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"subject": 1, "subject": 2}', 400),
+        (b'{"a": {"b": 1, "\\u0062": 2}}', 400),
+        (b'{"a": [{"b\\"": "x", "b\\"": 1}]}', 400),
+        (b"[" * 40 + b"]" * 40, 400),
+        (b'{"a": "\\"b\\"", "b": {"a": ["\\\\", ""]}}', 200),
+    ],
+)
+def test_a_body_that_says_one_thing_twice_is_refused(body: bytes, status: int) -> None:
+    assert call("POST", "/post", content=body).status_code == status
+
+
+def test_a_body_nested_too_deep_is_refused_and_no_defect() -> None:
+    raw = b'{"a":' * 1000 + b"1" + b"}" * 1000
+    with pytest.raises(Invalid, match="nested"):
+        check_keys(raw, orjson.loads(raw))
+
+
+def test_a_body_in_a_coding_is_refused_and_not_read_as_something_else() -> None:
+    coded = call("POST", "/post", content=b"{}", headers={"content-encoding": "gzip"})
+    assert (coded.status_code, coded.json()["code"]) == (415, "content-encoding")
+    assert call("POST", "/post", content=b"{}", headers={"content-encoding": "identity"}).status_code == 200

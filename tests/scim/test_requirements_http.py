@@ -212,3 +212,22 @@ def test_another_version_is_refused_by_its_name(sqlite_door) -> None:
                     refused(await client.call(method, f"/{version}/Users", None), 400, "invalidVers")
 
     sqlite_door(body)
+
+
+def test_head_is_get_without_the_body_and_a_coded_body_is_refused(sqlite_door) -> None:
+    """RFC 9110 sections 9.3.2 and 15.5.16."""
+
+    async def body(bridge: Bridge) -> None:
+        client = await bridge.client("plain")
+        one = f"/Users/{await made(client, '/Users', user())}"
+        for path in ("/Users", one, "/Users?count=0", "/ServiceProviderConfig", "/Schemas", "/Users/nobody"):
+            got, head = await client.get(path), await client.call("HEAD", path)
+            assert (head.status, head.content) == (got.status, b"")
+            for name in ("content-type", "content-length", "etag"):
+                assert head.headers.get(name) == got.headers.get(name), (path, name)
+        assert (await client.call("HEAD", "/Bulk")).status == 405
+        refused(await client.post("/Users", user(), content_encoding="gzip"), 415)
+        same = await client.put(one, user(), content_encoding="identity")
+        assert same.status == 200
+
+    sqlite_door(body)
