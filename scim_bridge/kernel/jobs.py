@@ -169,6 +169,9 @@ class Jobs:
                     pass
             except StoreUnavailable as error:
                 log.warning("relay.waiting", action="relay.waiting", reason=error.message)
+            except Exception:
+                # The job engine has errors of its own; without a relay nothing would ever be sent again.
+                log.exception("relay.failed", action="relay.failed")
             try:
                 await asyncio.wait_for(self._wake.wait(), timeout=1.0)
             except TimeoutError:

@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 import structlog
 from dbos import DBOS
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from scim_bridge.kernel.errors import StoreUnavailable
 
@@ -19,12 +20,23 @@ log = structlog.get_logger("scim_bridge.slots")
 
 FAMILY = 7264
 SLOTS = 256
+SECONDS = 5.0
+# DBOS speaks to the server through SQLAlchemy.
+GONE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    OperationalError,
+    InterfaceError,
+)
 
 
 class Slot:
     """One executor's place among the replicas."""
 
-    def __init__(self, connection: Any, number: int) -> None:
+    def __init__(self, url: str, connection: Any, number: int) -> None:
+        self._url = url
         self._connection = connection
         self.number = number
 
@@ -37,21 +49,48 @@ class Slot:
     async def take(cls, url: str) -> Slot:
         """Take the first free slot; StoreUnavailable when the server is away or every slot is held."""
         try:
-            connection = await asyncpg.connect(url, timeout=5)
+            connection = await asyncpg.connect(url, timeout=SECONDS, command_timeout=SECONDS)
             for number in range(SLOTS):
                 if await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", FAMILY, number):
-                    return cls(connection, number)
+                    return cls(url, connection, number)
             await connection.close()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except GONE as error:
             raise StoreUnavailable("No executor slot could be taken in PostgreSQL.") from error
         raise StoreUnavailable(f"All {SLOTS} executor slots are in use.")
 
     async def release(self) -> None:
-        """Free the slot."""
-        await self._connection.close()
+        """Free the slot; when the server is away, it has done so itself."""
+        try:
+            await self._connection.close(timeout=SECONDS)
+        except GONE:
+            self._connection.terminate()
 
     async def reap(self, queue: str) -> int:
-        """Resume the jobs of executors that are no longer alive; how many."""
+        """Resume the jobs of executors that are no longer alive; how many.
+
+        StoreUnavailable while the server is away; its own slot is taken again when the server is back.
+        """
+        try:
+            await self._hold()
+            return await self._reap(queue)
+        except GONE as error:
+            raise StoreUnavailable("Jobs of replicas that ended cannot be looked for.") from error
+
+    async def _hold(self) -> None:
+        """Take the own slot again after the connection that held it was lost."""
+        if not self._connection.is_closed():
+            # Asked here, for the job engine would wait for the server without end.
+            await self._connection.fetchval("SELECT 1")
+            return
+        self._connection = await asyncpg.connect(self._url, timeout=SECONDS, command_timeout=SECONDS)
+        if not await self._tried(self.number):
+            # Somebody new has the number: what it resumes is done once all the same, by the effect's id.
+            log.warning("jobs.slot_lost", action="jobs.slot_lost", slot=self.number)
+
+    async def _tried(self, number: int) -> bool:
+        return bool(await self._connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", FAMILY, number))
+
+    async def _reap(self, queue: str) -> int:
         open_jobs = await DBOS.list_workflows_async(
             status="PENDING", queue_name=queue, load_input=False, load_output=False, limit=1000
         )
@@ -62,7 +101,7 @@ class Slot:
                 by_slot.setdefault(int(owner.removeprefix("slot-")), []).append(job.workflow_id)
         resumed = 0
         for number, jobs in by_slot.items():
-            if not await self._connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", FAMILY, number):
+            if not await self._tried(number):
                 continue
             try:
                 await DBOS.resume_workflows_async(jobs, queue_name=queue)
