@@ -22,6 +22,7 @@ from scim_bridge.departures.facts import concerned, leaver_of, lock_agents, outc
 from scim_bridge.departures.model import Case, Move, State, minute, move, still_gone
 from scim_bridge.departures.progress import advance, settled
 from scim_bridge.departures.receipt import sign_waiting
+from scim_bridge.departures.strays import owners_gone, seen
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import StoreUnavailable
 from scim_bridge.kernel.work import SYSTEM, Work
@@ -153,7 +154,8 @@ def _back_note(case: Case, signal: Signal, doors: tuple[str, ...]) -> str:
 async def due(ctx: Context) -> int:
     """Carry out planned cases whose leave date came; how many.
 
-    Also closes cases whose last effects ended without a word (dropped), and signs receipts that wait.
+    Also decides on agents that came to a leaver since, closes cases whose last effects ended without a
+    word (dropped), and signs receipts that wait.
     """
     done = 0
     for case in await due_cases(ctx.store.reads, ctx.store.clock.now()):
@@ -164,9 +166,26 @@ async def due(ctx: Context) -> int:
         except Exception:
             # One case that cannot be carried out must not keep the others waiting.
             log.exception("departure.failed", action="departure.failed", case=case.id)
+    for person_id in await owners_gone(ctx.store.reads):
+        await ctx.store.transact(SYSTEM, partial(_stray, person_id=person_id))
     await _close_quiet(ctx)
     await sign_waiting(ctx)
     return done
+
+
+async def _stray(work: Work, person_id: str) -> None:
+    """A leaver who owns an agent that may act: a case of its own for what came since."""
+    work.bookkeeping("another process decided on it, or the person is back")
+    found = await find(work.tx, person_id, lock=work.tx.for_update)
+    cases = await standing(work, person_id)
+    if found is None or not cases or cases[-1].state is State.PLANNED:
+        return
+    person = (await people(work.tx, [person_id]))[person_id]
+    agents = await lock_agents(work, await concerned(work.tx, person_id))
+    sources = [known.hold_source for known in cases]
+    leaver = await leaver_of(work.tx, person, cases[-1].effective_at)
+    if await outcomes_for(work.tx, leaver, agents, settled_by=sources):
+        await _opened(work, person, seen(cases[-1], work.now), *sources)
 
 
 async def _due(work: Work, planned: Case) -> int:
