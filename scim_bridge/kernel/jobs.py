@@ -137,6 +137,9 @@ class Jobs:
         if database.backend == "sqlite":
             self._lock = SingleProcess(Path(database.url.removeprefix("sqlite:///") + ".lock"))
             self._lock.acquire()
+            # For its owner's eyes only, as the database is: made before the engine makes it otherwise.
+            jobs = jobs_database(database.url).removeprefix("sqlite:///")
+            os.close(os.open(jobs, os.O_RDWR | os.O_CREAT, 0o600))
             return "slot-0"
         # With PostgreSQL's driver: on SQLite neither is needed.
         from scim_bridge.kernel.slots import Slot

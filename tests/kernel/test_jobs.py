@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from scim_bridge.audit.record import effect_settled
 from scim_bridge.kernel.clock import SystemClock
@@ -87,3 +88,18 @@ def test_a_failing_effect_is_tried_again_and_a_hopeless_one_is_kept_as_dead(data
     _, states = perform(database_url, handler, write, 2)
     assert sorted(state for _, state in states) == ["dead", "done"]
     assert tries == {"flaky": 3, "hopeless": 1}
+
+
+def test_the_files_of_the_engine_are_for_their_owner_alone(sqlite_url) -> None:
+    async def write(work: Work) -> None:
+        work.bookkeeping("test")
+        await work.effect("call", {}, lane="one", key="1")
+
+    async def handler(effect: Effect) -> Outcome:
+        return Done({})
+
+    perform(sqlite_url, handler, write, 1)
+    database = Path(sqlite_url.removeprefix("sqlite:///"))
+    made = list(database.parent.glob(f"{database.name}.*"))
+    assert f"{database.name}.jobs" in [file.name for file in made]
+    assert {oct(file.stat().st_mode & 0o777) for file in made} == {"0o600"}
