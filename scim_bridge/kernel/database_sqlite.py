@@ -209,6 +209,8 @@ class SqliteDatabase:
         self.path = path_of(url)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._read = self._connect()
+        # Opened here: what goes wrong is told to who opens, not to a thread nobody hears.
+        self._write = self._connect()
         self._inode = self._stat()
         self._checked = 0.0
         self._reads = SqliteReader(self._read, self._present)
@@ -271,7 +273,7 @@ class SqliteDatabase:
         return cast("T", await job.future)
 
     def _writer(self) -> None:
-        connection = self._connect()
+        connection = self._write
         while True:
             job = self._jobs.get()
             if job is None:

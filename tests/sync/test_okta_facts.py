@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from scim_bridge.kernel.work import Work
 from scim_bridge.registry.agents import delete_agent, set_attestation
+from scim_bridge.registry.graves import give_up_names
 from scim_bridge.registry.model import Attestation
 from scim_bridge.registry.people_refs import find_person
 from scim_bridge.sync.plan import changes_of
@@ -96,11 +98,16 @@ def test_a_property_of_people_that_bears_the_name_of_our_mark_is_not_our_mark(on
 
 
 def test_a_login_that_belongs_to_another_agent_is_never_taken_over(on_okta) -> None:
+    async def freed(work: Work) -> None:
+        work.bookkeeping("the deleted agent's userName is somebody else's now")
+        give_up_names(work, ["triage@agents.test"])
+
     async def body(bench: Bench, org: Org) -> None:
         first = await owned(bench, "triage")
         await applied(bench)
         await bench.store.transact(TESTER, lambda work: delete_agent(work, first, "replaced"))
         await bench.perform()
+        await bench.store.transact(TESTER, freed)
         second = await bench.agent("triage-2", user_name="triage@agents.test")
         found = await bench.apply()
         assert found.failed == 1
