@@ -21,6 +21,7 @@ from scim_bridge.scim.elements import replaced
 from scim_bridge.scim.endpoints import AGENTS, GROUPS
 from scim_bridge.scim.errors import invalid_value
 from scim_bridge.scim.members import Member
+from scim_bridge.scim.naming import refuse_two_names
 from scim_bridge.scim.schema import ResourceType
 from scim_bridge.scim.validate import clean
 
@@ -53,6 +54,7 @@ class Incoming:
 def read(call: Call, raw: Doc) -> Incoming:
     """What a body asks for; ScimError when it is not what the schema says."""
     resource = call.resource
+    refuse_two_names(raw, resource)
     doc = rewrite.document(call.dialect, raw, resource, call.applied)
     said = _said(raw)
     made = clean(doc, resource, call.tolerant)

@@ -1,4 +1,7 @@
-"""Bytes to JSON with limits: depth, duplicate keys, NaN, NUL, lone surrogates; all refused as invalidSyntax."""
+"""Bytes to JSON with limits: depth, duplicate keys, NaN, NUL, lone surrogates; all refused as invalidSyntax.
+
+SCIM reads names in any case (RFC 7643 section 2.1), so keys that differ only in case are one key twice.
+"""
 
 from __future__ import annotations
 
@@ -50,6 +53,10 @@ def _strings(value: Any, depth: int) -> int:
     items: Iterable[Any]
     if isinstance(value, dict):
         count, items = len(value), value.values()
+        if len({key.casefold() for key in value}) < count:
+            raise invalid_syntax(
+                "An object in the body has the same key twice, in different case.", "Send each key once."
+            )
     elif isinstance(value, list):
         count, items = 0, value
     else:

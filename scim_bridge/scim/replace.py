@@ -30,6 +30,7 @@ from scim_bridge.scim.incoming import (
     read,
 )
 from scim_bridge.scim.members import MemberChange, ReplaceMembers
+from scim_bridge.scim.naming import refuse_two_names
 from scim_bridge.scim.sight import check_groups, check_stays
 
 
@@ -40,6 +41,8 @@ async def put(call: Call) -> Answered:
     """
     projection = answering.projection_of(call)
     raw = call.body()
+    # Not even a deactivation is taken from what says two things of one attribute.
+    refuse_two_names(raw, call.resource)
     try:
         incoming = read(call, raw)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from scim_bridge.registry.model import USER_URN
+import itertools
+from typing import Any
+
+from scim_bridge.registry.model import ENTERPRISE_URN, USER_URN
 from tests.scim.bridge import Bridge
 from tests.scim.proving import BULK_URN, PATCH_URN, op, people, refused, unharmed, user
 
@@ -140,10 +143,55 @@ def test_keys_that_are_one_attribute_twice(door) -> None:
                 ("PUT", crew, b'{"displayName":"a","members":[],"MEMBERS":[{"value":"x"}]}'),
                 ("PATCH", maria, b'{"Operations":[{"op":"add","value":{"title":"a","TITLE":"b"}}]}'),
                 ("PATCH", maria, b'{"Operations":[{"op":"add","op":"remove","path":"title"}]}'),
+                ("PATCH", maria, b'{"Operations":[{"op":"add","OP":"remove","path":"title"}]}'),
+                ("PATCH", maria, b'{"Operations":[{"op":"remove","path":"title"}],"operations":[]}'),
+                ("POST", "/.search", b'{"count":1,"COUNT":2}'),
+                (
+                    "POST",
+                    "/Bulk",
+                    b'{"Operations":[{"method":"PATCH","METHOD":"DELETE","path":"%b"}]}' % maria.encode(),
+                ),
             ):
-                refused(await client.call(method, path, sent), 400, "invalidSyntax")
+                for sender in (client, letter):
+                    refused(await sender.call(method, path, sent), 400, "invalidSyntax")
 
+        letter = await bridge.client("letter", "strict")
         await unharmed(bridge, client, attack)
+
+    door(body)
+
+
+def test_one_attribute_under_two_names(door) -> None:
+    """H-04: bare and by its URN, as a whole and by a part. What says two things of `active` deactivates nobody."""
+    contradictions: list[dict[str, Any]] = [
+        {"active": False, f"{USER_URN}:active": True},
+        {"active": False, USER_URN: {"active": True}},
+        {"title": "a", f"{USER_URN}:title": "b"},
+        {"name": {"familyName": "a"}, "name.familyName": "b"},
+        {"emails": [{"value": "a"}], 'emails[type eq "work"].value': "b"},
+        {ENTERPRISE_URN: {"department": "a"}, f"{ENTERPRISE_URN}:department": "b"},
+        {ENTERPRISE_URN: {"department": "a"}, "department": "b"},
+    ]
+
+    async def body(bridge: Bridge) -> None:
+        clients = [await bridge.client(name, name) for name in ("generic", "strict", "entra", "okta-put")]
+
+        async def attack(maria: str, crew: str) -> None:
+            for client, said in itertools.product(clients, contradictions):
+                whole = {"schemas": [USER_URN], "userName": "two-names", **said}
+                refused(await client.post("/Users", whole), 400, "invalidSyntax")
+                refused(await client.put(maria, whole), 400, "invalidSyntax")
+                refused(await client.patch(maria, {"op": "replace", "value": said}), 400, "invalidSyntax")
+            part = {"manager": {"value": "x"}, "manager.value": "y"}
+            operation = {"op": "add", "path": ENTERPRISE_URN, "value": part}
+            refused(await clients[0].patch(maria, operation), 400, "invalidSyntax")
+
+        await unharmed(bridge, clients[0], attack)
+        two = {"name.familyName": "B", "name.givenName": "A", f"{ENTERPRISE_URN}:department": "C"}
+        two |= {'emails[type eq "work"].value': "w@x.test", 'emails[type eq "home"].value': "h@x.test"}
+        made = await clients[2].post("/Users", {"userName": "parts"})
+        patched = await clients[2].patch(f"/Users/{made['id']}", {"op": "add", "value": two})
+        assert patched.status == 200 and len(patched["emails"]) == 2 and patched["name"]["givenName"] == "A"
 
     door(body)
 
