@@ -43,7 +43,10 @@ def writes(sql: str) -> bool:
 @lru_cache(maxsize=4096)
 def looks(sql: str) -> bool:
     """True for a statement that neither changes nor locks anything, so needs no transaction around it."""
-    return not writes(sql) and "FOR UPDATE" not in sql and "pg_advisory" not in sql
+    return not writes(sql) and not any(lock in sql for lock in _LOCKS)
+
+
+_LOCKS = (" FOR UPDATE", " FOR NO KEY UPDATE", " FOR KEY SHARE", "pg_advisory")
 
 
 @lru_cache(maxsize=2)

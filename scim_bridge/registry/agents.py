@@ -31,7 +31,7 @@ from scim_bridge.registry.model import (
 )
 from scim_bridge.registry.owning import add_owners, by_role, change_owners, owners_named
 from scim_bridge.registry.people_refs import owners_of
-from scim_bridge.registry.resources import bump, bury, insert, resource_of, says_the_same
+from scim_bridge.registry.resources import bump, bury, insert, lock, resource_of, says_the_same
 from scim_bridge.registry.standing import NOTHING, Standing, attestation_of, changed, save, served, standing
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
@@ -272,6 +272,7 @@ async def set_attestation(work: Work, agent_id: str, attestation: Attestation) -
 
 async def delete_agent(work: Work, agent_id: str, reason: str) -> None:
     """Retire an agent for good: every decision denies, its memberships end, its credentials are revoked."""
+    await lock(work, agent_id)
     agent = await standing(work, agent_id, AGENT)
     await outward.call_runtime(work, agent, "agent.stop", reason)
     if agent.derived.oldest_credential is not None:

@@ -15,12 +15,23 @@ from scim_bridge.kernel.errors import Conflict
 from scim_bridge.kernel.rows import among, listed
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry import outward
-from scim_bridge.registry.model import AGENT, USER_SPACE, Resource, fold, indexed, pointers, written_agent
+from scim_bridge.registry.groups import Seen, leave
+from scim_bridge.registry.model import (
+    AGENT,
+    GROUP,
+    USER_SPACE,
+    Resource,
+    fold,
+    indexed,
+    pointers,
+    written_agent,
+)
 from scim_bridge.registry.people_refs import owners_of
 from scim_bridge.registry.resources import (
     COLUMNS,
     MARK,
     after_mark,
+    bump,
     counted,
     index,
     resource_of,
@@ -115,6 +126,7 @@ async def bring_back(work: Work, grave: Resource, name: str, reason: str, connec
         taken=lambda: taken(name, USER_SPACE),
     )
     counted(work, grave.kind, 1)
+    await _leave_groups(work, grave.id)
     index(work, grave.id, set(), indexed(grave.doc, work.indexes))
     before = await standing(work, grave.id, connection_id=connection_id)
     doc = {**before.resource.doc, "userName": name}
@@ -127,3 +139,13 @@ async def bring_back(work: Work, grave: Resource, name: str, reason: str, connec
         if back.resource.active:
             await outward.call_runtime(work, back, "agent.resume", reason)
     return back
+
+
+async def _leave_groups(work: Work, member_id: str) -> None:
+    """End what was said of somebody dead: as one who is gone they granted nothing, and it would now."""
+    rows = await work.tx.all(
+        "SELECT group_id FROM sb_member WHERE member_id = ? ORDER BY group_id", member_id
+    )
+    for row in rows:
+        await leave(work, row["group_id"], Seen({}, {}, frozenset((member_id,))))
+        bump(work, row["group_id"], GROUP)

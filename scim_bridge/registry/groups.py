@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from scim_bridge.audit.record import record
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Moved
-from scim_bridge.kernel.rows import Insert, among, listed
+from scim_bridge.kernel.rows import Insert, among, by_column, listed
 from scim_bridge.kernel.sql import marks
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.model import AGENT, APPLICATION, GROUP, Doc, Resource, rendered
@@ -21,6 +21,16 @@ UNRESOLVED = "unresolved"
 SHOWN = 100
 MEMBERS = Insert(
     "sb_member", "group_id text, member_id text, kind text, display text, since bigint, added_by text"
+)
+# On PostgreSQL the members are kept from being deleted until the membership is committed: who deletes one
+# locks it first, so that either the membership is there to be ended, or the member is seen to be gone. In one
+# order, so that two who add the same never wait for each other. Changes of members wait for nobody here.
+KEEPING = (
+    "INSERT INTO sb_member (group_id, member_id, kind, display, since, added_by)"
+    " SELECT m.group_id, m.member_id, m.kind, r.name, m.since, m.added_by FROM unnest(?::text[], ?::text[],"
+    " ?::text[], ?::text[], ?::bigint[], ?::text[])"
+    " AS m (group_id, member_id, kind, display, since, added_by) JOIN sb_resource r ON r.id = m.member_id"
+    " WHERE r.deleted IS NULL ORDER BY m.member_id FOR KEY SHARE OF r"
 )
 
 
@@ -104,8 +114,13 @@ async def add_members(work: Work, group_id: str, members: Iterable[tuple[str, st
     return len(added)
 
 
-async def join(work: Work, group_id: str, members: Mapping[str, str | None], known: Seen) -> list[str]:
-    """Add those of (display by id) who are not in the group; their ids. The version is the caller's to raise."""
+async def join(
+    work: Work, group_id: str, members: Mapping[str, str | None], known: Seen, *, kept: bool = False
+) -> list[str]:
+    """Add those of (display by id) who are not in the group; their ids. The version is the caller's to raise.
+
+    `kept`: nobody can delete them now. Else they are kept, and the body runs again when somebody has.
+    """
     added = sorted(members.keys() - known.inside)
     rows = [
         (
@@ -119,6 +134,10 @@ async def join(work: Work, group_id: str, members: Mapping[str, str | None], kno
         for member in added
     ]
     # Somebody adding one of them at the same time makes the body run again, and see that.
+    alive = [row for row in rows if row[2] != UNRESOLVED]
+    if alive and work.tx.for_update and not kept:
+        work.tx.later(KEEPING, *by_column(alive), must=len(alive), taken=Moved)
+        rows = [row for row in rows if row[2] == UNRESOLVED]
     work.tx.add_all(MEMBERS, rows, taken=Moved)
     await _tell(work, group_id, "group.members_added", added)
     return added

@@ -9,7 +9,7 @@ import orjson
 
 from scim_bridge.kernel import counters
 from scim_bridge.kernel.database import Later, Reader
-from scim_bridge.kernel.errors import Conflict, NotFound
+from scim_bridge.kernel.errors import Conflict, Moved, NotFound
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.model import (
     APPLICATION,
@@ -55,6 +55,28 @@ async def find(reader: Reader, resource_id: str, *, lock: str = "") -> Resource 
         f"SELECT {COLUMNS} FROM sb_resource WHERE id = ? AND deleted IS NULL{lock}", resource_id
     )
     return None if row is None else resource_of(row)
+
+
+async def lock(work: Work, resource_id: str) -> None:
+    """Until this transaction ends nobody changes this resource or makes it a member of a group.
+
+    Who deletes it begins with this, and what is read after it holds: whoever made it a member before is
+    done. SQLite has one writer anyway.
+    """
+    if work.tx.for_update:
+        await work.tx.one(f"SELECT id FROM sb_resource WHERE id = ?{work.tx.for_update}", resource_id)
+
+
+async def keep(work: Work, resource_id: str) -> None:
+    """Until this transaction ends nobody deletes this resource; Moved when somebody has.
+
+    It may be changed: by this transaction, or by others.
+    """
+    if not work.tx.for_update:
+        return
+    sql = "SELECT id FROM sb_resource WHERE id = ? AND deleted IS NULL FOR KEY SHARE"
+    if await work.tx.one(sql, resource_id) is None:
+        raise Moved
 
 
 async def load(work: Work, resource_id: str, *kinds: str) -> Resource:

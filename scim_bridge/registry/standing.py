@@ -89,8 +89,8 @@ async def standing(
     """
     if work.tx.contended:
         # Locked by a statement of its own: one that also reads other tables would not see what
-        # was committed to those while it waited.
-        await work.tx.one(f"SELECT id FROM sb_resource WHERE id = ?{work.tx.for_update}", resource_id)
+        # was committed to those while it waited. Who makes it a member of a group need not wait.
+        await work.tx.one("SELECT id FROM sb_resource WHERE id = ? FOR NO KEY UPDATE", resource_id)
     within, inside = scope.also("r")
     values = (resource_id,) if connection_id is None else (connection_id, resource_id)
     row = await work.tx.one(_query(work.tx.backend, connection_id is not None, within), *values, *inside)

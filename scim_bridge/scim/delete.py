@@ -8,7 +8,7 @@ from scim_bridge.registry.groups import delete_group
 from scim_bridge.registry.holds import let_go
 from scim_bridge.registry.model import AGENT, GROUP, Resource
 from scim_bridge.registry.people import delete_person
-from scim_bridge.registry.resources import bump
+from scim_bridge.registry.resources import bump, lock
 from scim_bridge.scim import state
 from scim_bridge.scim.door import Call, connection_words
 from scim_bridge.scim.exchange import Answered
@@ -20,6 +20,7 @@ async def delete(call: Call) -> Answered:
     """Remove a user, agent or group; 204. What follows for a person's agents is decided before they are gone."""
 
     async def body(work: Work) -> None:
+        await lock(work, call.resource_id)
         before = await find(work, call)
         resource = before.resource
         reason = f"{connection_words(call.caller)} deleted it"

@@ -12,7 +12,7 @@ from scim_bridge.kernel.work import Work
 from scim_bridge.registry.groups import Seen, join, leave
 from scim_bridge.registry.memberships import Membership
 from scim_bridge.registry.model import GROUP
-from scim_bridge.registry.resources import bump
+from scim_bridge.registry.resources import bump, keep
 from scim_bridge.registry.standing import Standing
 from scim_bridge.scim.door import Call
 from scim_bridge.scim.endpoints import USERS
@@ -108,11 +108,13 @@ async def assign(work: Work, call: Call, user: Standing, asked: Assignment) -> S
         return user
     call.caller.need("groups")
     resource = user.resource
+    if asked.add:
+        await keep(work, resource.id)
     # In one order, so that two of these never wait for each other.
     for group_id in sorted(asked.add.keys() | asked.remove):
         if group_id in asked.add:
             known = Seen({resource.id: resource.kind}, {resource.id: resource.name}, frozenset())
-            await join(work, group_id, {resource.id: None}, known)
+            await join(work, group_id, {resource.id: None}, known, kept=True)
         else:
             await leave(work, group_id, Seen({}, {}, frozenset((resource.id,))))
         bump(work, group_id, GROUP)
