@@ -143,6 +143,19 @@ async def join(
     return added
 
 
+# Of PostgreSQL's advisory locks, the one for groups in groups; any number that nobody else uses.
+NESTING = 7_643_004
+
+
+async def nest(work: Work) -> None:
+    """Until this transaction ends nobody else puts a group into a group: what is read now of groups holds.
+
+    Two who each put one into the other see no circle, and make one. It is rare, so all wait for one lock.
+    """
+    if work.tx.for_update:
+        await work.tx.one("SELECT pg_advisory_xact_lock(?::bigint)", NESTING)
+
+
 async def remove_members(work: Work, group_id: str, members: Iterable[str]) -> int:
     """Remove members by id; how many were there. An id that is no member changes nothing."""
     wanted = list(dict.fromkeys(members))

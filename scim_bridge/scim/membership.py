@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.groups import Seen, inside, join, leave, members_of, only, seen
+from scim_bridge.registry.groups import Seen, inside, join, leave, members_of, nest, only, seen
 from scim_bridge.registry.model import GROUP
 from scim_bridge.registry.standing import Standing
 from scim_bridge.scim import render, schema
@@ -94,8 +94,11 @@ async def checked(work: Work, call: Call, group_id: str, members: Sequence[Membe
     """What is known of these members. Refused when they would make a circle of groups, and, to strict
     clients, when nobody knows them."""
     known = await met(work, call, members, group_id)
-    for member, kind in known.kinds.items():
-        if kind == GROUP and (member == group_id or await _within(work, member, group_id)):
+    nesting = _groups(known)
+    if nesting:
+        await nest(work)
+    for member in sorted(nesting):
+        if member == group_id or await _within(work, member, group_id):
             raise invalid_value(
                 f"Group {member} contains this group already, so it cannot become its member.",
                 "Groups may be nested, not in a circle.",

@@ -113,3 +113,18 @@ def test_what_named_the_dead_in_a_group_ends_when_they_come_back(door) -> None:
         assert (await client.get(f"/Groups/{payments}")).headers["etag"] != before
 
     door(body)
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_groups_put_into_each_other_at_once_never_make_a_circle(door, size: int) -> None:
+    async def body(bridge: Bridge) -> None:
+        client = await bridge.client("plain", dialect="strict")
+        for n in range(4):
+            ring = [await group(client, f"{n}-{m}") for m in range(size)]
+            asked = (
+                client.patch(f"/Groups/{outer}", add(ring[(at + 1) % size])) for at, outer in enumerate(ring)
+            )
+            answers = [answer.status for answer in await asyncio.gather(*asked)]
+            assert sorted(answers) == [200] * (size - 1) + [400], answers
+
+    door(body)
