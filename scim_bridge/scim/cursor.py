@@ -10,7 +10,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Hashable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -53,7 +53,7 @@ class Cursors:
         """
         until, query, made_for, part, backwards, key = self._opened(text)
         if query != self._query:
-            raise _invalid()
+            raise invalid_cursor()
         if not until - CURSOR_SECONDS * SECOND <= now < until:
             raise ScimError("expiredCursor", "This cursor is no longer good.", "Begin at the first page.")
         if count is not None and count != made_for:
@@ -64,18 +64,19 @@ class Cursors:
             )
         return Place(None if key is None else tuple(key), backwards, part), made_for
 
-    def _opened(self, text: str) -> tuple[int, str, int, int, bool, list[str] | None]:
+    def _opened(self, text: str) -> tuple[int, str, int, int, bool, list[Any] | None]:
         if len(text) > LONGEST:
-            raise _invalid()
+            raise invalid_cursor()
         try:
             raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
             found = orjson.loads(self._master.unseal(self._place, raw))
         except (binascii.Error, ValueError, Tampered) as error:
-            raise _invalid() from error
+            raise invalid_cursor() from error
         return tuple(found)
 
 
-def _invalid() -> ScimError:
+def invalid_cursor() -> ScimError:
+    """The one refusal of every cursor that leads nowhere here."""
     return ScimError(
         "invalidCursor",
         "This cursor is none that was given for this query.",

@@ -6,7 +6,7 @@ waiting, and not for ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from scim_bridge.kernel import counters
@@ -20,8 +20,8 @@ from scim_bridge.scim.limits import SCAN_SECONDS
 from scim_bridge.scim.plan import Plan
 from scim_bridge.scim.render import Head
 from scim_bridge.scim.scan import Documents, Scan
-from scim_bridge.scim.selecting import Key, heads_of, key_of
-from scim_bridge.scim.sorting import Sort, ordered
+from scim_bridge.scim.selecting import Key, heads_of, is_beyond, key_of
+from scim_bridge.scim.sorting import Sort, ordered, up_to
 
 T = TypeVar("T")
 
@@ -104,10 +104,10 @@ class Finder:
         """A page nobody was near before: its beginning is counted out, from whichever end is nearer."""
         plan, last = wanted.plan, start - 1
         total = await self._length(reader, wanted) if last else None
-        if total is not None and last >= total:
+        if total is not None and last >= total and after is None:
             return Page([], total)
         if last > at:
-            backwards = total is not None and total - last < last - at
+            backwards = total is not None and 0 < total - last < last - at
             offset = total - last if backwards and total is not None else last - at - 1
             edge = None if backwards else after
             after = await selecting.key_at(reader, plan, offset, after=edge, backwards=backwards)
@@ -140,7 +140,7 @@ class Finder:
             # Few rows have the value an index was asked for; if not, they are looked at like all others.
             rows = await selecting.rows(self.store.reads, plan, self.connection_id, STEP)
             if len(rows) < STEP:
-                return await self._among(wanted, heads_of(rows), start, count)
+                return await self._among(wanted, rows, start, count)
         now, changes = self.store.clock.now(), self.anchors.changes
         at, after = self.anchors.before(wanted.known_as, start - 1, now)
         total = self.anchors.length(wanted.known_as, now)
@@ -150,8 +150,9 @@ class Finder:
             wanted.documents,
             self.connection_id,
             count,
-            0 if known else start - 1,
+            start - 1 - at,
             all_of_them=not known,
+            behind=after,
         )
         await self.aside(lambda reader: scan.run(reader, after if known else None))
         if len(scan.found) == count > 0:
@@ -161,19 +162,39 @@ class Finder:
             self.anchors.counted(wanted.known_as, total, changes, now)
         return Page([head for head, _ in scan.found], total)
 
-    async def _among(self, wanted: Wanted, heads: list[Head], start: int, count: int) -> Page:
+    async def _among(self, wanted: Wanted, rows: Sequence[Any], start: int, count: int) -> Page:
+        heads, order, now = heads_of(rows), wanted.plan.order, self.store.clock.now()
         documents = await wanted.documents.of(self.store.reads, heads)
         test = wanted.plan.test
-        found = [h for h, doc in zip(heads, documents, strict=True) if test is None or test(doc)]
-        return Page(found[start - 1 : start - 1 + count], len(found))
+        found = [
+            (head, key_of(order, row))
+            for head, row, document in zip(heads, rows, documents, strict=True)
+            if test is None or test(document)
+        ]
+        at, after = self.anchors.before(wanted.known_as, start - 1, now)
+        left = [each for each in found if is_beyond(order, each[1], after)]
+        page = left[start - 1 - at : start - 1 - at + count]
+        if page:
+            self.anchors.ended(wanted.known_as, start - 1 + len(page), page[-1][1], now)
+        return Page([head for head, _ in page], len(found))
 
     async def _sorted(self, wanted: Wanted, sort: Sort, start: int, count: int) -> Page:
-        async def body(reader: Reader) -> Page:
-            ids = await ordered(reader, wanted.plan, wanted.documents, sort, self.connection_id)
-            shown = ids[start - 1 : start - 1 + count]
-            return Page(await selecting.by_ids(reader, self.connection_id, shown), len(ids))
+        now = self.store.clock.now()
+        at, after = self.anchors.before(wanted.known_as, start - 1, now)
 
-        return await self.aside(body)
+        async def body(reader: Reader) -> Page:
+            ranks = await ordered(reader, wanted.plan, wanted.documents, sort, self.connection_id)
+            rank = None if after is None else (after[0], after[1], after[2])
+            begin = start - 1 - at
+            begin += 0 if rank is None else up_to(ranks, rank, descending=sort.descending)
+            shown = ranks[begin : begin + count]
+            heads = await selecting.by_ids(reader, self.connection_id, [rank[-1] for rank in shown])
+            return Page(heads, len(ranks), shown[-1] if len(shown) == count > 0 else None)
+
+        page = await self.aside(body)
+        if page.after is not None:
+            self.anchors.ended(wanted.known_as, start - 1 + count, page.after, now)
+        return page
 
     async def aside(self, body: Callable[[Reader], Coroutine[Any, Any, T]]) -> T:
         """Look for something that may take long; tooMany when it takes too long."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from scim_bridge.kernel.database import Reader
 from scim_bridge.scim import selecting
+from scim_bridge.scim.cursor import invalid_cursor
 from scim_bridge.scim.finding import Finder, Page, Wanted
 from scim_bridge.scim.limits import SCAN_SECONDS
 from scim_bridge.scim.render import Head
 from scim_bridge.scim.scan import Scan
 from scim_bridge.scim.selecting import Key, heads_of, key_of
-from scim_bridge.scim.sorting import Sort, ordered
+from scim_bridge.scim.sorting import Rank, Sort, before, ordered, up_to
 
 
 async def following(finder: Finder, wanted: Wanted, count: int, key: Key | None, *, backwards: bool) -> Page:
@@ -77,22 +79,33 @@ async def _tested(finder: Finder, wanted: Wanted, count: int, key: Key | None, b
 async def _sorted(
     finder: Finder, wanted: Wanted, sort: Sort, count: int, key: Key | None, backwards: bool
 ) -> Page:
-    """A page of what is sorted anew each time: the key is the last row's number and id."""
+    """A page of what is sorted anew each time: behind (or before) the rank that the key is."""
 
     async def body(reader: Reader) -> Page:
-        ids = await ordered(reader, wanted.plan, wanted.documents, sort, finder.connection_id)
-        begin = 0
-        if key is not None:
-            # Where that row was, everybody behind it has moved up when it is gone.
-            at, there = (ids.index(key[1]), 1) if key[1] in ids else (key[0], 0)
-            begin = max(0, at - count) if backwards else at + there
-            count_here = at - begin if backwards else count
-        else:
-            count_here = count
-        shown = ids[begin : begin + count_here]
-        heads = await selecting.by_ids(reader, finder.connection_id, shown)
-        after = (begin + len(shown) - 1, shown[-1]) if shown and begin + len(shown) < len(ids) else None
-        before = (begin, shown[0]) if shown and begin > 0 else None
-        return Page(heads, len(ids), after, before)
+        ranks = await ordered(reader, wanted.plan, wanted.documents, sort, finder.connection_id)
+        begin, end = _window(ranks, key, count, sort.descending, backwards)
+        shown = ranks[begin:end]
+        heads = await selecting.by_ids(reader, finder.connection_id, [rank[-1] for rank in shown])
+        after = shown[-1] if shown and end < len(ranks) else None
+        before_ = shown[0] if shown and begin > 0 else None
+        return Page(heads, len(ranks), after, before_)
 
     return await finder.aside(body)
+
+
+def _window(
+    ranks: Sequence[Rank], key: Key | None, count: int, descending: bool, backwards: bool
+) -> tuple[int, int]:
+    """From where to where a page goes."""
+    if key is None:
+        return 0, count
+    try:
+        rank: Rank = (key[0], key[1], key[2])
+        if backwards:
+            end = before(ranks, rank, descending=descending)
+            return max(0, end - count), end
+        begin = up_to(ranks, rank, descending=descending)
+    except (IndexError, TypeError) as error:
+        # Made when the attribute was of another type.
+        raise invalid_cursor() from error
+    return begin, begin + count

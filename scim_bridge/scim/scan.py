@@ -132,7 +132,8 @@ def _as_either(document: dict[str, Any], links: Sequence[Link], base_url: str) -
 class Scan:
     """Looking through the rows of a plan for those that pass its test.
 
-    Of these, `skip` are passed over and then `want` kept, with their keys. `all_of_them`: it goes on to the
+    Of these, `skip` are passed over and then `want` kept, with their keys; those up to the key `behind` are only
+    counted. `all_of_them`: it goes on to the
     end, and `seen` is how many there are. `until` is the instant (monotonic) at which it stops where it is.
     """
 
@@ -143,7 +144,9 @@ class Scan:
     skip: int = 0
     all_of_them: bool = True
     until: float = float("inf")
+    behind: Key | None = None
     seen: int = 0
+    passed: int = 0
     ended: bool = False
     at: Key | None = None
     found: list[tuple[Head, Key]] = field(default_factory=list)
@@ -161,7 +164,8 @@ class Scan:
                 self.at = selecting.key_of(self.plan.order, row)
                 if self.plan.test is None or self.plan.test(document):
                     self.seen += 1
-                    if self.seen > self.skip and len(self.found) < self.want:
+                    self.passed += selecting.is_beyond(self.plan.order, self.at, self.behind)
+                    if self.passed > self.skip and len(self.found) < self.want:
                         self.found.append((head, self.at))
                 if not self.all_of_them and len(self.found) == self.want:
                     return

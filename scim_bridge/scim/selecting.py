@@ -36,6 +36,11 @@ def key_of(order: Order, row: Any) -> Key:
     return (row[2] if order.by == "created" else row[3], row[0])
 
 
+def is_beyond(order: Order, key: Key, other: Key | None) -> bool:
+    """True when a key stands behind another one (None: the beginning); texts by code point, as in the database."""
+    return other is None or (key < other if order.descending else key > other)
+
+
 async def rows(
     reader: Reader,
     plan: Plan,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,10 @@ from scim_bridge.scim.schema import (
 )
 
 Value = tuple[bool, Any]
+# Where a row stands in an order: whether it has no value, its value, its id. No two rows stand in one place.
+Rank = tuple[bool, Any, str]
+# So many characters of a value decide, then the id; a cursor carries them.
+DECISIVE = 256
 _MISSING: Value = (True, "")
 
 
@@ -65,7 +70,7 @@ def _comparable(attribute: Attribute, value: Any) -> Value:
     if kind == DATE_TIME:
         moment = instant(value)
         return _MISSING if moment is None else (False, moment)
-    return False, value if attribute.case_exact else value.casefold()
+    return False, (value if attribute.case_exact else value.casefold())[:DECISIVE]
 
 
 def order_of(
@@ -123,16 +128,16 @@ def _example(attribute: Attribute) -> str:
 
 async def ordered(
     reader: Reader, plan: Plan, documents: Documents, sort: Sort, connection_id: str
-) -> Sequence[str]:
-    """The ids of all that matches, in an order by an attribute; ScimError tooMany beyond SORT_LIMIT."""
-    found: list[tuple[Value, str]] = []
+) -> Sequence[Rank]:
+    """The ranks of all that matches, in an order by an attribute; ScimError tooMany beyond SORT_LIMIT."""
+    found: list[Rank] = []
     after = None
     while True:
         rows = await selecting.rows(reader, plan, connection_id, BATCH, after=after)
         heads = selecting.heads_of(rows)
         for head, document in zip(heads, await documents.of(reader, heads), strict=True):
             if plan.test is None or plan.test(document):
-                found.append((sort.value(document), head.id))
+                found.append((*sort.value(document), head.id))
         if len(found) > SORT_LIMIT:
             raise too_many(
                 f"No index has this order, and more than {SORT_LIMIT} resources would have to be sorted.",
@@ -142,4 +147,18 @@ async def ordered(
             break
         after = selecting.key_of(plan.order, rows[-1])
     found.sort(reverse=sort.descending)
-    return [resource_id for _, resource_id in found]
+    return found
+
+
+def before(ranks: Sequence[Rank], rank: Rank, *, descending: bool) -> int:
+    """How many stand before a rank, whether or not it is still there."""
+    if descending:
+        return len(ranks) - bisect_right(ranks[::-1], rank)
+    return bisect_left(ranks, rank)
+
+
+def up_to(ranks: Sequence[Rank], rank: Rank, *, descending: bool) -> int:
+    """How many stand before a rank or at it."""
+    if descending:
+        return len(ranks) - bisect_left(ranks[::-1], rank)
+    return bisect_right(ranks, rank)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
 from scim_bridge.registry.model import ENTERPRISE_URN, USER_URN
 from tests.scim.bridge import Bridge, Client
-from tests.scim.proving import LIST_URN, group, made, op, people, refused, user, written
+from tests.scim.proving import BULK_URN, LIST_URN, group, made, op, people, refused, user, written
 
 
 async def names(client: Client, query: str, path: str = "/Users") -> list[str]:
@@ -93,6 +99,61 @@ def test_pages_hold_everybody_once_whatever_happens_meanwhile(door) -> None:
         assert seen == [f"u{n:02}" for n in range(11)], "nobody is passed over because another went"
 
     door(body)
+
+
+ORDERS = ("", "userName", "meta.created", "meta.lastModified", "title", "nickName")
+FILTERS = (None, 'userName sw "p"', 'userName ew "x"', 'emails eq "all@x.test" and title pr')
+GOING: tuple[Callable[[list[str]], list[str]], ...] = (list, lambda page: page[:1], lambda page: page[-1:])
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_who_stays_is_on_one_page_whoever_goes_meanwhile(door, descending: bool) -> None:
+    """G-05, P-01: in every order, by number and by cursor, whoever of a page is deleted before the next is read."""
+
+    async def body(bridge: Bridge) -> None:
+        client = await bridge.client("plain")
+        direction = "descending" if descending else "ascending"
+        lists = itertools.product(ORDERS, FILTERS, ("startIndex", "cursor"))
+        for (order, text, by), going in zip(lists, itertools.cycle(GOING), strict=False):
+            said = {"filter": text, "sortBy": order or None, "sortOrder": direction}
+            await one_list(client, {name: value for name, value in said.items() if value}, by, going)
+
+    door(body)
+
+
+async def one_list(
+    client: Client, said: dict[str, Any], by: str, going: Callable[[list[Any]], list[Any]]
+) -> None:
+    """Page through nine people while some go; everybody there at the start is shown once."""
+    operations = [
+        {"method": "POST", "path": "/Users", "bulkId": str(n), "data": user(f"p{n}x", **numbered(n))}
+        for n in range(9)
+    ]
+    created = (await client.post("/Bulk", {"schemas": [BULK_URN], "Operations": operations}))["Operations"]
+    left = {each["location"].rpartition("/")[2] for each in created}
+    seen: list[str] = []
+    at: dict[str, Any] = {by: "" if by == "cursor" else 1}
+    while True:
+        answer = await client.post("/Users/.search", {**said, **at, "count": 2})
+        assert answer.status == 200, answer.content
+        page = [each["id"] for each in answer["Resources"]]
+        seen += page
+        at = {by: answer.body.get("nextCursor") if by == "cursor" else len(seen) + 1}
+        if at[by] is None or not page:
+            break
+        gone = going(page)
+        left -= set(gone)
+        away = [{"method": "DELETE", "path": f"/Users/{each}"} for each in gone]
+        await client.post("/Bulk", {"schemas": [BULK_URN], "Operations": away})
+    assert len(seen) == len(set(seen)) == 9, (said, by, len(seen))
+    away = [{"method": "DELETE", "path": f"/Users/{each}"} for each in left]
+    await client.post("/Bulk", {"schemas": [BULK_URN], "Operations": away})
+
+
+def numbered(n: int) -> dict[str, Any]:
+    """What people are sorted by: titles and nicknames that repeat, some without."""
+    more = {"nickName": f"{'n' * 300}{n}"} if n % 3 else {}
+    return {"title": f"t{n % 4}", "emails": [{"value": "all@x.test"}], **more}
 
 
 def test_a_page_is_a_hundred_by_default_and_never_more_than_allowed(sqlite_door) -> None:
