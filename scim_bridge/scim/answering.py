@@ -10,7 +10,7 @@ from scim_bridge.kernel.database import Later
 from scim_bridge.registry.applications import Link, agents_of, applications_of
 from scim_bridge.registry.standing import Standing
 from scim_bridge.scim import roster, showing
-from scim_bridge.scim.door import Call, matches
+from scim_bridge.scim.door import Call, check_if_match, matches
 from scim_bridge.scim.endpoints import AGENTS, APPLICATIONS, FOREIGN, GROUPS, Endpoint
 from scim_bridge.scim.exchange import Answered, Headers
 from scim_bridge.scim.projection import Projection
@@ -69,13 +69,14 @@ async def written(call: Call, made: Written, projection: Projection, status: int
 
 
 async def read_one(call: Call) -> Answered:
-    """GET of one resource; 304 when the caller has this version (RFC 7644 section 3.14)."""
+    """GET of one resource: 304 when the caller has this version, 412 when it asks for another (RFC 7644 3.14)."""
     projection = projection_of(call)
     reads = call.door.ctx.store.reads
     # Roles and entitlements are groups, too.
     groups = projection.everything or any(projection.wants(name) for name in ("groups", *LISTS))
     found = await by_id(reads, call.endpoint, call.caller, call.resource_id, groups=groups)
     version = found.head.version
+    check_if_match(call, version)
     if call.asked.if_none_match is not None and matches(call.asked.if_none_match, version):
         return Answered(304, b"", (tag(version),))
     return await _answer(call, found, projection, 200, (tag(version),))

@@ -104,12 +104,27 @@ def matches(header: str, version: int) -> bool:
 
 
 def check_version(call: Call, resource: Resource) -> None:
-    """Stale when the call's If-Match names another version than the current one (RFC 7644 section 3.14)."""
-    header = call.asked.if_match
-    if header is not None and not matches(header, resource.version):
+    """Stale when a write's If-Match names another version than the current one, or its If-None-Match this one.
+
+    RFC 7644 section 3.14; RFC 9110 sections 13.1.1, 13.1.2.
+    """
+    check_if_match(call, resource.version)
+    header = call.asked.if_none_match
+    if header is not None and matches(header, resource.version):
         raise Stale(
             "version",
-            f"The resource has changed: its version is {resource.etag}.",
+            f"If-None-Match names what is there: its version is {resource.etag}.",
+            "Leave If-None-Match out of changes to what exists.",
+        )
+
+
+def check_if_match(call: Call, version: int) -> None:
+    """Stale when the call's If-Match names another version than the current one."""
+    header = call.asked.if_match
+    if header is not None and not matches(header, version):
+        raise Stale(
+            "version",
+            f'The resource has changed: its version is W/"{version}".',
             "Read it again and repeat the change.",
         )
 

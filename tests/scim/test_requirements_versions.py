@@ -32,6 +32,8 @@ def test_every_answer_with_one_resource_has_its_tag(door) -> None:
                 assert (same.status, same.content) == (304, b"")
                 assert same.headers["etag"] == changed.headers["etag"]
             assert (await client.get(path, if_none_match=tag)).status == 200
+            refused(await client.get(path, if_match=tag), 412)
+            assert (await client.get(path, if_match=changed.headers["etag"])).status == 200
 
     door(body)
 
@@ -41,7 +43,11 @@ def test_a_change_of_another_version_is_refused_and_none_is_asked_for(door) -> N
 
     async def body(bridge: Bridge) -> None:
         client = await bridge.client("plain")
-        for endpoint, sent in (("/Users", user()), ("/Groups", group())):
+        for endpoint, sent, again in (
+            ("/Users", user(), user("again")),
+            ("/Groups", group(), group("again")),
+            ("/AgenticApplications", {"name": "a"}, {"name": "again"}),
+        ):
             path = f"{endpoint}/{await made(client, endpoint, sent)}"
             change = op("add", "externalId", "x")
             rows = await written(bridge)
@@ -49,10 +55,18 @@ def test_a_change_of_another_version_is_refused_and_none_is_asked_for(door) -> N
                 refused(await client.patch(path, change, if_match=stale), 412)
                 refused(await client.put(path, sent, if_match=stale), 412)
                 refused(await client.delete(path, if_match=stale), 412)
+            for here in ("*", 'W/"1"', 'W/"7", "1"'):
+                refused(await client.patch(path, change, if_none_match=here), 412)
+                refused(await client.put(path, sent, if_none_match=here), 412)
+                refused(await client.delete(path, if_none_match=here), 412)
             assert await written(bridge) == rows
+            assert (
+                await client.patch(path, op("replace", "externalId", "y"), if_none_match='W/"7"')
+            ).status == 200
+            path = f"{endpoint}/{await made(client, endpoint, again)}"
             assert (await client.patch(path, change, if_match='W/"1"')).status == 200
-            assert (await client.put(path, sent, if_match='"2"')).status == 200, "compared weakly"
-            assert (await client.put(path, sent)).status == 200
+            assert (await client.put(path, again, if_match='"2"')).status == 200, "compared weakly"
+            assert (await client.put(path, again)).status == 200
             assert (await client.delete(path, if_match="*")).status == 204
 
     door(body)
