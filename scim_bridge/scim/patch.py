@@ -22,7 +22,7 @@ from scim_bridge.scim.operations import REMOVE, REPLACE, Operation, read_operati
 from scim_bridge.scim.path import Path, parse_path
 from scim_bridge.scim.replacing import new_value
 from scim_bridge.scim.schema import ResourceType, of
-from scim_bridge.scim.values import clean_value
+from scim_bridge.scim.values import clean_value, distinct
 
 __all__ = ["Operation", "PatchResult", "apply", "read_operations"]
 
@@ -110,13 +110,15 @@ class _Draft:
 
     def _purge(self) -> None:
         # Not before the end: Entra sends an element's type in one operation and its value in another.
-        for path in self._touched if self._tolerant else ():
+        for path in self._touched:
             attribute = path.attribute
             assert attribute is not None
             holder = self._fields if path.urn is None else self._fields.get(path.urn) or {}
             items = holder.get(attribute.name)
             if items:
-                self._put(path, attribute.name, purged(attribute, items) or None)
+                kept = purged(attribute, items) if self._tolerant else items
+                # What were two may have become one: no element is there twice (RFC 7643 section 2.4).
+                self._put(path, attribute.name, distinct(attribute, kept) or None)
 
     def _carry_out(self, step: Operation) -> None:
         path = parse_path(step.path or "", self._resource, tolerant=self._tolerant)
@@ -145,7 +147,7 @@ class _Draft:
             return
         self._refuse_unfit(path, step, current, new)
         self._put(path, attribute.name, new)
-        if attribute.multi and attribute.subs:
+        if attribute.multi:
             self._touched.append(path)
 
     def _count(self, path: Path, step: Operation, current: Any) -> None:

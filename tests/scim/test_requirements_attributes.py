@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any
 
@@ -143,6 +144,14 @@ def test_one_element_is_primary_at_most_and_none_is_there_twice(sqlite_door) -> 
         assert answer["emails"] == twice[:1]
         again = await client.patch(f"/Users/{maria}", op("add", "emails", twice[0]))
         assert again["emails"] == twice[:1]
+        for sender, path in itertools.product(
+            (client, await bridge.client("letter", "strict")),
+            ('emails[type eq "work"].value', "emails.value", 'emails[value sw "b"].value'),
+        ):
+            others = [{"value": "a@x.test", "type": "work"}, {"value": "b@x.test", "type": "work"}]
+            await sender.patch(f"/Users/{maria}", op("replace", "emails", others))
+            made_one = await sender.patch(f"/Users/{maria}", op("replace", path, "a@x.test"))
+            assert (made_one.status, made_one["emails"]) == (200, twice[:1]), path
 
     sqlite_door(body)
 
