@@ -68,7 +68,7 @@ class ScimApp:
         self._door = Door(ctx, settings, told, catalogue=catalogue(settings.attributes))
         ctx.store.on_change(self._door.anchors.changed)
         ctx.store.on_change(self._door.roles.changed)
-        self._callers = Callers(ctx, ctx.public_url + BASE)
+        self._callers = Callers(ctx, ctx.public_url + BASE, settings.agent_mail_domain)
         self._pace = Pace(ctx.store.clock, settings)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

@@ -13,7 +13,10 @@ from scim_bridge.registry.tokens import Grant
 
 
 class Caller(NamedTuple):
-    """One authenticated IdP connection, in one request. `scope`: the agents it sees; `base_url`: of the front door."""
+    """One authenticated IdP connection, in one request. `scope`: the agents it sees; `base_url`: of the front door.
+
+    `mail_domain`: where people without an address get one in its answers; None where nobody asks for that.
+    """
 
     connection: Connection
     grant: Grant
@@ -21,6 +24,7 @@ class Caller(NamedTuple):
     base_url: str
     request_id: str
     address: str | None
+    mail_domain: str | None = None
 
     @property
     def actor(self) -> Actor:

@@ -13,6 +13,7 @@ from scim_bridge.registry.connections import Connection, connection
 from scim_bridge.registry.scope import Scope, parse_scope
 from scim_bridge.registry.tokens import USED_EVERY, Grant, authenticate, mark_used
 from scim_bridge.scim.caller import Caller
+from scim_bridge.scim.dialects.table import dialect
 
 # For so long another process may have revoked a token, or changed a connection, unnoticed here.
 REMEMBERED = SECOND
@@ -34,8 +35,9 @@ class _Known:
 class Callers:
     """The callers of one process. What this process itself changes about tokens is noticed at once."""
 
-    def __init__(self, ctx: Context, base_url: str) -> None:
+    def __init__(self, ctx: Context, base_url: str, mail_domain: str) -> None:
         self._ctx = ctx
+        self._mail_domain = mail_domain
         self._base_url = base_url
         self._known: dict[bytes, _Known] = {}
         self._changes = 0
@@ -58,7 +60,10 @@ class Callers:
         known = self._known.get(key)
         if known is None or not known.since <= now < known.until:
             known = await self._look_up(key, token, now)
-        caller = Caller(known.connection, known.grant, known.scope, self._base_url, request_id, address)
+        domain = self._mail_domain if dialect(known.connection.dialect).fills_in else None
+        caller = Caller(
+            known.connection, known.grant, known.scope, self._base_url, request_id, address, domain
+        )
         if now - known.used > USED_EVERY:
             known.used = now
             await self._mark_used(caller.actor, known.grant)

@@ -19,6 +19,7 @@ from scim_bridge.scim.door import Call, check_version
 from scim_bridge.scim.endpoints import GROUPS
 from scim_bridge.scim.errors import mutability
 from scim_bridge.scim.exchange import Answered
+from scim_bridge.scim.filler import unfilled
 from scim_bridge.scim.incoming import (
     Incoming,
     as_stored,
@@ -96,6 +97,7 @@ async def replaced(work: Work, call: Call, before: Standing, incoming: Incoming)
     else:
         check_kind(call, resource, said)
         fitting(call, said, agent=False)
+        said = unfilled(said, resource.doc, call.caller.mail_domain)
         now_active = resource.active if active is None else active
         doc = in_order(said, resource.doc)
         after = await people.described(work, before, doc, now_active)

@@ -14,7 +14,8 @@ from scim_bridge.registry.memberships import Membership, all_groups, direct_grou
 from scim_bridge.scim import render, roles, roster
 from scim_bridge.scim.agent_view import as_agent, shape_of
 from scim_bridge.scim.caller import Caller
-from scim_bridge.scim.endpoints import AGENTS, APPLICATIONS, FOREIGN, GROUPS, Endpoint
+from scim_bridge.scim.endpoints import AGENTS, APPLICATIONS, FOREIGN, GROUPS, USERS, Endpoint
+from scim_bridge.scim.filler import filled
 from scim_bridge.scim.projection import Projection
 from scim_bridge.scim.render import Head
 from scim_bridge.scim.roster import Piece
@@ -130,6 +131,8 @@ def finished(
     """A rendered document in the collection's view, with what was asked for."""
     if endpoint is AGENTS:
         document = _as_agent(document, caller, applications)
+    elif endpoint is USERS:
+        document = filled(document, caller.mail_domain)
     if projection.everything:
         return document
     return orjson.dumps(projection.apply(orjson.loads(document)))

@@ -363,3 +363,46 @@ def test_the_spec_suite_of_okta_passes(door) -> None:
         assert (refused.status, refused["status"]) == (401, "401") and refused["detail"]
 
     door(body)
+
+
+def shown(person: Any) -> tuple[str, str, str]:
+    """What Okta asks of every user."""
+    return person["name"]["givenName"], person["name"]["familyName"], person["emails"][0]["value"]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_okta_is_shown_names_and_an_address_of_everybody_and_nothing_of_it_is_kept(
+    door, dialect: str
+) -> None:
+    async def body(bridge: Bridge) -> None:
+        okta, other = await bridge.client("okta", dialect), await bridge.client("entra")
+        bare = await other.post("/Users", {"userName": "zoe"})
+        named = await other.post("/Users", {"userName": "mia@x.test", "displayName": "Mia de Luca"})
+        half = await other.post(
+            "/Users", {"userName": "kai", "name": {"givenName": "Kai", "familyName": "Wu"}}
+        )
+        wanted = {
+            bare["id"]: ("zoe", "-", "zoe@made.test"),
+            named["id"]: ("Mia de Luca", "-", "mia@x.test"),
+            half["id"]: ("Kai", "Wu", "kai@made.test"),
+        }
+        everybody = (await okta.get("/Users?count=100", **HEADERS))["Resources"]
+        assert {each["id"]: shown(each) for each in everybody} == wanted
+        for each in wanted:
+            assert shown((await okta.get(f"/Users/{each}")).body) == wanted[each]
+            changed = await okta.patch(f"/Users/{each}", {"op": "replace", "path": "title", "value": "x"})
+            assert shown(changed.body) == wanted[each]
+            part = await okta.get(f"/Users/{each}?attributes=emails")
+            assert "name" not in part.body and part["emails"][0]["value"] == wanted[each][2]
+        assert not (await okta.get('/Users?filter=emails.value eq "zoe@made.test"'))["Resources"]
+        back = (await okta.get(f"/Users/{bare['id']}")).body
+        assert (
+            shown((await okta.put(f"/Users/{bare['id']}", {**back, "title": "y"})).body) == wanted[bare["id"]]
+        )
+        assert "name" not in (await other.get(f"/Users/{bare['id']}")).body
+        for each in wanted:
+            assert "emails" not in (await other.get(f"/Users/{each}")).body
+        assert "name" not in (await other.get(f"/Users/{named['id']}")).body
+        assert (await other.get(f"/Users/{half['id']}"))["name"] == {"givenName": "Kai", "familyName": "Wu"}
+
+    door(body, agent_mail_domain="made.test")

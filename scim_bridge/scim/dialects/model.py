@@ -55,7 +55,8 @@ class Dialect:
     `documents` are tried in order on whole documents and on the values of PATCH operations, `operations`
     on operations before that. `revives`: creating what is there, deprovisioned, brings back the same id.
     `keeps_deactivation`: nothing wrong with the rest of a request keeps `active: false` from being done.
-    `group_patch` is the status of a group's PATCH without `attributes`.
+    `group_patch` is the status of a group's PATCH without `attributes`. `fills_in`: people without names or an
+    address are shown with made-up ones.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Dialect:
     revives: bool = True
     keeps_deactivation: bool = True
     group_patch: int = 200
+    fills_in: bool = False
     documents: tuple[DocumentRow, ...] = ()
     operations: tuple[OperationRow, ...] = ()
     filters: tuple[FilterRow, ...] = ()

@@ -46,6 +46,7 @@ DIALECTS = {
         Dialect(
             "okta-put",
             "Okta's own app integrations: profiles, activation and groups by PUT",
+            fills_in=True,
             group_patch=204,
             documents=OKTA_DOCUMENTS,
             operations=OKTA_OPERATIONS,
@@ -53,6 +54,7 @@ DIALECTS = {
         Dialect(
             "okta-patch",
             "Okta's catalog apps: activation, password and groups by PATCH",
+            fills_in=True,
             group_patch=204,
             documents=OKTA_DOCUMENTS,
             operations=OKTA_OPERATIONS,
