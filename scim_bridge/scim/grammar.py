@@ -328,7 +328,10 @@ class _Reader:
             )
         self._advance()
         value = self._literal()
+        quoted = bool(self.string)
         self._advance()
+        if quoted and self.word and not self._tolerant and self._text[self._at - 1] == '"':
+            self._fail(f"{self._seen()} stands where a space was expected")
         return Compare(path, op, value)
 
     def _literal(self) -> Literal:
@@ -339,9 +342,10 @@ class _Reader:
             return _WORDS[word.lower()]
         if _NUMBER.fullmatch(word):
             return self._number(word)
-        if not word or not self._tolerant:
+        if not word or not self._tolerant or word.startswith("'"):
             self._fail(
-                f"{self._seen()} stands where a value was expected", "Put strings into quotation marks."
+                f"{self._seen()} stands where a value was expected",
+                "Put strings into double quotation marks.",
             )
         return word
 

@@ -70,7 +70,7 @@ async def found(client: Client, path: str, text: str) -> list[str]:
 
 def test_what_is_declared_is_kept_served_and_found_whatever_its_type(door: Door) -> None:
     async def body(bridge: Bridge) -> None:
-        client = await bridge.client("okta")
+        client, plain = await bridge.client("okta"), await bridge.client("plain")
         made = await client.post("/Users", person("ann", **EVERYTHING))
         assert made.status == 201 and made[CUSTOM_USER_URN] == EVERYTHING
         assert CUSTOM_USER_URN in made["schemas"]
@@ -89,6 +89,9 @@ def test_what_is_declared_is_kept_served_and_found_whatever_its_type(door: Door)
             (f"{urn}:level eq 3.0", ["ann"]),
             (f"{urn}:level gt 2", ["ann", "bob"]),
             (f"{urn}:share eq 2.50", ["ann"]),
+            (f"{urn}:share eq 25e-1", ["ann"]),
+            (f"{urn}:share gt 1.4E0", ["ann"]),
+            (f"{urn}:share lt 2.5e+0", []),
             (f'{urn}:since eq "2026-01-02T02:04:05Z"', ["ann"]),
             (f'{urn}:floors eq "two"', ["ann"]),
             (f'{urn}:floors[value eq "ONE"]', ["bob"]),
@@ -98,7 +101,8 @@ def test_what_is_declared_is_kept_served_and_found_whatever_its_type(door: Door)
             (f'{urn}:costCode eq "C-17" or {urn}:level eq 4', ["ann", "bob"]),
             (f'not ({urn}:costCode eq "C-17")', ["bob", "eve"]),
         ):
-            assert await found(client, "/Users", text) == names, text
+            for each in (client, plain):
+                assert await found(each, "/Users", text) == names, text
 
     door(body, attributes=DECLARED)
 

@@ -180,7 +180,7 @@ class TestWhatEntraSends:
         assert parse(f"(externalId eq {value})") == eq("externalId", value)
         with pytest.raises(ScimError) as refusal:
             parse(f"externalId eq {value}", tolerant=False)
-        assert refusal.value.fix == "Put strings into quotation marks."
+        assert refusal.value.fix == "Put strings into double quotation marks."
 
     def test_a_dot_behind_the_urn_is_read(self) -> None:
         assert parse(f'{ENTERPRISE}.manager.value eq "m"') == parse(f'{ENTERPRISE}:manager.value eq "m"')

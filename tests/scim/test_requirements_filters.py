@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from scim_bridge.registry.model import AGENT_URN, ENTERPRISE_URN, GROUP_URN, USER_URN
@@ -86,6 +87,15 @@ def test_what_is_not_understood_is_refused_and_never_answered_with_everybody(doo
             " ",
         ):
             refused(await client.post("/Users/.search", {"filter": text}), 400, "invalidFilter")
+        refused(
+            await client.post("/Users/.search", {"filter": 'title eq "a"and title pr'}), 400, "invalidFilter"
+        )
+        for name, text in itertools.product(
+            ("letter", "generic", "entra", "okta-put"),
+            ("title eq 'dr'", "title eq 'dr' or title pr", "title eq '"),
+        ):
+            sender = await bridge.client(name, "strict" if name == "letter" else name)
+            refused(await sender.post("/Users/.search", {"filter": text}), 400, "invalidFilter")
         everywhere = await client.post("/.search", {"filter": 'displayName eq "crew" or userName eq "ann"'})
         assert everywhere["totalResults"] == 2, "what a type lacks is unassigned there"
         nobody = await client.post("/.search", {"filter": 'favouriteColour eq "green"'})

@@ -15,7 +15,8 @@ from scim_bridge.scim.schema import ResourceType
 # A quoted text is skipped as a whole; else an operator with a bare word behind it.
 _UNQUOTED = re.compile(
     r'("(?:[^"\\]|\\.)*")|(\s(?:eq|ne|co|sw|ew|gt|ge|lt|le)\s+)'
-    r'(?!(?:true|false|null|-?\d+(?:\.\d+)?)(?=[\s)\]]|$))([^\s"()\[\]]+)',
+    # Single quotes say that quotes were meant, of a kind that JSON does not have.
+    r"(?!'|(?:true|false|null|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?=[\s)\]]|$))([^\s\"()\[\]]+)",
     re.IGNORECASE,
 )
 
