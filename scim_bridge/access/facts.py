@@ -13,6 +13,7 @@ import orjson
 
 from scim_bridge.access.model import Facts
 from scim_bridge.kernel.database import Reader
+from scim_bridge.registry.agent_names import named
 from scim_bridge.registry.model import (
     AGENT_URN,
     CO_OWNER,
@@ -21,24 +22,11 @@ from scim_bridge.registry.model import (
     Hold,
     Owners,
     PersonRef,
-    fold,
 )
 from scim_bridge.registry.standing import attestation_of
 
-# Each way to name an agent has its own index; one condition with OR would read every agent.
-NAMED = """
-WITH named AS (
-  SELECT id FROM sb_resource WHERE id = ? AND kind = 'agent' AND deleted IS NULL
-  UNION SELECT a.id FROM sb_agent a JOIN sb_resource r ON r.id = a.id WHERE a.slug = ? AND r.deleted IS NULL
-  UNION SELECT id FROM sb_resource WHERE space = 'user' AND key = ? AND kind = 'agent' AND deleted IS NULL
-  UNION SELECT a.id FROM sb_agent a JOIN sb_resource r ON r.id = a.id WHERE a.workload_id = ?
-    AND r.deleted IS NULL
-)"""
-
 # The columns of every part, in the order of the first: what, agent, then six texts, a number, a document.
-READ = (
-    NAMED
-    + """
+READ = """
 SELECT 'agent' AS what, n.id AS agent, a.slug AS a, a.platform AS b, a.environment AS c, a.risk_tier AS d,
   a.attestation_state AS e, a.attestation_id AS f, a.expires_at AS n, a.attested_until AS m, r.doc AS doc
 FROM named n JOIN sb_agent a ON a.id = n.id JOIN sb_resource r ON r.id = n.id
@@ -53,15 +41,16 @@ FROM named n JOIN sb_owner o ON o.agent_id = n.id JOIN sb_resource p ON p.id = o
 UNION ALL
 SELECT 'group', n.id, g.id, g.name, CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT),
   CAST(NULL AS TEXT), CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), CAST(NULL AS BYTEA)
-FROM named n JOIN sb_member m ON m.member_id = n.id JOIN sb_resource g ON g.id = m.group_id AND g.deleted IS NULL
+FROM named n JOIN sb_member m ON m.member_id = n.id AND m.kind <> 'unresolved'
+  JOIN sb_resource g ON g.id = m.group_id AND g.deleted IS NULL
 """
-)
 
 
 async def facts_about(reader: Reader, name: str) -> list[Facts]:
-    """The live agents that `name` names by id, slug, userName or workload id: none, one, or, when the
-    name is not clear, several."""
-    rows = await reader.all(READ, name, name, fold(name), name)
+    """The live agents that `name` names by id, slug, userName or workload id: none, one, or, when agents
+    share a workload id, several."""
+    expressions, values = named(name)
+    rows = await reader.all(f"WITH {expressions}{READ}", *values)
     return [_facts(row, rows) for row in rows if row["what"] == "agent"]
 
 

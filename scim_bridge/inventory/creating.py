@@ -12,6 +12,7 @@ from scim_bridge.inventory.documents import agent_document, person_document
 from scim_bridge.inventory.manifest import AgentEntry, CredentialEntry, PersonEntry
 from scim_bridge.kernel.errors import Conflict
 from scim_bridge.kernel.work import Work
+from scim_bridge.registry.agent_names import workload_id_taken, workload_ids_in_use
 from scim_bridge.registry.agents import new_agent, slug_taken
 from scim_bridge.registry.arrivals import NOBODY, Arrival, arrive, in_use, pointers_to
 from scim_bridge.registry.credentials import CREDENTIALS, credential_detail
@@ -65,6 +66,8 @@ async def create_agents(work: Work, entries: Sequence[AgentEntry], known: Regist
         if used[PERSON]:
             give_up_names(work, used[PERSON])
         documents = [_document(entry, known) for entry in chunk]
+        workloads = {entry.workload_id: "" for entry in chunk if entry.workload_id}
+        workloads_used = await workload_ids_in_use(work.tx, workloads)
         people = await pointers_to(work, {name for doc in documents for name in people_named(doc)})
         arrivals = []
         for entry, doc in zip(chunk, documents, strict=True):
@@ -74,6 +77,8 @@ async def create_agents(work: Work, entries: Sequence[AgentEntry], known: Regist
                 raise Taken("agent", entry.slug, name_deleted(entry.user_name))
             if entry.slug in used["slug"]:
                 raise Taken("agent", entry.slug, slug_taken(entry.slug))
+            if entry.workload_id in workloads_used:
+                raise Taken("agent", entry.slug, workload_id_taken(entry.workload_id))
             answerable = await owners_named(work, doc, {}, people)
             arrival = _arrival(work, entry, doc, answerable)
             known.agents[entry.slug] = arrival.standing.resource.id

@@ -14,6 +14,7 @@ from scim_bridge.kernel.errors import Conflict, Invalid
 from scim_bridge.kernel.sql import marks
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry import outward
+from scim_bridge.registry.agent_names import agent_id_named, check_workload_id
 from scim_bridge.registry.model import (
     AGENT,
     AGENT_URN,
@@ -77,7 +78,8 @@ async def create_agent(
     owners: Owners | None = None,
     runtime_url: str | None = None,
 ) -> Resource:
-    """Add an agent. `doc` is its SCIM document with userName; Conflict when that or the slug is taken.
+    """Add an agent. `doc` is its SCIM document with userName; Conflict when that, the slug or the workloadId
+    is taken.
 
     Without `owners`, the document's extension (owner, coOwners, sponsors) or manager names them; without
     `slug`, it is made of the userName, another one when that is taken.
@@ -105,6 +107,7 @@ async def add_agent(
         )
     answerable = await owners_named(work, doc, {}) if owners is None else pointers(owners)
     made = new_agent(agent_id, doc, answerable, slug, runtime_url, work.now)
+    await check_workload_id(work, agent_id, workload_id_in(made.resource.doc))
     insert(work, made.resource, made.rendered)
     work.tx.later(INSERT, *agent_row(made, origin), taken=lambda: slug_taken(slug))
     add_owners(work, agent_id, answerable)
@@ -161,6 +164,11 @@ def facts_in(doc: Doc) -> tuple[str, str, str]:
     return environment, platform, risk_tier
 
 
+def workload_id_in(doc: Doc) -> str | None:
+    """The workload id a document says, if any."""
+    return _columns(doc)[3]
+
+
 def _columns(doc: Doc) -> tuple[str, str, str, str | None, int | None]:
     extension = doc.get(AGENT_URN) or {}
     expires = extension.get("expiresAt")
@@ -196,6 +204,8 @@ async def described(work: Work, before: Standing, doc: Doc, *, why: str = "agent
         return before
     columns = _columns(written)
     if columns != _columns(old):
+        if workload_id_in(written) != workload_id_in(old):
+            await check_workload_id(work, agent_id, workload_id_in(written))
         work.tx.later(
             "UPDATE sb_agent SET platform = ?, environment = ?, risk_tier = ?, workload_id = ?, expires_at = ?"
             " WHERE id = ?",
@@ -336,16 +346,9 @@ async def facts_of(reader: Reader, agent_ids: Sequence[str]) -> dict[str, AgentF
 
 
 async def find_agent(reader: Reader, name: str) -> AgentFacts | None:
-    """The live agent with this id, slug, userName or workload id."""
-    row = await reader.one(
-        "SELECT r.id FROM sb_resource r JOIN sb_agent a ON a.id = r.id WHERE r.deleted IS NULL"
-        " AND (r.id = ? OR a.slug = ? OR (r.space = 'user' AND r.key = ?) OR a.workload_id = ?) LIMIT 1",
-        name,
-        name,
-        name.casefold(),
-        name,
-    )
-    return None if row is None else (await facts_of(reader, [row["id"]])).get(row["id"])
+    """The live agent with this id, slug, userName or workload id, as a decision finds it."""
+    agent_id = await agent_id_named(reader, name)
+    return None if agent_id is None else (await facts_of(reader, [agent_id])).get(agent_id)
 
 
 async def agent_ids(reader: Reader, *, after: str = "", limit: int = 500) -> list[str]:

@@ -15,11 +15,15 @@ from scim_bridge.kernel.errors import Conflict
 from scim_bridge.kernel.rows import among, listed
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry import outward
+from scim_bridge.registry.agent_names import check_name, workload_ids_in_use
+from scim_bridge.registry.agents import workload_id_in
 from scim_bridge.registry.groups import Seen, leave
 from scim_bridge.registry.model import (
     AGENT,
+    AGENT_URN,
     GROUP,
     USER_SPACE,
+    Doc,
     Resource,
     fold,
     indexed,
@@ -80,7 +84,9 @@ async def _graves(
 
 
 async def check_rename(work: Work, agent: Resource, name: str) -> None:
-    """Refuse an agent the name of a deleted one that is still held: it would act under that name."""
+    """Refuse an agent the name of a deleted one that is still held: it would act under that name. So is what
+    finds another agent."""
+    await check_name(work, agent, name)
     rows = await _graves(work.tx, AGENT, name)
     if any(row["held"] and row["id"] != agent.id for row in rows):
         raise Conflict(
@@ -131,6 +137,7 @@ async def bring_back(work: Work, grave: Resource, name: str, reason: str, connec
     before = await standing(work, grave.id, connection_id=connection_id)
     doc = {**before.resource.doc, "userName": name}
     if grave.kind == AGENT:
+        doc = await _without_workload(work, grave.id, doc)
         # Somebody who answered for it may have been deleted since.
         doc = written_agent(doc, pointers((await owners_of(work.tx, [grave.id]))[grave.id]))
     back = save(work, before, changed(before, doc=doc))
@@ -149,3 +156,13 @@ async def _leave_groups(work: Work, member_id: str) -> None:
     for row in rows:
         await leave(work, row["group_id"], Seen({}, {}, frozenset((member_id,))))
         bump(work, row["group_id"], GROUP)
+
+
+async def _without_workload(work: Work, agent_id: str, doc: Doc) -> Doc:
+    """The document without a workload id that has become another agent's."""
+    workload_id = workload_id_in(doc)
+    if workload_id is None or not await workload_ids_in_use(work.tx, {workload_id: agent_id}):
+        return doc
+    work.tx.later("UPDATE sb_agent SET workload_id = NULL WHERE id = ?", agent_id)
+    extension = {key: value for key, value in doc[AGENT_URN].items() if key != "workloadId"}
+    return {**doc, AGENT_URN: extension}

@@ -12,7 +12,8 @@ from typing import Any
 
 from scim_bridge.kernel.errors import BridgeError, Conflict
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.agents import new_agent, slug_of
+from scim_bridge.registry.agent_names import workload_ids_taken
+from scim_bridge.registry.agents import new_agent, slug_of, workload_id_in
 from scim_bridge.registry.arrivals import NOBODY, Arrival, arrive, in_use, pointers_to
 from scim_bridge.registry.model import AGENT, ENTERPRISE_URN, PERSON, USER_SPACE, Doc, fold
 from scim_bridge.registry.owning import owners_named, people_named
@@ -41,6 +42,11 @@ class Wanted:
     def slug(self) -> str:
         """The slug its userName makes; empty for people, who have none."""
         return slug_of(str(self.doc["userName"])) if self.incoming.agent else ""
+
+    @property
+    def workload_id(self) -> str | None:
+        """The workload id of an agent that has one."""
+        return workload_id_in(self.doc) if self.incoming.agent else None
 
 
 async def create_together(
@@ -115,6 +121,8 @@ async def _created(work: Work, call: Call, wanted: Sequence[Wanted], in_order: b
     external_ids = [w.incoming.external_id for w in wanted if w.incoming.external_id is not None]
     slugs = [w.slug for w in wanted if w.incoming.agent]
     used = await in_use(work, USER_SPACE, [w.key for w in wanted], external_ids, slugs)
+    workloads = {w.workload_id: "" for w in wanted if w.workload_id is not None}
+    workloads_used = await workload_ids_taken(work, workloads)
     people = await pointers_to(work, {name for w in wanted for name in w.people})
     arrivals: list[Arrival] = []
     made: dict[int, str] = {}
@@ -122,12 +130,16 @@ async def _created(work: Work, call: Call, wanted: Sequence[Wanted], in_order: b
         there = (
             any(one.key in used[what] for what in ("key", AGENT, PERSON))
             or one.incoming.external_id in used["external"]
+            or one.workload_id in workloads_used
         )
         if there or not one.people <= people.keys():
             if in_order:
                 break
             continue
         arrival = await _arrival(work, one, people, used["slug"])
+        if one.workload_id is not None:
+            # Of two with one workload id it is the first that gets it, also where it is done by itself.
+            workloads_used.add(one.workload_id)
         arrivals.append(arrival)
         made[one.number] = arrival.standing.resource.id
     if not arrivals:

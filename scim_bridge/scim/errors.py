@@ -26,6 +26,7 @@ _SCIM_TYPE = {
     "name-taken": UNIQUENESS,
     "external-id-taken": UNIQUENESS,
     "slug-taken": UNIQUENESS,
+    "workload-id-taken": UNIQUENESS,
     "name-held": UNIQUENESS,
     "unique": UNIQUENESS,
     "json-invalid": INVALID_SYNTAX,

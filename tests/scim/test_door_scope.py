@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import pytest
 
+from scim_bridge.access.facts import facts_about
 from scim_bridge.kernel import database_sqlite, postgres_session
 from scim_bridge.kernel.errors import BridgeError
 from scim_bridge.registry.connections import configure_connection, create_connection
@@ -733,5 +734,26 @@ def test_who_has_no_scope_pays_no_statement_and_no_condition_for_it(door, sent: 
         free, limited = await used(s.every, s.seen), await used(s.dev, s.seen)
         assert any("in_a" in statement for statement in limited), "a scope is a condition"
         assert not any("in_a" in statement for statement in free)
+
+    door(body)
+
+
+def test_a_workload_id_of_an_agent_outside_is_refused_and_makes_nothing_unclear(door) -> None:
+    async def body(bridge: Bridge) -> None:
+        every = await bridge.client("every")
+        inside = await bridge.client("inside", scope=f"environment={PROD}")
+        workload = "spiffe://corp.example/agents/payments"
+        facts = {AGENT_URN: {"environment": DEV, "workloadId": workload}}
+        outside = await every.post("/Users", agent("outside", None, **facts))
+        evil = agent("evil", None, **{AGENT_URN: facts[AGENT_URN] | {"environment": PROD}})
+        refused = await inside.post("/Users", evil)
+        assert refused.status == 409 and refused["scimType"] == "uniqueness"
+        assert "outside" not in refused["detail"]
+        twice = [{"method": "POST", "path": "/Users", "bulkId": one, "data": evil} for one in "ab"]
+        bulk = await inside.post("/Bulk", {"schemas": [BULK], "Operations": twice})
+        assert [one["status"] for one in bulk["Operations"]] == ["409", "409"]
+        for name in (workload, outside["id"]):
+            assert (await inside.post("/Users", agent(name, PROD))).status == 201
+            assert [found.id for found in await facts_about(bridge.store.reads, name)] == [outside["id"]]
 
     door(body)
