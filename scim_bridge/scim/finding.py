@@ -6,13 +6,14 @@ waiting, and not for ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Hashable, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from scim_bridge.kernel import counters
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import TooLong
 from scim_bridge.kernel.work import Store
+from scim_bridge.registry.memberships import Membership, groups_in
 from scim_bridge.scim import selecting
 from scim_bridge.scim.anchors import Anchors
 from scim_bridge.scim.errors import too_many
@@ -30,18 +31,22 @@ STEP = 200
 
 
 class Page(NamedTuple):
-    """Rows of one page. `total` is None when nobody counted; `after` and `before` are where other pages begin."""
+    """Rows of one page. `total` is None when nobody counted; `after` and `before` are where other pages begin.
+
+    `groups` are those the rows are in directly, by id, where they were read along with them.
+    """
 
     heads: list[Head]
     total: int | None
     after: Key | None = None
     before: Key | None = None
+    groups: Mapping[str, list[Membership]] | None = None
 
 
 class Wanted(NamedTuple):
     """A list: its plan, the documents its test needs, what it is remembered by, its counter if it has one.
 
-    `sort` is an order that no index has.
+    `sort` is an order that no index has. `groups`: its few rows are read with the groups they are in.
     """
 
     plan: Plan
@@ -49,6 +54,7 @@ class Wanted(NamedTuple):
     known_as: Hashable
     counter: str | None = None
     sort: Sort | None = None
+    groups: bool = False
 
 
 class Finder:
@@ -90,13 +96,15 @@ class Finder:
             after=after,
             offset=skip,
             counter=wanted.counter,
+            groups=wanted.groups,
         )
         total = None
         if wanted.counter is None and len(rows) < count and (rows or start == 1):
             total = start - 1 + len(rows)
         elif wanted.counter is not None and rows:
             total = int(rows[-1][-1])
-        return Page(heads_of(rows), total, key_of(plan.order, rows[-1]) if rows else None)
+        page = Page(heads_of(rows), total, key_of(plan.order, rows[-1]) if rows else None)
+        return page._replace(groups={row[0]: groups_in(row[-1]) for row in rows}) if wanted.groups else page
 
     async def _far(
         self, reader: Reader, wanted: Wanted, at: int, after: Key | None, start: int, count: int

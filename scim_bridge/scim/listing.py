@@ -90,7 +90,8 @@ def _finder(call: Call) -> Finder:
 async def _shown(call: Call, endpoint: Endpoint, page: Page) -> list[Shown]:
     projection = answering.projection_of(call, endpoint)
     among = await call.roles(endpoint, projection) if page.heads else None
-    return await shown(call.door.ctx.store.reads, endpoint, page.heads, call.caller, projection, among)
+    reads = call.door.ctx.store.reads
+    return await shown(reads, endpoint, page.heads, call.caller, projection, among, page.groups)
 
 
 def _response(answers: Sequence[Shown], total: int | None, **paging: str | int | None) -> Answered:

@@ -84,7 +84,9 @@ class Seeker:
             return None
         plan = lookup(endpoint, call.caller, name, seen.group(2), _scope(endpoint, call.caller.scope))
         documents = _documents(endpoint, call.caller.base_url)
-        return None if plan is None else Wanted(plan, documents, key)
+        if plan is None:
+            return None
+        return Wanted(plan, documents, key, groups=endpoint.space == USER_SPACE)
 
 
 @lru_cache(maxsize=64)

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.rows import among, listed
+from scim_bridge.registry.memberships import gathered_groups
 from scim_bridge.scim.plan import LIVE, ROWS, Order, Plan
 from scim_bridge.scim.render import Head
 
@@ -51,10 +52,11 @@ async def rows(
     backwards: bool = False,
     offset: int = 0,
     counter: str | None = None,
+    groups: bool = False,
 ) -> Sequence[Any]:
     """So many rows of a plan that stand after a key, or `backwards` before it, `offset` of them passed over.
 
-    With `counter`, the last column of each is the total of that name.
+    With `counter`, the last column of each is the total of that name; with `groups`, the groups it is in.
     """
     sql = _page(
         plan.source,
@@ -62,6 +64,7 @@ async def rows(
         plan.columns,
         plan.order,
         (after is not None, backwards, offset > 0, counter is not None, plan.unique),
+        gathered_groups(reader.backend, "r.id") if groups else "",
     )
     values: list[Any] = [connection_id]
     if counter is not None:
@@ -77,12 +80,17 @@ async def rows(
 
 @lru_cache(maxsize=512)
 def _page(
-    source: str, where: str, columns: tuple[str, ...], order: Order, how: tuple[bool, bool, bool, bool, bool]
+    source: str,
+    where: str,
+    columns: tuple[str, ...],
+    order: Order,
+    how: tuple[bool, bool, bool, bool, bool],
+    groups: str,
 ) -> str:
     after, backwards, offset, counted, unique = how
     named = ", r.key" if order.by == "name" else ""
     down = order.descending != backwards
-    sql = f"SELECT {_HEAD}{named}{_TOTAL if counted else ''} FROM {source} WHERE {where}"
+    sql = f"SELECT {_HEAD}{named}{_TOTAL if counted else ''}{groups and f', {groups}'} FROM {source} WHERE {where}"
     if after:
         sql += f" AND {_beyond(columns, down)}"
     if not unique:

@@ -41,10 +41,12 @@ async def shown(
     caller: Caller,
     projection: Projection,
     among: frozenset[str] | None = None,
+    direct: Mapping[str, list[Membership]] | None = None,
 ) -> list[Shown]:
     """Rows as answers, in their order, with a fixed number of statements however many they are.
 
     `among`: users are shown with their groups as roles (these) and entitlements (the others), too.
+    `direct`: the groups users are in directly, where they are known already.
     """
     if endpoint.name in FOREIGN:
         documents = [roles.group_as(endpoint, head, caller.base_url) for head in heads]
@@ -65,7 +67,7 @@ async def shown(
         links = await applications_of(reader, ids)
     groups: Mapping[str, list[Membership]] = {}
     if projection.wants("groups") or among is not None:
-        groups = await all_groups(reader, await direct_groups(reader, ids))
+        groups = await all_groups(reader, await direct_groups(reader, ids) if direct is None else direct)
     return [
         user(endpoint, head, groups.get(head.id, ()), caller, projection, links.get(head.id, ()), among)
         for head in heads
