@@ -104,34 +104,43 @@ async def sees(reader: Reader, scope: Scope, resource: Resource) -> bool:
 
 
 async def veiled(reader: Reader, heads: Sequence[Head], scope: Scope) -> Sequence[Head]:
-    """The same users without managers that are agents outside the scope (a client may have written such)."""
+    """The same users without managers that are nobody the scope lets see (a client may have written such).
+
+    Whether there is such an agent outside, or nobody at all, is not to be told.
+    """
     if not scope:
         return heads
     documents = {head.id: orjson.loads(head.rendered) for head in heads if b'"manager"' in head.rendered}
     managers = {found: name for found, doc in documents.items() if (name := _manager(doc)) is not None}
     if not managers:
         return heads
-    hidden = await _hidden(reader, sorted(set(managers.values())), scope)
+    known = {None, *await _seen(reader, sorted(set(managers.values())), scope)}
     return [
-        head._replace(rendered=_without(documents[head.id])) if managers.get(head.id) in hidden else head
+        head if managers.get(head.id) in known else head._replace(rendered=_without(documents[head.id]))
         for head in heads
     ]
 
 
-async def _hidden(reader: Reader, names: Sequence[str], scope: Scope) -> set[str]:
-    """Those of these ids and userNames that agents outside the scope have."""
+async def _seen(reader: Reader, names: Sequence[str], scope: Scope) -> set[str]:
+    """Those of these ids, userNames and e-mail addresses that somebody has whom the scope lets see."""
     (condition, values), backend = scope.sql("r"), reader.backend
-    folded = {fold(name): name for name in names}
+    folded = listed(backend, [fold(name) for name in names])
+    live = f"r.space = '{USER_SPACE}' AND r.deleted IS NULL AND {condition}"
     rows = await reader.all(
-        f"SELECT r.id AS name FROM sb_resource r WHERE r.id {among(backend)} AND NOT {condition}"
-        f" UNION ALL SELECT r.key FROM sb_resource r WHERE r.space = '{USER_SPACE}' AND r.key {among(backend)}"
-        f" AND r.deleted IS NULL AND NOT {condition}",
+        f"SELECT r.id AS name, 1 AS exact FROM sb_resource r WHERE r.id {among(backend)} AND {live}"
+        f" UNION ALL SELECT r.key, 0 FROM sb_resource r WHERE r.key {among(backend)} AND {live}"
+        " UNION ALL SELECT t.key, 0 FROM sb_attr t CROSS JOIN sb_resource r"
+        f" WHERE t.name = 'emails.value' AND t.key {among(backend)} AND r.id = t.resource_id AND {live}",
         listed(backend, names),
         *values,
-        listed(backend, folded),
+        folded,
+        *values,
+        folded,
         *values,
     )
-    return {folded.get(row["name"], row["name"]) for row in rows}
+    exact = {row["name"] for row in rows if row["exact"]}
+    loose = {row["name"] for row in rows if not row["exact"]}
+    return {name for name in names if name in exact or fold(name) in loose}
 
 
 def _manager(document: dict[str, Any]) -> str | None:

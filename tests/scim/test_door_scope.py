@@ -738,6 +738,25 @@ def test_who_has_no_scope_pays_no_statement_and_no_condition_for_it(door, sent: 
     door(body)
 
 
+def test_a_manager_nobody_knows_is_answered_as_one_that_is_outside(door) -> None:
+    async def body(bridge: Bridge) -> None:
+        every = await bridge.client("every")
+        inside = await bridge.client("inside", dialect="generic", scope=f"environment={PROD}")
+        hidden = (await every.post("/Users", agent("hidden", DEV)))["id"]
+        boss = (await every.post("/Users", {"userName": "boss", "emails": [{"value": "b@corp.test"}]}))["id"]
+        person = (await inside.post("/Users", {"userName": "ann", "title": "CTO"}))["id"]
+        path = f"{ENTERPRISE_URN}:manager"
+        for name in (hidden, GHOST, "hidden", "nobody", "hidden@corp.test", "nobody@corp.test"):
+            answer = await inside.patch(f"/Users/{person}", op("replace", path, {"value": name}))
+            assert answer.status == 200 and ENTERPRISE_URN not in answer.body, name
+            assert ENTERPRISE_URN not in (await inside.get(f"/Users/{person}")).body
+        for name in (boss, "Boss", "B@corp.test"):
+            answer = await inside.patch(f"/Users/{person}", op("replace", path, {"value": name}))
+            assert answer[ENTERPRISE_URN]["manager"]["value"] == name
+
+    door(body)
+
+
 def test_a_workload_id_of_an_agent_outside_is_refused_and_makes_nothing_unclear(door) -> None:
     async def body(bridge: Bridge) -> None:
         every = await bridge.client("every")
