@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +12,8 @@ from scim_bridge.scim.errors import ScimError, invalid_filter, invalid_value
 MAX_FILTER = 8192
 # Larger numbers than any store holds; they must not reach the database, which has 64 bits.
 MAX_INDEX = 2**53
+# Python's own reading also takes 1_0, +1 and the digits of every script.
+_WHOLE = re.compile(r"-?[0-9]+")
 SEARCHED = ("filter", "startindex", "count", "sortby", "sortorder", "cursor")
 
 
@@ -66,10 +69,9 @@ def _number(call: Call, name: str) -> int | None:
     text = call.asked.query.get(name.casefold())
     if text is None or not text.strip():
         return None
-    try:
-        return int(text[:20])
-    except ValueError as error:
-        raise invalid_value(f"{name} {text[:40]!r} is not a whole number.", "Send digits only.") from error
+    if not _WHOLE.fullmatch(text.strip(" ")):
+        raise invalid_value(f"{name} {text[:40]!r} is not a whole number.", "Send digits only.")
+    return int(text[:20])
 
 
 def from_body(call: Call) -> Call:

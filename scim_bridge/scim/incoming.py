@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any
+from unicodedata import category
 
 from scim_bridge.kernel.clock import parse_iso
 from scim_bridge.registry.agents import slug_of
@@ -65,6 +66,7 @@ def read(call: Call, raw: Doc) -> Incoming:
     if call.endpoint is AGENTS and not any(made.get(name) for name in IDENTIFIER.values()):
         raise invalid_value("An agent needs agentUserName (or name).", "Send the name the agent is known by.")
     checked(made, external_id)
+    named(made)
     agent = call.endpoint is AGENTS or call.caller.sends_agents(doc) or call.caller.sends_agents(made)
     fitting(call, made, agent)
     if resource.required_in:
@@ -129,6 +131,18 @@ def _members(items: Any, doc: Doc) -> tuple[Member, ...] | None:
     for value in found:
         short("members.value", value)
     return tuple(found.values())
+
+
+def named(doc: Doc, before: Doc | None = None) -> None:
+    """Refuse a new name that nobody could find or read again: blank, with blanks around it or control characters."""
+    for attribute in ("userName", *IDENTIFIER.values()):
+        name = doc.get(attribute)
+        if not isinstance(name, str) or (before is not None and name == before.get(attribute)):
+            continue
+        if name != name.strip():
+            raise invalid_value(f"{attribute} is blank or has blanks around it.", "Send it without them.")
+        if any(category(character) == "Cc" for character in name):
+            raise invalid_value(f"{attribute} holds a control character.", "Send it without.")
 
 
 def short(name: str, value: str) -> str:

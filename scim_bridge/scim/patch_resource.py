@@ -18,7 +18,7 @@ from scim_bridge.scim.dialects import rewrite
 from scim_bridge.scim.door import Call
 from scim_bridge.scim.endpoints import AGENTS, GROUPS, USERS
 from scim_bridge.scim.exchange import Answered
-from scim_bridge.scim.incoming import checked, fitting
+from scim_bridge.scim.incoming import checked, fitting, named
 from scim_bridge.scim.naming import refuse_two_names_in_patch
 from scim_bridge.scim.patch import Operation, apply, read_operations
 from scim_bridge.scim.replace import check_kind, deactivate, find, finished, may_deactivate
@@ -100,6 +100,7 @@ async def _changed(
     """Bring a changed document into the registry, each part where it is kept; it and its externalId."""
     external_id, active = doc.pop("externalId", None), doc.pop("active", None)
     checked(doc, external_id)
+    named(doc, document)
     resource = before.resource
     if call.endpoint is AGENTS:
         doc = as_user(doc, resource.doc)

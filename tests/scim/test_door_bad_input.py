@@ -7,10 +7,14 @@ from typing import Any
 import orjson
 import pytest
 
+from scim_bridge.kernel.work import Work
+from scim_bridge.registry import people
 from scim_bridge.registry.model import AGENT_URN, GROUP_URN, USER_URN
+from scim_bridge.registry.standing import standing
 from scim_bridge.registry.tokens import create_token, new_token, revoke_token
 from tests.conftest import MASTER, TESTER
 from tests.scim.bridge import Bridge, Client, Reply
+from tests.scim.proving import op
 
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
@@ -374,3 +378,29 @@ def test_a_request_id_is_given_back_when_it_is_harmless(sqlite_door, given: str)
         assert 0 < len(echoed) <= 64
 
     sqlite_door(body)
+
+
+def test_names_nobody_could_read_are_refused_and_those_that_are_there_stay_usable(door) -> None:
+    async def body(bridge: Bridge) -> None:
+        for dialect in ("strict", "generic", "okta-put", "entra"):
+            client = await bridge.client(dialect, dialect)
+            made = await client.post("/Users", user(f"fine {dialect}"))
+            assert made.status == 201
+            address = f"/Users/{made['id']}"
+            for name in ("  ", " a", "a ", "a\n", "a\r\nb", "a\x01b", "\u00a0", "a\x7f", "\x85"):
+                refused(await client.post("/Users", user(name)), 400, "invalidValue")
+                refused(await client.put(address, user(name)), 400, "invalidValue")
+                refused(await client.patch(address, op("replace", "userName", name)), 400, "invalidValue")
+            assert (await client.get(address))["userName"] == f"fine {dialect}"
+        agents = await bridge.client("generic", "generic")
+        refused(await agents.post("/Agents", {"agentUserName": "bot "}), 400, "invalidValue")
+        await bridge.store.transact(TESTER, lambda work: was_there(work, made["id"]))
+        kept = await agents.patch(address, op("replace", "title", "x"))
+        assert (kept.status, kept["userName"]) == (200, "old "), "what was taken before can be worked with"
+
+    async def was_there(work: Work, person_id: str) -> None:
+        before = await standing(work, person_id)
+        doc = {**before.resource.doc, "userName": "old "}
+        await people.save_person(work, before, await people.described(work, before, doc, True))
+
+    door(body)

@@ -166,7 +166,16 @@ def test_a_page_is_a_hundred_by_default_and_never_more_than_allowed(sqlite_door)
         assert len((await client.get("/Users?count=150"))["Resources"]) == 150
         capped = await client.get("/Users?count=100000")
         assert (capped["totalResults"], len(capped["Resources"]), capped["itemsPerPage"]) == (205, 200, 200)
-        for wrong in ("count=x", "count=1.5", "startIndex=one", "startIndex=2.0"):
+        for wrong in (
+            "count=x",
+            "count=1.5",
+            "startIndex=one",
+            "startIndex=2.0",
+            "count=1_0",
+            "count=%2B1",
+            "count=１",
+            "startIndex=٣",
+        ):
             refused(await client.get(f"/Users?{wrong}"), 400, "invalidValue")
 
     sqlite_door(body)
