@@ -11,11 +11,12 @@ from scim_bridge.kernel.rows import among, listed
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.groups import Seen, join, leave
 from scim_bridge.registry.memberships import Membership
-from scim_bridge.registry.model import GROUP
+from scim_bridge.registry.model import GROUP, fold
 from scim_bridge.registry.resources import bump, keep
 from scim_bridge.registry.standing import Standing
 from scim_bridge.scim.door import Call
 from scim_bridge.scim.endpoints import USERS
+from scim_bridge.scim.errors import invalid_value
 from scim_bridge.scim.operations import Operation
 from scim_bridge.scim.roles import LISTS, MANAGED, mode, offered, role_ids
 
@@ -59,7 +60,8 @@ async def apart(
     """A user's document without the roles and entitlements that are groups, and what they ask for.
 
     `said` are the attributes that were spoken of (casefolded), `groups` those the user is in directly. What
-    names no group stays in the document, as it does for everybody.
+    names no group stays in the document, as it does for everybody; but not a group's id in other letters,
+    beside which the group itself could not be assigned.
     """
     if call.endpoint is not USERS or not offered(call.caller):
         return doc, NOTHING
@@ -67,7 +69,7 @@ async def apart(
     spoken = {name for name in LISTS if name in said or managed}
     if not spoken:
         return doc, NOTHING
-    known = await _groups(work, [item["value"] for name in LISTS for item in _items(doc, name)])
+    known = await _groups(work, {item["value"] for name in LISTS for item in _items(doc, name)})
     kept = dict(doc)
     for name in LISTS:
         rest = [item for item in doc.get(name) or () if item.get("value") not in known]
@@ -86,17 +88,24 @@ def _items(doc: Doc, name: str) -> list[Doc]:
     return [item for item in doc.get(name) or () if isinstance(item.get("value"), str)]
 
 
-async def _groups(work: Work, ids: Sequence[str]) -> dict[str, Membership]:
-    """Those of these ids that are live groups."""
+async def _groups(work: Work, ids: set[str]) -> dict[str, Membership]:
+    """Those of these ids that are live groups; refused when one is so in other letters (RFC 7643 section 3.1)."""
     if not ids:
         return {}
     rows = await work.tx.all(
         "SELECT g.id, g.name, g.key, EXISTS (SELECT 1 FROM sb_member p WHERE p.member_id = g.id) AS nested"
         f" FROM sb_resource g WHERE g.id {among(work.tx.backend)} AND g.kind = ? AND g.deleted IS NULL",
-        listed(work.tx.backend, ids),
+        listed(work.tx.backend, ids | {fold(value) for value in ids}),
         GROUP,
     )
-    return {row["id"]: Membership(row["id"], row["name"], row["key"], bool(row["nested"])) for row in rows}
+    found = {row["id"]: Membership(row["id"], row["name"], row["key"], bool(row["nested"])) for row in rows}
+    for value in sorted(ids - found.keys()):
+        if fold(value) in found:
+            raise invalid_value(
+                f"{value} is the id of group {found[fold(value)].name!r} in other letters.",
+                f"Ids are case-exact: send {fold(value)}.",
+            )
+    return {value: group for value, group in found.items() if value in ids}
 
 
 async def assign(work: Work, call: Call, user: Standing, asked: Assignment) -> Standing:

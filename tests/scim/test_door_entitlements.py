@@ -342,3 +342,21 @@ def test_a_manifest_says_what_a_group_is_and_one_that_does_not_leaves_it(sqlite_
             await imported("groups: [{name: Admin, kind: king}]")
 
     sqlite_door(body)
+
+
+def test_a_groups_id_in_other_letters_is_refused_and_hides_no_group(door: Door) -> None:
+    async def body(bridge: Bridge) -> None:
+        client = await bridge.client("okta")
+        payments, ann = await group(client, "Payments"), (await user(client))["id"]
+
+        def add(value: str) -> dict[str, Any]:
+            return {"op": "add", "path": "entitlements", "value": [{"value": value}]}
+
+        refused = await client.patch(f"/Users/{ann}", add(payments.upper()))
+        assert refused.status == 400 and refused["scimType"] == "invalidValue"
+        assert payments in refused["detail"]
+        assert (await client.patch(f"/Users/{ann}", add("PAYMENTS"))).status == 200, "any other text is kept"
+        added = await client.patch(f"/Users/{ann}", add(payments))
+        assert [one["value"] for one in added["groups"]] == [payments]
+
+    door(body)
