@@ -31,7 +31,7 @@ from scim_bridge.registry.model import PERSON, PersonRef
 from scim_bridge.registry.people import set_employed, set_leave
 from scim_bridge.registry.people_refs import people
 from scim_bridge.registry.resources import find, load
-from scim_bridge.registry.signal import Signal
+from scim_bridge.registry.signal import NAMED, Signal
 
 __all__ = ["due", "react", "settled"]
 
@@ -43,10 +43,14 @@ async def react(work: Work, signal: Signal) -> None:
 
     A leaver becomes one case however many doors tell of them. Gone now: decided and carried out here.
     Gone later: planned. Back: a plan is cancelled once no door says otherwise; what was carried out stays.
+    Made an owner after they left: decided here, as part of that leave.
     """
     # The lock comes first: two doors that tell of one person at once become one case.
     await load(work, signal.person_id, PERSON)
     person = (await people(work.tx, [signal.person_id]))[signal.person_id]
+    if signal.kind == NAMED:
+        await _decided(work, person)
+        return
     case = await newest(work.tx, person.id)
     step = move(case, signal, work.now)
     if step is Move.OPEN:
@@ -177,11 +181,15 @@ async def _stray(work: Work, person_id: str) -> None:
     """A leaver who owns an agent that may act: a case of its own for what came since."""
     work.bookkeeping("another process decided on it, or the person is back")
     found = await find(work.tx, person_id, lock=work.tx.for_update)
-    cases = await standing(work, person_id)
-    if found is None or not cases or cases[-1].state is State.PLANNED:
+    if found is not None:
+        await _decided(work, (await people(work.tx, [person_id]))[person_id])
+
+
+async def _decided(work: Work, person: PersonRef) -> None:
+    cases = await standing(work, person.id)
+    if not cases or cases[-1].state is State.PLANNED:
         return
-    person = (await people(work.tx, [person_id]))[person_id]
-    agents = await lock_agents(work, await concerned(work.tx, person_id))
+    agents = await lock_agents(work, await concerned(work.tx, person.id))
     sources = [known.hold_source for known in cases]
     leaver = await leaver_of(work.tx, person, cases[-1].effective_at)
     if await outcomes_for(work.tx, leaver, agents, settled_by=sources):

@@ -94,8 +94,8 @@ def _told(one: Arrival, origin: str) -> tuple[str, str, str, Mapping[str, Any]]:
     return "person.created", PERSON, resource.id, {"userName": resource.name, "origin": origin}
 
 
-async def pointers_to(work: Work, ids: Iterable[str]) -> dict[str, Doc]:
-    """How documents point to these people, by id, for those that are live people."""
+async def pointers_to(work: Work, ids: Iterable[str], *, active: bool = False) -> dict[str, Doc]:
+    """How documents point to these people, by id, for those that are live people, or that are `active` too."""
     backend = work.tx.backend
     wanted = sorted(set(ids))
     if not wanted:
@@ -105,6 +105,7 @@ async def pointers_to(work: Work, ids: Iterable[str]) -> dict[str, Doc]:
         listed(backend, wanted),
         PERSON,
     )
+    rows = [row for row in rows if row["active"] or not active]
     return {row["id"]: pointer(ref_of(row)) for row in rows}
 
 

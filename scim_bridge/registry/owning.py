@@ -24,6 +24,15 @@ from scim_bridge.registry.people_refs import find_person
 INSERT = "INSERT INTO sb_owner (agent_id, role, person_id, rank, since) VALUES (?, ?, ?, ?, ?)"
 
 
+_INACTIVE = "owners:inactive"
+
+
+def inactive_named(work: Work) -> frozenset[str]:
+    """The ids of people who were named for agents in this transaction, and are not active."""
+    found: frozenset[str] = work.memo.get(_INACTIVE, frozenset())
+    return found
+
+
 class _People(NamedTuple):
     """Pointers by id: those handed over, and those of this agent, which go first."""
 
@@ -80,7 +89,10 @@ async def _pointer(work: Work, known: _People, name: str | None, attribute: str)
         return None
     found = known.own.get(name) or known.given.get(name)
     if found is None:
-        found = known.own[name] = pointer(await _person(work, name, attribute))
+        person = await _person(work, name, attribute)
+        found = known.own[name] = pointer(person)
+        if not person.active:
+            work.memo[_INACTIVE] = inactive_named(work) | {person.id}
     return found
 
 

@@ -14,6 +14,8 @@ from scim_bridge.kernel.work import Work
 LEFT = "person.left"
 RETURNED = "person.returned"
 DELETED = "person.deleted"
+# Somebody who is not active was made the owner of an agent: whether they left is for the departures to know.
+NAMED = "person.named_owner"
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,7 @@ async def _created(work: Work, call: Call, wanted: Sequence[Wanted], in_order: b
     used = await in_use(work, USER_SPACE, [w.key for w in wanted], external_ids, slugs)
     workloads = {w.workload_id: "" for w in wanted if w.workload_id is not None}
     workloads_used = await workload_ids_taken(work, workloads)
-    people = await pointers_to(work, {name for w in wanted for name in w.people})
+    people = await pointers_to(work, {name for w in wanted for name in w.people}, active=True)
     arrivals: list[Arrival] = []
     made: dict[int, str] = {}
     for one in wanted:

@@ -153,6 +153,7 @@ async def _new(work: Work, call: Call, incoming: Incoming, *, sure: bool = True)
         made = replace(made, external_id=incoming.external_id)
     if incoming.agent and incoming.active is False:
         made = save(work, made, await state.with_active(work, call, made, False))
+    made = await state.tell_of_owner(work, call, made)
     return Written(await entitlements.assign(work, call, made, asked))
 
 

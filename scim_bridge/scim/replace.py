@@ -131,7 +131,7 @@ async def finished(
         version = bump(work, resource.id, resource.kind)
         return Written(replace(after, resource=replace(resource, modified=work.now)), version)
     if resource.kind != PERSON:
-        return Written(save(work, before, after))
+        return Written(await state.tell_of_owner(work, call, save(work, before, after)))
     saved = await people.save_person(work, before, after)
     if before.resource.active != resource.active:
         await state.tell_of_person(work, call, before.resource, resource.active)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.holds import held, released
-from scim_bridge.registry.model import AGENT, Resource, display_name
-from scim_bridge.registry.signal import DELETED, LEFT, RETURNED, Signal
-from scim_bridge.registry.standing import Standing
+from scim_bridge.registry.model import AGENT, PERSON, Resource, display_name, pointed
+from scim_bridge.registry.owning import inactive_named
+from scim_bridge.registry.resources import load
+from scim_bridge.registry.signal import DELETED, LEFT, NAMED, RETURNED, Signal
+from scim_bridge.registry.standing import Standing, standing
 from scim_bridge.scim.door import Call, connection_words
 
 HOLD_CODE = "connection"
@@ -50,6 +53,20 @@ async def tell_of_person(work: Work, call: Call, before: Resource, active: bool)
 async def tell_of_deletion(work: Work, call: Call, person: Resource) -> None:
     """Raise the signal for a person who is about to be deleted."""
     await call.door.accept(work, _signal(work, call, person, DELETED, "deleted", person.version))
+
+
+async def tell_of_owner(work: Work, call: Call, agent: Standing) -> Standing:
+    """The agent as it stands once it is decided on, when it was just given to somebody who is not active.
+
+    Call it after the agent is written. Who has left answers for nobody: it is handed over or held at once.
+    """
+    owner = pointed(agent.resource.doc).owner if agent.resource.kind == AGENT else None
+    if owner is None or owner["value"] not in inactive_named(work):
+        return agent
+    person = await load(work, str(owner["value"]), PERSON)
+    signal = _signal(work, call, person, NAMED, "named as the owner of an agent", agent.resource.version)
+    await call.door.accept(work, replace(signal, key=f"{signal.key}:{agent.resource.id}"))
+    return await standing(work, agent.resource.id, connection_id=call.caller.connection.id)
 
 
 def _signal(work: Work, call: Call, person: Resource, kind: str, verb: str, version: int) -> Signal:

@@ -335,3 +335,48 @@ def test_holds_of_other_rooms_are_shown_and_stay(door) -> None:
         assert (await okta.get(f"/Users/{bot}"))["active"] is True
 
     door(body)
+
+
+@pytest.mark.parametrize("way", ["create", "bulk", "patch", "manager", "put"])
+def test_an_agent_that_is_given_to_somebody_who_left_is_held_with_the_answer(door, way: str) -> None:
+    async def body(bridge: Bridge) -> None:
+        okta = await bridge.client("okta")
+        owner, other = await person(okta, "maria"), await person(okta, "ben")
+        assert (await okta.patch(f"/Users/{owner}", OFF)).status == 200
+        owned = {"owner": {"value": owner}}
+        if way in ("create", "bulk"):
+            sent = {"userName": "triage", "userType": "Agent", AGENT_URN: owned}
+            if way == "bulk":
+                operation = {"method": "POST", "path": "/Users", "bulkId": "a", "data": sent}
+                urn = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
+                done = await okta.post("/Bulk", {"schemas": [urn], "Operations": [operation]})
+                answer = await okta.get("/Users/" + done["Operations"][0]["location"].rpartition("/")[2])
+            else:
+                answer = await okta.post("/Users", sent)
+        else:
+            path = f"/Users/{await agent(okta, 'triage', other)}"
+            if way == "put":
+                read = (await okta.get(path)).body
+                answer = await okta.put(path, {**read, AGENT_URN: {**read[AGENT_URN], **owned}})
+            else:
+                at = f"{AGENT_URN}:owner" if way == "patch" else f"{ENTERPRISE_URN}:manager"
+                answer = await okta.patch(path, {"op": "replace", "path": at, "value": {"value": owner}})
+        assert answer.status in (200, 201) and answer["active"] is False, answer.content
+        assert await holds(okta, answer["id"]) == ["departure"]
+        read = await okta.get(f"/Users/{answer['id']}")
+        assert read.headers["etag"] == answer.headers["etag"], "what was answered is what is"
+        await okta.patch(f"/Users/{owner}", ON)
+        rows = await bridge.store.reads.all("SELECT gone_by FROM sb_departure")
+        assert [row["gone_by"] for row in rows] == ["[]"] * len(rows), "back by the word of who said gone"
+
+    door(body)
+
+
+def test_who_is_not_active_yet_may_be_named_and_has_not_left(door) -> None:
+    async def body(bridge: Bridge) -> None:
+        okta = await bridge.client("okta")
+        maria = await person(okta, "maria", active=False)
+        assert await holds(okta, await agent(okta, "triage", maria)) == []
+        assert await bridge.count("sb_departure") == 0
+
+    door(body)
