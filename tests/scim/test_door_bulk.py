@@ -8,6 +8,7 @@ import orjson
 
 from scim_bridge.registry.model import AGENT_URN, ENTERPRISE_URN
 from tests.scim.bridge import Bridge, Client
+from tests.scim.proving import op
 
 REQUEST = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 
@@ -216,3 +217,68 @@ def test_hundreds_of_creates_in_one_request(sqlite_door) -> None:
         assert (await client.get("/Agents"))["totalResults"] == 300
 
     sqlite_door(body)
+
+
+def test_a_text_that_looks_like_a_reference_is_a_text_where_no_ids_stand(door) -> None:
+    async def body(bridge: Bridge) -> None:
+        client = await bridge.client("plain")
+        texts = [op("add", "title", "bulkId:m"), op("add", 'emails[type eq "work"].value', "bulkId:nobody")]
+        found = await bulk(
+            client,
+            post("Users", "m", userName="maria", title="bulkId:zz", nickName="see bulkId:m"),
+            post("Users", "n", userName="ben", emails=[{"value": "bulkId:zz", "display": "bulkId:m"}]),
+            {"method": "PATCH", "path": "/Users/bulkId:n", "data": {"Operations": texts}},
+            post(
+                "Groups", "g", displayName="bulkId:m", members=[{"value": "bulkId:n", "display": "bulkId:n"}]
+            ),
+        )
+        assert [item["status"] for item in found] == ["201", "201", "200", "201"], found
+        maria, ben, _, crew = [
+            (await client.get(item["location"].partition("/v2")[2])).body for item in found
+        ]
+        assert (maria["title"], maria["nickName"]) == ("bulkId:zz", "see bulkId:m")
+        assert ben["title"] == "bulkId:m" and ben["emails"][0]["display"] == "bulkId:m"
+        assert {each["value"] for each in ben["emails"]} == {"bulkId:zz", "bulkId:nobody"}
+        assert crew["displayName"] == "bulkId:m" and crew["members"][0]["value"] == ben["id"]
+
+    door(body)
+
+
+def test_references_are_read_in_every_form_an_id_may_have(door) -> None:
+    async def body(bridge: Bridge) -> None:
+        client = await bridge.client("entra")
+        manager = f"{ENTERPRISE_URN}:manager"
+        for number, operation in enumerate(
+            (
+                op("add", manager, "bulkId:m"),
+                op("add", manager, {"value": "bulkId:m"}),
+                op("add", f"{manager}.value", "bulkId:m"),
+                op("add", "manager", "bulkId:m"),
+                {"op": "add", "value": {manager: "bulkId:m"}},
+                {"op": "add", "value": {ENTERPRISE_URN: {"manager": {"value": "bulkId:m"}}}},
+                {"op": "add", "value": {ENTERPRISE_URN: {"manager": "bulkId:m"}}},
+            )
+        ):
+            found = await bulk(
+                client,
+                {"method": "PATCH", "path": "/Users/bulkId:u", "data": {"Operations": [operation]}},
+                post("Users", "u", userName=f"u{number}"),
+                post("Users", "m", userName=f"m{number}"),
+            )
+            assert [item["status"] for item in found] == ["200", "201", "201"], (operation, found)
+            ids = [item["location"].rpartition("/")[2] for item in found]
+            shown = await client.get(f"/Users/{ids[1]}")
+            assert shown[ENTERPRISE_URN]["manager"]["value"] == ids[2], operation
+        member = op("add", "members", [{"value": "bulkId:m"}])
+        bare = op("add", "members", "bulkId:u")
+        found = await bulk(
+            client,
+            {"method": "PATCH", "path": "/Groups/bulkId:g", "data": {"Operations": [member, bare]}},
+            post("Groups", "g", displayName="g"),
+            post("Users", "u", userName="last u"),
+            post("Users", "m", userName="last m"),
+        )
+        group = await client.get(f"/Groups/{found[1]['location'].rpartition('/')[2]}")
+        assert len(group["members"]) == 2 and all("type" in each for each in group["members"])
+
+    door(body)
