@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 from scim2_models import EnterpriseUser, Extension, Group, Resource, User
 
 from scim_bridge.registry.model import (
+    AGENT_URN,
     APPLICATION_URN,
     CUSTOM_URNS,
     ENTERPRISE_URN,
@@ -41,6 +42,7 @@ NAMES = ("User", "Group", "Agent", "AgenticApplication")
 FOREIGN = ("Role", "Entitlement")
 
 CANONICAL = "canonical"
+SPELLED = "spelled"
 
 # Where we promise something else than the classes: Entra demands unique group names, a member is its id,
 # and a reference that follows from the id need not be sent.
@@ -61,6 +63,8 @@ Documents: TypeAlias = "Sequence[Mapping[str, Any]]"
 
 # Where canonical values are the only ones.
 CLOSED = (*CUSTOM_URNS, GROUP_EXTENSION_URN)
+# Where they are spelled as they are: scopes, policies and imports compare environments and risk tiers exactly.
+SPELT = (AGENT_URN,)
 
 # The descriptions of RFC 7643 section 8.7.1, which clients look for.
 _DESCRIBED = {"User": "User Account", "EnterpriseUser": "Enterprise User"}
@@ -96,7 +100,8 @@ class Attribute:
     uniqueness: str
     canonical: tuple[str, ...]
     subs: Mapping[str, Attribute]
-    # The rules values are read by: those of the type, or "canonical" where no other values are taken.
+    # The rules values are read by: those of the type, "canonical" where no other values are taken, or "spelled"
+    # where others are, and those are written as they are.
     kind: str = STRING
     needs: tuple[Attribute, ...] = ()
     read_only: bool = False
@@ -175,10 +180,13 @@ class ResourceType:
         return None if attribute is None else (None, attribute)
 
 
-def compiled(definitions: Iterable[Mapping[str, Any]], *, closed: bool = False) -> dict[str, Attribute]:
+def compiled(
+    definitions: Iterable[Mapping[str, Any]], *, closed: bool = False, spelt: bool = False
+) -> dict[str, Attribute]:
     """Definitions in the form of /Schemas (RFC 7643 section 7) as attributes by name, as written and casefolded.
 
     `closed`: where there are canonical values, no others are taken (RFC 7643 section 2.3.1 leaves it to us).
+    `spelt`: others are taken, too.
     """
     found: dict[str, Attribute] = {}
     for definition in definitions:
@@ -194,15 +202,19 @@ def compiled(definitions: Iterable[Mapping[str, Any]], *, closed: bool = False) 
             uniqueness=definition.get("uniqueness", "none"),
             canonical=tuple(definition.get("canonicalValues") or ()),
             subs=subs,
-            kind=CANONICAL
-            if closed and definition.get("canonicalValues")
-            else definition.get("type", STRING),
+            kind=_kind(definition, closed, spelt),
             needs=_required(subs),
             read_only=definition.get("mutability") == "readOnly",
             hidden=definition.get("returned") == "never" or definition.get("mutability") == "writeOnly",
         )
         found[attribute.name] = found[attribute.name.casefold()] = attribute
     return found
+
+
+def _kind(definition: Mapping[str, Any], closed: bool, spelt: bool) -> str:
+    if definition.get("canonicalValues") and (closed or spelt):
+        return CANONICAL if closed else SPELLED
+    return str(definition.get("type", STRING))
 
 
 def resource_type(
@@ -215,7 +227,8 @@ def resource_type(
     shared = [_SCHEMAS, *_document(Common)["attributes"]]
     attributes = compiled([*shared, *core["attributes"]])
     extended = {
-        str(each["id"]): compiled(each["attributes"], closed=each["id"] in CLOSED) for each in extensions
+        str(each["id"]): compiled(each["attributes"], closed=each["id"] in CLOSED, spelt=each["id"] in SPELT)
+        for each in extensions
     }
     return ResourceType(
         name=name,

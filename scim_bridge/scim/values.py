@@ -24,6 +24,7 @@ from scim_bridge.scim.schema import (
     DECIMAL,
     INTEGER,
     REFERENCE,
+    SPELLED,
     STRING,
     Attribute,
 )
@@ -173,14 +174,19 @@ def _text(attribute: Attribute, value: Any, tolerant: bool, parent: str) -> str 
     return value
 
 
+def _spelled(attribute: Attribute, value: Any, tolerant: bool, parent: str) -> str | None:
+    """Any text, and canonical values written as they are: `Production` is production."""
+    text = _text(attribute, value, tolerant, parent)
+    if text is None or attribute.case_exact:
+        return text
+    return next((known for known in attribute.canonical if known.casefold() == text.casefold()), text)
+
+
 def _canonical(attribute: Attribute, value: Any, tolerant: bool, parent: str) -> str | None:
     """One of the canonical values, written as they are."""
-    text = _text(attribute, value, tolerant, parent)
-    if text is None:
-        return None
-    for known in attribute.canonical:
-        if text == known or (not attribute.case_exact and text.casefold() == known.casefold()):
-            return known
+    text = _spelled(attribute, value, tolerant, parent)
+    if text is None or text in attribute.canonical:
+        return text
     shown = ", ".join(attribute.canonical[:10])
     more = " …" if len(attribute.canonical) > 10 else ""
     raise invalid_value(f"{dotted(parent, attribute.name)} is not one of {shown}{more}.", "Send one of them.")
@@ -242,6 +248,7 @@ _KINDS: Final[Mapping[str, Callable[[Attribute, Any, bool, str], Any]]] = {
     BINARY: _binary,
     COMPLEX: _object,
     CANONICAL: _canonical,
+    SPELLED: _spelled,
 }
 
 _NAMES: Final = {

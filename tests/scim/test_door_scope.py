@@ -776,3 +776,22 @@ def test_a_workload_id_of_an_agent_outside_is_refused_and_makes_nothing_unclear(
             assert [found.id for found in await facts_about(bridge.store.reads, name)] == [outside["id"]]
 
     door(body)
+
+
+def test_an_environment_in_other_case_is_the_one_that_scopes_and_imports_know(sqlite_door) -> None:
+    async def body(bridge: Bridge) -> None:
+        anybody = await bridge.client("open", "generic")
+        scoped = await bridge.client("scoped", "generic", scope="environment=production; riskTier=low")
+        sent = {"environment": "PRODUCTION", "riskTier": "Low"}
+        made = await anybody.post("/Agents", {"agentUserName": "bot", AGENT_URN: sent})
+        assert (made[AGENT_URN]["environment"], made[AGENT_URN]["riskTier"]) == ("production", "low")
+        assert (await scoped.get(f"/Agents/{made['id']}")).status == 200
+        other = await anybody.post("/Agents", {"agentUserName": "other", AGENT_URN: {"environment": "Blue"}})
+        assert other[AGENT_URN]["environment"] == "Blue", "others are taken as they are"
+        path = f"{AGENT_URN}:environment"
+        patched = await anybody.patch(
+            f"/Agents/{other['id']}", {"op": "replace", "path": path, "value": "Staging"}
+        )
+        assert patched[AGENT_URN]["environment"] == "staging"
+
+    sqlite_door(body)
