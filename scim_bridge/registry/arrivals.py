@@ -95,13 +95,17 @@ def _told(one: Arrival, origin: str) -> tuple[str, str, str, Mapping[str, Any]]:
 
 
 async def pointers_to(work: Work, ids: Iterable[str], *, active: bool = False) -> dict[str, Doc]:
-    """How documents point to these people, by id, for those that are live people, or that are `active` too."""
+    """How documents point to these people, by id, for those that are live people, or that are `active` too.
+
+    Those who are active stay so, and are not deleted, until this transaction ends.
+    """
     backend = work.tx.backend
     wanted = sorted(set(ids))
     if not wanted:
         return {}
     rows = await work.tx.all(
-        f"SELECT {PERSON_COLUMNS} FROM sb_resource WHERE id {among(backend)} AND kind = ? AND deleted IS NULL",
+        f"SELECT {PERSON_COLUMNS} FROM sb_resource WHERE id {among(backend)} AND kind = ? AND deleted IS NULL"
+        + (" ORDER BY id FOR KEY SHARE" if active and work.tx.for_update else ""),
         listed(backend, wanted),
         PERSON,
     )

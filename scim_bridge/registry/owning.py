@@ -20,6 +20,7 @@ from scim_bridge.registry.model import (
     pointer,
 )
 from scim_bridge.registry.people_refs import find_person
+from scim_bridge.registry.resources import keep
 
 INSERT = "INSERT INTO sb_owner (agent_id, role, person_id, rank, since) VALUES (?, ?, ?, ?, ?)"
 
@@ -91,7 +92,9 @@ async def _pointer(work: Work, known: _People, name: str | None, attribute: str)
     if found is None:
         person = await _person(work, name, attribute)
         found = known.own[name] = pointer(person)
-        if not person.active:
+        # Whoever is deleted or deactivated at this moment is so before, and seen, or after, and sees the agent.
+        active = await keep(work, person.id) if work.tx.for_update else person.active
+        if not active:
             work.memo[_INACTIVE] = inactive_named(work) | {person.id}
     return found
 

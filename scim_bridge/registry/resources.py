@@ -67,16 +67,18 @@ async def lock(work: Work, resource_id: str) -> None:
         await work.tx.one(f"SELECT id FROM sb_resource WHERE id = ?{work.tx.for_update}", resource_id)
 
 
-async def keep(work: Work, resource_id: str) -> None:
-    """Until this transaction ends nobody deletes this resource; Moved when somebody has.
+async def keep(work: Work, resource_id: str) -> bool:
+    """Until this transaction ends nobody deletes this resource; Moved when somebody has. True when it is active.
 
-    It may be changed: by this transaction, or by others.
+    It may be changed: by this transaction, or by others, but nobody has it leave (departures lock who does).
     """
-    if not work.tx.for_update:
-        return
-    sql = "SELECT id FROM sb_resource WHERE id = ? AND deleted IS NULL FOR KEY SHARE"
-    if await work.tx.one(sql, resource_id) is None:
+    lock = " FOR KEY SHARE" if work.tx.for_update else ""
+    row = await work.tx.one(
+        f"SELECT active FROM sb_resource WHERE id = ? AND deleted IS NULL{lock}", resource_id
+    )
+    if row is None:
         raise Moved
+    return bool(row["active"])
 
 
 async def load(work: Work, resource_id: str, *kinds: str) -> Resource:

@@ -117,7 +117,7 @@ async def assign(work: Work, call: Call, user: Standing, asked: Assignment) -> S
         return user
     call.caller.need("groups")
     resource = user.resource
-    if asked.add:
+    if asked.add and work.tx.for_update:
         await keep(work, resource.id)
     # In one order, so that two of these never wait for each other.
     for group_id in sorted(asked.add.keys() | asked.remove):

@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
+from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.work import Work
+from scim_bridge.registry import owning
 from scim_bridge.registry.groups import create_group, join, seen
+from scim_bridge.registry.model import AGENT_URN, PersonRef
 from scim_bridge.registry.people import create_person, delete_person
+from scim_bridge.registry.people_refs import find_person
 from tests.conftest import TESTER
 from tests.scim.bridge import Bridge, Client
 
@@ -126,5 +130,36 @@ def test_groups_put_into_each_other_at_once_never_make_a_circle(door, size: int)
             )
             answers = [answer.status for answer in await asyncio.gather(*asked)]
             assert sorted(answers) == [200] * (size - 1) + [400], answers
+
+    door(body)
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("way", ["deactivated", "deleted"])
+def test_who_leaves_between_being_found_and_being_made_an_owner_owns_no_agent_that_may_act(
+    door, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body(bridge: Bridge) -> None:
+        client = await bridge.client("okta")
+        leaver = (await client.post("/Users", one("person", "p")))["id"]
+        agent = (await client.post("/Users", one("agent", "a")))["id"]
+        path, waiting = f"/Users/{leaver}", [True]
+
+        async def found_and_left(reader: Reader, name: str) -> PersonRef | None:
+            found = await find_person(reader, name)
+            if waiting and waiting.pop():
+                off = {"op": "replace", "path": "active", "value": False}
+                left = await (client.patch(path, off) if way == "deactivated" else client.delete(path))
+                assert left.status in (200, 204)
+            return found
+
+        monkeypatch.setattr(owning, "find_person", found_and_left)
+        owner = {"op": "replace", "path": f"{AGENT_URN}:owner", "value": {"value": leaver}}
+        answer = await client.patch(f"/Users/{agent}", owner)
+        if way == "deleted":
+            assert answer.status == 400, "nobody is known by that id any more"
+            assert await bridge.count("sb_owner") == 0
+        else:
+            assert (answer.status, answer["active"]) == (200, False)
 
     door(body)
