@@ -55,6 +55,17 @@ def bridge(running_org: Org, sqlite_url: str, tmp_path: Path, monkeypatch: pytes
     return running_org
 
 
+# More than are ever under way at once, so that a run cut off in the middle has something left to do.
+MANY = 40
+
+
+def many(tmp_path: Path) -> None:
+    """So many agents in place of six."""
+    manifest = tmp_path / "many.yaml"
+    manifest.write_text(MANIFEST + "".join(AGENT.format(n=n) for n in range(MANY)))
+    assert run(["agents", "import", str(manifest), "--output", "json"]) == 0
+
+
 @pytest.fixture
 def command(bridge: Org, capsys: pytest.CaptureFixture[str]) -> Any:
     """Run a command in this process: its exit code and its parsed JSON."""
@@ -158,12 +169,13 @@ def test_unknown_names_and_missing_credentials_are_one_line_and_exit_1(command, 
     assert "--secrets-file" in capsys.readouterr().err
 
 
-def test_ctrl_c_finishes_what_is_begun_and_apply_does_the_rest(command, bridge) -> None:
+def test_ctrl_c_finishes_what_is_begun_and_apply_does_the_rest(command, bridge, tmp_path) -> None:
+    many(tmp_path)
     slow = {
         "match": {"method": "POST", "path": "^/api/v1/users"},
         "times": None,
         "action": "delay",
-        "seconds": 2.0,
+        "seconds": 0.6,
     }
     bridge.control("PUT", "/faults", {"faults": [slow]})
     process = started("sync", "apply", "okta")
@@ -175,7 +187,7 @@ def test_ctrl_c_finishes_what_is_begun_and_apply_does_the_rest(command, bridge) 
     bridge.control("PUT", "/faults", {"faults": []})
     code, found = command("sync", "status", "okta")
     last = found["runs"][0]
-    assert last["state"] == "WARNING" and last["done"] + last["cancelled"] == 6
+    assert last["state"] == "WARNING" and last["done"] + last["cancelled"] == MANY
     written = sum("agentId" in user["profile"] for user in bridge.objects("user"))
     assert written == last["done"], "what was begun is noted as done"
     code, done = command("sync", "apply", "okta")
@@ -183,7 +195,8 @@ def test_ctrl_c_finishes_what_is_begun_and_apply_does_the_rest(command, bridge) 
     assert command("sync", "plan", "okta")[0] == 0
 
 
-def test_a_run_cut_off_by_kill_9_goes_on_with_the_next_apply(command, bridge) -> None:
+def test_a_run_cut_off_by_kill_9_goes_on_with_the_next_apply(command, bridge, tmp_path) -> None:
+    many(tmp_path)
     slow = {
         "match": {"method": "POST", "path": "^/api/v1/users"},
         "times": None,
@@ -198,9 +211,9 @@ def test_a_run_cut_off_by_kill_9_goes_on_with_the_next_apply(command, bridge) ->
     code, found = command("sync", "status", "okta")
     assert found["runs"][0]["state"] == "RUNNING"
     code, done = command("sync", "apply", "okta")
-    assert code == 0 and done["run"] == found["runs"][0]["run"] and done["done"] == 6, done
+    assert code == 0 and done["run"] == found["runs"][0]["run"] and done["done"] == MANY, done
     logins = [user["profile"]["login"] for user in bridge.objects("user")]
-    assert len(logins) == len(set(logins)) == 7
+    assert len(logins) == len(set(logins)) == MANY + 1
     assert command("sync", "plan", "okta")[0] == 0
 
 
