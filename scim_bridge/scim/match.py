@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -80,7 +81,7 @@ def assigned(value: Any) -> bool:
     return True
 
 
-class _Logic:
+class _Logic(ABC):
     """Filters to tests; what a path reads is left to the kinds of compilers."""
 
     def __init__(self, *, strict: bool) -> None:
@@ -100,9 +101,9 @@ class _Logic:
         except _Unknown:
             return lambda document: False
 
+    @abstractmethod
     def term(self, filter_: Compare | Present | Element) -> Test:
         """The test of one term."""
-        raise NotImplementedError
 
 
 class _Compiler(_Logic):

@@ -13,22 +13,8 @@ from scim_bridge.registry.model import AGENT_URN, GROUP_URN, USER_URN
 from scim_bridge.registry.standing import standing
 from scim_bridge.registry.tokens import create_token, new_token, revoke_token
 from tests.conftest import MASTER, TESTER
-from tests.scim.bridge import Bridge, Client, Reply
-from tests.scim.proving import op
-
-ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
-PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
-
-
-def refused(answer: Reply, status: int, scim_type: str | None = None) -> Reply:
-    """The answer is a SCIM error of this status."""
-    assert answer.status == status, (answer.status, answer.content[:500])
-    assert answer.headers["content-type"].startswith("application/scim+json")
-    assert answer["schemas"] == [ERROR_URN]
-    assert answer["status"] == str(status)
-    assert answer["detail"]
-    assert answer.body.get("scimType") == scim_type
-    return answer
+from tests.scim.bridge import Bridge, Client
+from tests.scim.proving import PATCH_URN, op, refused
 
 
 def user(name: str = "a@x.example", **more: Any) -> dict[str, Any]:
@@ -196,7 +182,7 @@ def test_patches_that_are_wrong_change_nothing(door) -> None:
         before = (await client.get(f"/Users/{there}")).content
         rows = await bridge.count("sb_audit")
         for operations, scim_type in PATCHES:
-            sent = {"schemas": [PATCH_OP], "Operations": operations}
+            sent = {"schemas": [PATCH_URN], "Operations": operations}
             answer = await client.call("PATCH", f"/Users/{there}", sent)
             assert answer.status == 400, (operations, answer.content)
             assert refused(answer, 400, answer["scimType"])["scimType"] in (
