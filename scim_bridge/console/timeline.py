@@ -41,6 +41,7 @@ KINDS = {
     "runtime.hook": "runtime hook",
     "notify": "notice",
     "idp.push": "push to an IdP",
+    "sync.change": "change of a sync run",
     "credential.revoke": "revocation of a credential",
 }
 # Detail members worth a reader's time, in this order; the rest is in the audit log.
