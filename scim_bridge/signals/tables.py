@@ -33,3 +33,26 @@ class SignalRow(SQLModel, table=True):
     # Of signed events: a digest of what was said, and the seconds at which the last attempt was signed.
     digest: str | None = text(nullable=True)
     signed: int | None = whole(nullable=True)
+
+
+class DoorRow(SQLModel, table=True):
+    """How one door stands: what it heard last, how far behind it is, what it missed."""
+
+    __tablename__ = "sb_door"
+
+    # The `source` of its signals: "okta-log:acme", "ssf:acme", "hr:workday".
+    name: str = text_key()
+    # hr, okta-hook, okta-log, graph-notice, graph-delta, ssf-push, ssf-poll, csv
+    kind: str = text()
+    connection_id: str | None = text(nullable=True)
+    # When it heard or asked last, whatever came of it; and the time the newest event itself tells.
+    heard: int | None = whole(nullable=True)
+    event: int | None = whole(nullable=True)
+    events: int = whole()
+    # Where a door that asks goes on, sealed by nobody: an IdP's cursor is no secret.
+    cursor: str = text()
+    # Why news may have been missed (JSON list of {"at", "why"}, the newest ten); "[]" when none.
+    gaps: str = text()
+    # Why it does not work now; empty when it does.
+    trouble: str = text()
+    troubled: int | None = whole(nullable=True)

@@ -1,0 +1,132 @@
+"""How each door stands: last heard, lag, gaps, trouble; and where one that asks goes on.
+
+A door writes here in the transaction in which it accepts its signals, so that a cursor never passes
+over an event that was not taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from scim_bridge.kernel.clock import iso
+from scim_bridge.kernel.database import Reader
+from scim_bridge.kernel.work import Work
+
+KEPT_GAPS = 10
+COLUMNS = "name, kind, connection_id, heard, event, events, cursor, gaps, trouble, troubled"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time in which news may have been missed, and why."""
+
+    at: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One door. `heard` and `event` are instants in microseconds, None before the first."""
+
+    name: str
+    kind: str
+    connection_id: str | None
+    heard: int | None
+    event: int | None
+    events: int
+    cursor: str
+    gaps: tuple[Gap, ...]
+    trouble: str
+    troubled: int | None
+
+    @property
+    def lag(self) -> int | None:
+        """How long the newest event took to be heard, in microseconds; None when there was none."""
+        return None if self.heard is None or self.event is None else max(0, self.heard - self.event)
+
+
+def _door(row: Any) -> Door:
+    return Door(
+        row["name"],
+        row["kind"],
+        row["connection_id"],
+        row["heard"],
+        row["event"],
+        row["events"],
+        row["cursor"],
+        tuple(Gap(**gap) for gap in orjson.loads(row["gaps"])),
+        row["trouble"],
+        row["troubled"],
+    )
+
+
+async def doors(reader: Reader) -> list[Door]:
+    """Every door that was ever opened, by name."""
+    return [_door(row) for row in await reader.all(f"SELECT {COLUMNS} FROM sb_door ORDER BY name")]
+
+
+async def door(reader: Reader, name: str, *, lock: str = "") -> Door | None:
+    """One door by its name; `lock` is `tx.for_update` where a cursor is about to be moved."""
+    row = await reader.one(f"SELECT {COLUMNS} FROM sb_door WHERE name = ?{lock}", name)
+    return None if row is None else _door(row)
+
+
+async def note_heard(
+    work: Work,
+    name: str,
+    kind: str,
+    *,
+    connection_id: str | None = None,
+    event: int | None = None,
+    events: int = 0,
+    cursor: str | None = None,
+) -> None:
+    """A door heard something or asked and was answered: it works. `event` is the newest event's own time.
+
+    `cursor` moves where it goes on; None leaves it. Writes no audit row: the signals have theirs.
+    """
+    await work.tx.run(
+        "INSERT INTO sb_door (name, kind, connection_id, heard, event, events, cursor, gaps, trouble)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, '[]', '') ON CONFLICT (name) DO UPDATE SET kind = excluded.kind,"
+        " connection_id = excluded.connection_id, heard = excluded.heard,"
+        " event = COALESCE(excluded.event, sb_door.event), events = sb_door.events + excluded.events,"
+        " cursor = CASE WHEN ? THEN excluded.cursor ELSE sb_door.cursor END, trouble = '', troubled = NULL",
+        name,
+        kind,
+        connection_id,
+        work.now,
+        event,
+        events,
+        cursor or "",
+        cursor is not None,
+    )
+
+
+async def note_trouble(
+    work: Work, name: str, kind: str, why: str, *, connection_id: str | None = None
+) -> None:
+    """A door cannot be heard: since when, and why in words. The first note's time stays."""
+    await work.tx.run(
+        "INSERT INTO sb_door (name, kind, connection_id, events, cursor, gaps, trouble, troubled)"
+        " VALUES (?, ?, ?, 0, '', '[]', ?, ?) ON CONFLICT (name) DO UPDATE SET trouble = excluded.trouble,"
+        " troubled = COALESCE(sb_door.troubled, excluded.troubled)",
+        name,
+        kind,
+        connection_id,
+        why[:500],
+        work.now,
+    )
+
+
+async def note_gap(work: Work, name: str, why: str) -> None:
+    """News may have been missed: kept and shown, the newest ten. The door was heard or troubled before."""
+    found = await door(work.tx, name, lock=work.tx.for_update)
+    if found is None:
+        return
+    gaps = [*({"at": gap.at, "why": gap.why} for gap in found.gaps), {"at": iso(work.now), "why": why[:300]}]
+    await work.tx.run(
+        "UPDATE sb_door SET gaps = ? WHERE name = ?", orjson.dumps(gaps[-KEPT_GAPS:]).decode(), name
+    )
