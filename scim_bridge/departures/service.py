@@ -31,11 +31,13 @@ from scim_bridge.registry.model import PERSON, PersonRef
 from scim_bridge.registry.people import set_employed, set_leave
 from scim_bridge.registry.people_refs import people
 from scim_bridge.registry.resources import find, load
-from scim_bridge.registry.signal import NAMED, Signal
+from scim_bridge.registry.signal import DELETED, LEFT, NAMED, RETURNED, Signal
 
 __all__ = ["due", "react", "settled"]
 
 log = structlog.get_logger("scim_bridge.departures")
+
+DECIDED = (LEFT, RETURNED, DELETED, NAMED)
 
 
 async def react(work: Work, signal: Signal) -> None:
@@ -43,8 +45,10 @@ async def react(work: Work, signal: Signal) -> None:
 
     A leaver becomes one case however many doors tell of them. Gone now: decided and carried out here.
     Gone later: planned. Back: a plan is cancelled once no door says otherwise; what was carried out stays.
-    Made an owner after they left: decided here, as part of that leave.
+    Made an owner after they left: decided here, as part of that leave. Other kinds of news change nothing.
     """
+    if signal.kind not in DECIDED:
+        return
     # The lock comes first: two doors that tell of one person at once become one case.
     await load(work, signal.person_id, PERSON)
     person = (await people(work.tx, [signal.person_id]))[signal.person_id]

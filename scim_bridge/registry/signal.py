@@ -16,6 +16,10 @@ RETURNED = "person.returned"
 DELETED = "person.deleted"
 # Somebody who is not active was made the owner of an agent: whether they left is for the departures to know.
 NAMED = "person.named_owner"
+# Still employed, elsewhere: another manager, department or post.
+MOVED = "person.moved"
+# On leave of absence from `effective_at` on: employed, and not there to answer for anything. RETURNED ends it.
+AWAY = "person.away"
 
 
 @dataclass(frozen=True, slots=True)
