@@ -74,20 +74,25 @@ async def registered_agents(reader: Reader, agents: Sequence[AgentEntry]) -> Reg
 async def user_names(reader: Reader, wanted: Iterable[str], found: Registered) -> dict[str, str]:
     """userNames as they are spelt, by folded userName; `found` learns ids, names and who has left."""
     spelt: dict[str, str] = {}
+    for row in await _by_user_name(reader, wanted, "id, name, active"):
+        spelt[row["key"]] = row["name"]
+        found.people[row["key"]] = row["id"]
+        found.names.add(row["key"])
+        if not row["active"]:
+            found.left.add(row["key"])
+    return spelt
+
+
+async def _by_user_name(reader: Reader, wanted: Iterable[str], columns: str) -> list[Any]:
+    """Rows of the live people with these folded userNames: key, kind and these columns."""
+    rows: list[Any] = []
     for chunk in _chunks(sorted(wanted)):
-        for row in await reader.all(
-            "SELECT id, kind, name, key, active FROM sb_resource"
+        rows += await reader.all(
+            f"SELECT key, kind, {columns} FROM sb_resource"
             f" WHERE space = 'user' AND key {among(reader.backend)} AND deleted IS NULL",
             listed(reader.backend, chunk),
-        ):
-            if row["kind"] != PERSON:
-                continue
-            spelt[row["key"]] = row["name"]
-            found.people[row["key"]] = row["id"]
-            found.names.add(row["key"])
-            if not row["active"]:
-                found.left.add(row["key"])
-    return spelt
+        )
+    return [row for row in rows if row["kind"] == PERSON]
 
 
 def references(manifest: Manifest) -> set[str]:
@@ -104,16 +109,8 @@ async def _people(
 ) -> tuple[dict[str, PersonEntry], dict[str, str]]:
     """The people the file names, and the userNames behind the e-mail addresses it names them by."""
     wanted = references(manifest)
-    rows: dict[str, Any] = {}
-    for chunk in _chunks(sorted(wanted)):
-        for row in await reader.all(
-            "SELECT id, kind, name, key, active, doc FROM sb_resource"
-            f" WHERE space = 'user' AND key {among(reader.backend)} AND deleted IS NULL",
-            listed(reader.backend, chunk),
-        ):
-            if row["kind"] == PERSON:
-                rows[row["id"]] = row
-                found.names.add(row["key"])
+    rows = {row["id"]: row for row in await _by_user_name(reader, wanted, "id, name, active, doc")}
+    found.names |= {row["key"] for row in rows.values()}
     aliases: dict[str, str] = {}
     for address, row in (await by_email(reader, wanted - found.names)).items():
         rows[row["id"]] = row

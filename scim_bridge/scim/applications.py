@@ -26,6 +26,7 @@ from scim_bridge.scim.errors import invalid_value
 from scim_bridge.scim.exchange import Answered
 from scim_bridge.scim.incoming import Incoming, checked, in_order, read
 from scim_bridge.scim.naming import refuse_two_names_in_patch
+from scim_bridge.scim.operations import refuse_too_many
 from scim_bridge.scim.patch import Operation, apply, read_operations
 from scim_bridge.scim.replace import find, renamed
 from scim_bridge.scim.sight import check_application
@@ -109,6 +110,7 @@ async def patch(call: Call) -> Answered:
     """PATCH: all operations or none."""
     projection = answering.projection_of(call)
     raw = call.body()
+    refuse_too_many(raw)
     refuse_two_names_in_patch(raw, call.resource)
     message = rewrite.message(call.dialect, raw, call.resource, call.applied)
     # What a dialect reads as "nothing to do" is done; a message that came empty is refused.

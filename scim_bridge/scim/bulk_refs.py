@@ -14,7 +14,8 @@ from typing import Any, Final
 from scim_bridge.scim.roles import LISTS
 from scim_bridge.scim.schema import of
 
-REFERENCE = re.compile(r"bulkId:([^\s\"'\]/]+)", re.IGNORECASE)
+# A client may choose any name, one with slashes too; one that ends in a slash is that of a path.
+REFERENCE = re.compile(r"bulkId:([^\s\"'\]]*[^\s\"'\]/])", re.IGNORECASE)
 
 _BRACKETS: Final = re.compile(r"\[[^\]]*+\]")
 _ID: Final = ("value", "$ref")

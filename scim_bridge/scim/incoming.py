@@ -127,7 +127,7 @@ def _members(items: Any, doc: Doc) -> tuple[Member, ...] | None:
         for item in (sent if isinstance(sent, list) else ())
         if isinstance(item, dict) and isinstance(item.get("display"), str)
     }
-    found = {item["value"]: Member(item["value"], names.get(item["value"])) for item in items}
+    found = {i["value"]: Member(i["value"], names.get(i["value"]), i.get("type")) for i in items}
     for value in found:
         short("members.value", value)
     return tuple(found.values())

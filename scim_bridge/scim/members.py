@@ -21,10 +21,11 @@ from scim_bridge.scim.values import clean_element
 
 
 class Member(NamedTuple):
-    """A member as named by a client: id and what it calls it."""
+    """A member as named by a client: id, what it calls it, and what it says it is (by the letter only)."""
 
     value: str
     display: str | None = None
+    type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,8 @@ def _member(attribute: Attribute, item: Any, tolerant: bool) -> Member:
     fields = clean_element(attribute, item, tolerant)
     if fields is None or not fields["value"]:
         raise invalid_value("members: an element does not say which member it is.", "Give each a value.")
-    return Member(fields["value"], fields.get("display") or _display(item, tolerant))
+    kind = None if tolerant else fields.get("type")
+    return Member(fields["value"], fields.get("display") or _display(item, tolerant), kind)
 
 
 def _display(item: Any, tolerant: bool) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.groups import Seen, inside, join, leave, members_of, nest, only, seen
-from scim_bridge.registry.model import GROUP
+from scim_bridge.registry.model import AGENT, GROUP, PERSON
 from scim_bridge.registry.standing import Standing
 from scim_bridge.scim import render, schema
 from scim_bridge.scim.door import Call
@@ -26,6 +26,8 @@ from scim_bridge.scim.sight import check_groups
 
 NAMED = 20
 REMOVING = "Removing a group"
+# What a member may be called, by its kind; an agent is a user, too.
+_TYPES = {PERSON: ("user",), AGENT: ("user", "agent"), GROUP: ("group",)}
 
 
 async def apply(work: Work, call: Call, group: Standing, changes: Sequence[MemberChange]) -> int:
@@ -107,7 +109,8 @@ async def checked(work: Work, call: Call, group_id: str, members: Sequence[Membe
 
 
 async def met(work: Work, call: Call, members: Sequence[Member], group_id: str = "") -> Seen:
-    """What is known of these members; refused to strict clients when nobody knows one of them."""
+    """What is known of these members; refused to strict clients when nobody knows one of them, or when it is
+    something else than they say."""
     ids = [short("members.value", member.value) for member in members]
     known = await seen(work, group_id, ids, call.caller.scope)
     unknown = [member.value for member in members if member.value not in known.kinds]
@@ -116,8 +119,22 @@ async def met(work: Work, call: Call, members: Sequence[Member], group_id: str =
         raise invalid_value(
             f"No resource has these ids: {', '.join(unknown[:NAMED])}{more}.", "Create the members first."
         )
+    if not call.tolerant:
+        _check_types(members, known)
     await check_groups(work, call.caller, _groups(known) - known.inside, "Adding a group")
     return known
+
+
+def _check_types(members: Sequence[Member], known: Seen) -> None:
+    """Refuse a member that is said to be of another type (RFC 7643 section 4.2)."""
+    for member in members:
+        if member.type is not None and member.type.casefold() not in _TYPES.get(
+            known.kinds[member.value], ()
+        ):
+            raise invalid_value(
+                f"members.type says {member.type[:40]!r} of {member.value}, which is none.",
+                "Send the type it has, User or Group, or leave it out.",
+            )
 
 
 async def _within(work: Work, outer: str, inner: str) -> bool:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from scim_bridge.scim.errors import invalid_path, invalid_syntax, invalid_value, no_target
+from scim_bridge.scim.limits import MAX_PATCH_OPERATIONS
 
 Doc = dict[str, Any]
 
 PATCH_URN: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
-MAX_OPERATIONS: Final = 10_000
+# A dialect may make several operations of one: one for each value that a remove lists.
+MAX_STEPS: Final = 10_000
 
 ADD: Final = "add"
 REMOVE: Final = "remove"
@@ -35,6 +37,19 @@ class Operation:
     odd: bool = False
 
 
+def refuse_too_many(message: Doc) -> None:
+    """Refuse a message of more operations than one PATCH may have; ScimError invalidValue.
+
+    To be asked first: nothing else of such a message is looked at, not even whether it stops somebody.
+    """
+    listed = _member(message, "Operations", True)
+    if isinstance(listed, list) and len(listed) > MAX_PATCH_OPERATIONS:
+        raise invalid_value(
+            f"{len(listed)} operations are too many for one PATCH.",
+            f"Send at most {MAX_PATCH_OPERATIONS} at a time; one operation may have many values.",
+        )
+
+
 def read_operations(body: Doc, *, tolerant: bool) -> tuple[Operation, ...]:
     """The operations of a PatchOp message; ScimError invalidSyntax or invalidValue otherwise.
 
@@ -47,10 +62,8 @@ def read_operations(body: Doc, *, tolerant: bool) -> tuple[Operation, ...]:
     operations = _member(body, "Operations", tolerant)
     if not isinstance(operations, list) or not operations:
         raise invalid_syntax("'Operations' must be a list of at least one operation.")
-    if len(operations) > MAX_OPERATIONS:
-        raise invalid_value(
-            f"{len(operations)} operations are too many for one PATCH.", f"Send at most {MAX_OPERATIONS}."
-        )
+    if len(operations) > MAX_STEPS:
+        raise invalid_value("This PATCH names too many values at once.", f"Name at most {MAX_STEPS}.")
     return tuple(_operation(number, given, tolerant) for number, given in enumerate(operations, 1))
 
 

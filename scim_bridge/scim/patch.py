@@ -12,6 +12,7 @@ from scim_bridge.scim.errors import (
     PassedOver,
     ScimError,
     invalid_path,
+    invalid_syntax,
     invalid_value,
     mutability,
 )
@@ -85,6 +86,7 @@ class _Draft:
                 return
             # One odd attribute of several must not take the others with it.
             for step in spread(operation):
+                self._refuse_core_as_key(step)
                 self.take(step, keyed=True)
         except PassedOver as error:
             if not self._tolerant:
@@ -97,6 +99,13 @@ class _Draft:
             # A key that cannot be an attribute's name is one that nobody knows, as in a POST.
             passed = keyed and error.scim_type == INVALID_PATH
             (self._passed if passed else self._refused).append((operation.number, error))
+
+    def _refuse_core_as_key(self, step: Operation) -> None:
+        """By the letter only extensions are objects under their URN (RFC 7643 section 3.3)."""
+        if not self._tolerant and (step.path or "").casefold() == self._resource.urn.casefold():
+            raise invalid_syntax(
+                f"{self._resource.urn} is no attribute.", "Send what it holds beside it, without the URN."
+            )
 
     def result(self) -> PatchResult:
         """What came of it; the first refusal when there was one that counts."""

@@ -20,6 +20,7 @@ from scim_bridge.scim.endpoints import AGENTS, GROUPS, USERS
 from scim_bridge.scim.exchange import Answered
 from scim_bridge.scim.incoming import checked, fitting, named
 from scim_bridge.scim.naming import refuse_two_names_in_patch
+from scim_bridge.scim.operations import refuse_too_many
 from scim_bridge.scim.patch import Operation, apply, read_operations
 from scim_bridge.scim.replace import check_kind, deactivate, find, finished, may_deactivate
 from scim_bridge.scim.roles import offered, role_ids, with_lists
@@ -32,6 +33,7 @@ async def patch(call: Call) -> Answered:
     projection = answering.projection_of(call)
     resource_type = call.resource
     raw = call.body()
+    refuse_too_many(raw)
     # Not even a deactivation is taken from what says two things of one attribute.
     refuse_two_names_in_patch(raw, resource_type)
     message = rewrite.message(call.dialect, raw, resource_type, call.applied)

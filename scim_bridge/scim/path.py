@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
 from scim_bridge.scim.errors import PassedOver, invalid_path
-from scim_bridge.scim.grammar import Filter, parse_target, text_of
+from scim_bridge.scim.grammar import Filter, attr_path, parse_target, text_of
 from scim_bridge.scim.match import element_predicate
 from scim_bridge.scim.schema import COMPLEX, Attribute, ResourceType, of
 
 # Longer paths name single members, each only once.
 _REMEMBERED = 120
+# Names joined by dots, one below the other: deeper than any attribute is.
+_DEEP = re.compile(r"\$?[A-Za-z][A-Za-z0-9$_-]*+(?:\.\$?[A-Za-z][A-Za-z0-9$_-]*+){2,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ def parse_path(text: str, resource: str | ResourceType, *, tolerant: bool = True
     """The path a text says; UnknownAttribute when it names nothing there is.
 
     Otherwise ScimError invalidPath (invalidFilter, for what stands in its brackets). `tolerant` also finds
-    enterprise attributes without their URN, or behind a dot.
+    enterprise attributes without their URN, or behind a dot, and reads the URN of the core schema as all of it.
     """
     kind = of(resource)
     if len(text) <= _REMEMBERED:
@@ -63,11 +66,14 @@ def _read(text: str, resource: ResourceType, tolerant: bool) -> Path:
     text = text.strip()
     extension = resource.urns.get(text.casefold())
     if extension is not None:
-        if extension == resource.urn:
+        if extension == resource.urn and not tolerant:
             raise invalid_path(
                 f"{extension} is the whole resource.", "Leave the path away, or name an attribute."
             )
         return Path(None, urn=extension)
+    if tolerant and attr_path(text) is None and _too_deep(text):
+        # Unknown like any other name, and not badly written.
+        raise UnknownAttribute(text, resource)
     written, filter_ = parse_target(text)
     found = resource.find(written.urn, written.name, written.sub, tolerant=tolerant)
     if found is None:
@@ -84,3 +90,8 @@ def _read(text: str, resource: ResourceType, tolerant: bool) -> Path:
 
 
 _remembered = lru_cache(maxsize=512)(_read)
+
+
+def _too_deep(text: str) -> bool:
+    urn, _, names = text.rpartition(":")
+    return _DEEP.fullmatch(names) is not None and (not urn or urn[:4].casefold() == "urn:")

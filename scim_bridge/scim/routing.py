@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from scim_bridge.kernel.errors import NotFound
@@ -30,9 +30,14 @@ class Route:
         """The handler of a method and the scope it needs; WrongMethod with those there are."""
         found = self.methods.get("GET" if method == "HEAD" else method)
         if found is None:
-            raise WrongMethod(method, tuple(self.methods))
+            raise WrongMethod(method, _allowed(self.methods))
         handler, scope = found
         return handler, scope or self.endpoint.scope
+
+
+def _allowed(methods: Iterable[str]) -> tuple[str, ...]:
+    """The methods of an address; what can be read answers HEAD as well (RFC 9110 section 9.3.2)."""
+    return tuple(each for method in methods for each in (("GET", "HEAD") if method == "GET" else (method,)))
 
 
 async def _me(_call: Call) -> Answered:

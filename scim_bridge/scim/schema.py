@@ -19,6 +19,7 @@ from scim_bridge.registry.model import (
     GROUP_URN,
 )
 from scim_bridge.scim.extension import (
+    AGENT_CORE_URN,
     Agent,
     AgentExtension,
     AgenticApplication,
@@ -63,8 +64,14 @@ Documents: TypeAlias = "Sequence[Mapping[str, Any]]"
 
 # Where canonical values are the only ones.
 CLOSED = (*CUSTOM_URNS, GROUP_EXTENSION_URN)
+# The same for single ones, by path.
+RULES: Mapping[str, Mapping[str, str]] = {
+    AGENT_CORE_URN: {"agentType": "spelled"},
+    APPLICATION_URN: {"agents.type": "canonical", "applicationUrls.type": "spelled"},
+}
 # Where they are spelled as they are: scopes, policies and imports compare environments and risk tiers exactly.
 SPELT = (AGENT_URN,)
+NO_RULES: Mapping[str, str] = {}
 
 # The descriptions of RFC 7643 section 8.7.1, which clients look for.
 _DESCRIBED = {"User": "User Account", "EnterpriseUser": "Enterprise User"}
@@ -181,18 +188,23 @@ class ResourceType:
 
 
 def compiled(
-    definitions: Iterable[Mapping[str, Any]], *, closed: bool = False, spelt: bool = False
+    definitions: Iterable[Mapping[str, Any]],
+    *,
+    closed: bool = False,
+    spelt: bool = False,
+    rules: Mapping[str, str] = NO_RULES,
 ) -> dict[str, Attribute]:
     """Definitions in the form of /Schemas (RFC 7643 section 7) as attributes by name, as written and casefolded.
 
     `closed`: where there are canonical values, no others are taken (RFC 7643 section 2.3.1 leaves it to us).
-    `spelt`: others are taken, too.
+    `spelt`: others are taken, too. `rules` say so of single attributes, by path: "canonical" or "spelled".
     """
     found: dict[str, Attribute] = {}
     for definition in definitions:
-        subs = compiled(definition.get("subAttributes") or ())
+        name = str(definition["name"])
+        subs = compiled(definition.get("subAttributes") or (), rules=_below(name, rules))
         attribute = Attribute(
-            name=definition["name"],
+            name=name,
             type=definition.get("type", STRING),
             multi=bool(definition.get("multiValued")),
             required=bool(definition.get("required")),
@@ -202,13 +214,19 @@ def compiled(
             uniqueness=definition.get("uniqueness", "none"),
             canonical=tuple(definition.get("canonicalValues") or ()),
             subs=subs,
-            kind=_kind(definition, closed, spelt),
+            kind=rules.get(name) or _kind(definition, closed, spelt),
             needs=_required(subs),
             read_only=definition.get("mutability") == "readOnly",
             hidden=definition.get("returned") == "never" or definition.get("mutability") == "writeOnly",
         )
         found[attribute.name] = found[attribute.name.casefold()] = attribute
     return found
+
+
+def _below(name: str, rules: Mapping[str, str]) -> Mapping[str, str]:
+    """The rules for the sub-attributes of an attribute."""
+    below = f"{name}."
+    return {path.removeprefix(below): rule for path, rule in rules.items() if path.startswith(below)}
 
 
 def _kind(definition: Mapping[str, Any], closed: bool, spelt: bool) -> str:
@@ -225,7 +243,7 @@ def resource_type(
 ) -> ResourceType:
     """A resource type of schema documents: a core one and its extensions."""
     shared = [_SCHEMAS, *_document(Common)["attributes"]]
-    attributes = compiled([*shared, *core["attributes"]])
+    attributes = compiled([*shared, *core["attributes"]], rules=RULES.get(core["id"], NO_RULES))
     extended = {
         str(each["id"]): compiled(each["attributes"], closed=each["id"] in CLOSED, spelt=each["id"] in SPELT)
         for each in extensions

@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 from scim_bridge.audit.record import record_refusal
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import BridgeError, Invalid, NotFound
+from scim_bridge.kernel.json_keys import check_keys
 from scim_bridge.kernel.throttle import Throttle, TooManyRequests
 from scim_bridge.kernel.web import address_of, endpoint, json_response, read_body, request_id
 from scim_bridge.kernel.webhook import Untrusted, check
@@ -121,4 +122,6 @@ def _object(body: bytes) -> Mapping[str, Any]:
         raise Invalid("json-invalid", f"The body is not JSON ({error}).", "Send a JSON object.") from error
     if not isinstance(found, dict):
         raise Invalid("json-object", "The body is not a JSON object.", "Send a JSON object.")
+    # Of two dates of leave, whichever is believed may be the wrong one.
+    check_keys(body, found)
     return found

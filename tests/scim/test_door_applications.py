@@ -238,6 +238,43 @@ def test_what_makes_no_sense_is_refused(door: Door) -> None:
     door(body)
 
 
+def test_a_link_is_of_a_kind_that_is_served_and_other_kinds_are_spelled_as_served(door: Door) -> None:
+    """H-17: `type` of agents is one of three; what is at an address, and what an agent is, may be others, too."""
+
+    async def body(bridge: Bridge) -> None:
+        for name in ("okta", "strict"):
+            client = await bridge.client(name, "okta-put" if name == "okta" else "strict")
+            schemas = (await client.get(f"/Schemas/{APPLICATION}"))["attributes"]
+            kinds = {
+                (each["name"], sub["name"]): sub.get("canonicalValues")
+                for each in schemas
+                for sub in each.get("subAttributes", ())
+            }
+            assert kinds["agents", "type"] == ["owned", "authorized", "guest"]
+            made = await client.post(
+                "/Agents", {"schemas": [AGENT], "agentUserName": f"bot {name}", "agentType": "CHAT BOT"}
+            )
+            assert made["agentType"] == "Chat bot"
+            urls = [
+                {"value": "https://a.example", "type": "LOGINPAGE"},
+                {"value": "https://b.example", "type": "my"},
+            ]
+            link = {"value": made["id"], "type": "OWNED"}
+            found = await application(client, f"app {name}", agents=[link], applicationUrls=urls)
+            assert found["agents"][0]["type"] == "owned"
+            assert [each["type"] for each in found["applicationUrls"]] == ["loginPage", "my"]
+            path = f"/AgenticApplications/{found['id']}"
+            for change in (
+                {"op": "replace", "path": f'agents[value eq "{made["id"]}"].type', "value": "butler"},
+                {"op": "replace", "value": {"agents": [{**link, "type": "butler"}]}},
+            ):
+                answer = await client.patch(path, change)
+                assert (answer.status, answer["scimType"]) == (400, "invalidValue"), change
+                assert "owned, authorized, guest" in answer["detail"]
+
+    door(body)
+
+
 def test_the_same_create_once_more_finds_what_the_first_one_made(door: Door) -> None:
     async def body(bridge: Bridge) -> None:
         client = await bridge.client("okta")

@@ -282,9 +282,9 @@ def test_addresses_and_methods_nobody_knows_are_json_errors(sqlite_door) -> None
         for path in ("", "/", "/nothing", "/Users/a/b", "/users", "/Schemas/a/b", "/Bulk/x", "/.search/x"):
             refused(await client.get(path), 404)
         answer = refused(await client.call("PUT", "/Users", user()), 405)
-        assert answer.headers["allow"] == "GET, POST"
+        assert answer.headers["allow"] == "GET, HEAD, POST"
         answer = refused(await client.post("/Users/x", user()), 405)
-        assert answer.headers["allow"] == "GET, PUT, PATCH, DELETE"
+        assert answer.headers["allow"] == "GET, HEAD, PUT, PATCH, DELETE"
         for path in (
             "/ServiceProviderConfig",
             "/ResourceTypes",
@@ -293,7 +293,7 @@ def test_addresses_and_methods_nobody_knows_are_json_errors(sqlite_door) -> None
             "/ResourceTypes/User",
         ):
             for method in ("POST", "PUT", "PATCH", "DELETE"):
-                assert refused(await client.call(method, path, {}), 405).headers["allow"] == "GET"
+                assert refused(await client.call(method, path, {}), 405).headers["allow"] == "GET, HEAD"
         for method in ("GET", "POST", "PATCH", "DELETE"):
             refused(await client.call(method, "/Me", None if method == "GET" else {}), 501)
         refused(await client.call("BREW", "/Users"), 405)

@@ -244,6 +244,32 @@ def test_a_text_that_looks_like_a_reference_is_a_text_where_no_ids_stand(door) -
     door(body)
 
 
+def test_a_bulk_id_is_whatever_the_client_chose_slashes_and_all(door) -> None:
+    async def body(bridge: Bridge) -> None:
+        client = await bridge.client("plain")
+        found = await bulk(
+            client,
+            {
+                "method": "PATCH",
+                "path": "/Users/bulkId:hr/7/m/",
+                "data": {"Operations": [op("add", "title", "x")]},
+            },
+            post("Groups", "hr/g", displayName="g", members=[{"value": "bulkId:hr/7/m"}]),
+            post("Users", "hr/7/m", userName="maria"),
+            post("Users", "hr/7", userName="ben"),
+            {"method": "DELETE", "path": "/Users/bulkId:hr/7"},
+            {"method": "DELETE", "path": "/Users/bulkId:hr/8"},
+        )
+        assert [item["status"] for item in found] == ["200", "201", "201", "201", "204", "409"], found
+        assert "hr/8" in found[5]["response"]["detail"]
+        maria = found[2]["location"].rpartition("/")[2]
+        assert found[0]["location"] == found[2]["location"]
+        crew = await client.get(f"/Groups/{found[1]['location'].rpartition('/')[2]}")
+        assert [each["value"] for each in crew["members"]] == [maria]
+
+    door(body)
+
+
 def test_references_are_read_in_every_form_an_id_may_have(door) -> None:
     async def body(bridge: Bridge) -> None:
         client = await bridge.client("entra")

@@ -63,6 +63,47 @@ def test_groups_may_be_nested_but_not_in_a_circle(door) -> None:
     door(body)
 
 
+def test_in_the_letter_a_member_is_of_the_type_that_is_said(door) -> None:
+    """RFC 7643 section 4.2; elsewhere the type follows from the id and what is sent of it does not count."""
+
+    async def body(bridge: Bridge) -> None:
+        plain, letter = await bridge.client("plain"), await bridge.client("letter", "strict")
+        (person,), inner = await users(plain, 1), await group(plain, "inner")
+        bot = (await plain.post("/Agents", {"agentUserName": "bot"}))["id"]
+        right = [
+            (person, "User"),
+            (person, "user"),
+            (bot, "User"),
+            (bot, "Agent"),
+            (inner, "Group"),
+            (inner, None),
+        ]
+        wrong = [(person, "Group"), (person, "Agent"), (bot, "Group"), (inner, "User"), (person, "Robot")]
+        crew = await group(plain, "crew")
+        for number, (member, kind) in enumerate((*right, *wrong)):
+            item = {"value": member, **({"type": kind} if kind else {})}
+            whole = {"schemas": [GROUP_URN], "displayName": f"g{number}", "members": [item]}
+            changes = [
+                {"op": "add", "path": "members", "value": [item]},
+                {"op": "replace", "value": {"members": [item]}},
+            ]
+            answers = [
+                await letter.post("/Groups", whole),
+                await letter.put(f"/Groups/{crew}", {**whole, "displayName": "crew"}),
+                *[await letter.patch(f"/Groups/{crew}", change) for change in changes],
+            ]
+            if (member, kind) in right:
+                assert [each.status for each in answers] == [201, 200, 200, 200], (member, kind)
+            else:
+                assert {(each.status, each["scimType"]) for each in answers} == {(400, "invalidValue")}
+                assert kind in answers[0]["detail"] and member in answers[0]["detail"]
+                assert (await plain.patch(f"/Groups/{crew}", *changes)).status == 200
+        shown = (await plain.get(f"/Groups/{crew}"))["members"]
+        assert [each["type"] for each in shown] == ["User"]
+
+    door(body)
+
+
 def test_members_are_removed_by_whatever_a_filter_says_of_them(door) -> None:
     async def body(bridge: Bridge) -> None:
         client = await bridge.client("plain")

@@ -8,7 +8,8 @@ import pytest
 
 from scim_bridge.registry.model import AGENT_URN, ENTERPRISE_URN, USER_URN
 from scim_bridge.scim.errors import ScimError
-from scim_bridge.scim.operations import MAX_OPERATIONS, PATCH_URN
+from scim_bridge.scim.limits import MAX_PATCH_OPERATIONS
+from scim_bridge.scim.operations import MAX_STEPS, PATCH_URN, refuse_too_many
 from scim_bridge.scim.patch import apply, read_operations
 from scim_bridge.scim.schema import resource_type
 from tests.scim.patching import op, patch, patched
@@ -66,9 +67,15 @@ class TestTheMessage:
             read_operations({"Operations": [{"op": "add", "path": 5, "value": "x"}]}, tolerant=True)
         assert refusal.value.scim_type == "invalidPath"
 
-    def test_there_is_a_limit(self) -> None:
+    def test_there_is_a_limit_to_operations_and_another_to_what_a_dialect_makes_of_them(self) -> None:
+        one = op("add", "title", "x")
+        refuse_too_many({"OPERATIONS": [one] * MAX_PATCH_OPERATIONS})
+        # Not even its members are looked at.
+        for listed in ([one] * (MAX_PATCH_OPERATIONS + 1), [None] * (MAX_PATCH_OPERATIONS + 1)):
+            with pytest.raises(ScimError, match="too many"):
+                refuse_too_many({"operations": listed})
         with pytest.raises(ScimError, match="too many"):
-            read_operations({"Operations": [op("add", "title", "x")] * (MAX_OPERATIONS + 1)}, tolerant=True)
+            read_operations({"Operations": [one] * (MAX_STEPS + 1)}, tolerant=True)
 
 
 @both
@@ -343,6 +350,27 @@ class TestUnknownAndReadOnly:
         assert len(result.ignored) == 1
         assert "Operation 1" in result.ignored[0]
         assert refused(op("replace", path, "x")) == "invalidPath"
+
+    @pytest.mark.parametrize("path", ["foo.bar.baz", "name.familyName.x", "urn:x:y:2.0:a.b.c.d"])
+    def test_a_path_deeper_than_any_attribute_is_one_that_nobody_knows(self, path: str) -> None:
+        """X-12, X-19."""
+        for name in ("add", "replace", "remove"):
+            first = op(name, path) if name == "remove" else op(name, path, "x")
+            result = patch(USER, first, op("replace", "title", "Dr"))
+            assert (result.doc, len(result.ignored)) == ({**USER, "title": "Dr"}, 1)
+            assert refused(first) == "invalidPath"
+
+    def test_the_core_schemas_urn_holds_its_attributes_or_in_the_letter_is_none(self) -> None:
+        """X-14; RFC 7643 section 3.3."""
+        value = {"title": "Dr", "name": {"givenName": "A"}, "active": False}
+        for change in (op("replace", value={USER_URN: value}), op("add", USER_URN.upper(), value)):
+            found = patched(USER, change, tolerant=True)
+            assert (found["title"], found["active"]) == ("Dr", False)
+            assert found["name"] == {"givenName": "A", "familyName": "Lee"}
+        assert refused(op("replace", value={USER_URN: value})) == "invalidSyntax"
+        assert refused(op("replace", USER_URN, value)) == "invalidPath"
+        for gone in (op("remove", USER_URN), op("replace", USER_URN, None)):
+            assert refused(gone, tolerant=True) == "invalidPath"
 
     @pytest.mark.parametrize("key", ["__class__", "@odata.type", "2fa", "user id", "", "nobodyKnows"])
     def test_a_key_that_is_no_attribute_is_passed_over_or_in_the_letter_refused(self, key: str) -> None:

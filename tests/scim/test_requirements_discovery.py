@@ -55,7 +55,7 @@ def test_discovery_knows_get_only(sqlite_door) -> None:
         client = await bridge.client("plain")
         for path in ("/ServiceProviderConfig", *LISTS, f"/Schemas/{GROUP_URN}", "/ResourceTypes/Group"):
             for method in ("POST", "PUT", "PATCH", "DELETE"):
-                assert refused(await client.call(method, path, {}), 405).headers["allow"] == "GET"
+                assert refused(await client.call(method, path, {}), 405).headers["allow"] == "GET, HEAD"
 
     sqlite_door(body)
 

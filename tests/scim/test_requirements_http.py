@@ -13,7 +13,7 @@ from scim_bridge.kernel.edge import Edge
 from scim_bridge.registry.model import ENTERPRISE_URN, USER_URN
 from scim_bridge.sandbox.kit.tls import ensure_ca
 from scim_bridge.server import doors
-from tests.scim.bridge import Bridge, Client
+from tests.scim.bridge import Bridge, Client, Reply
 from tests.scim.proving import group, made, op, people, refused, user
 
 SCIM = "application/scim+json"
@@ -210,6 +210,11 @@ def test_another_version_is_refused_by_its_name(sqlite_door) -> None:
             for version in ("../v1", "../v3", "../V2", ".."):
                 for method in ("GET", "POST"):
                     refused(await client.call(method, f"/{version}/Users", None), 400, "invalidVers")
+            for nowhere in ("/scim", "/scim/", "/scim//v2", "/scim//v2/Users", "/scim///v2/Users/x"):
+                there = await http.get("http://bridge.test" + nowhere)
+                said = refused(Reply(there.status_code, there.content, there.headers), 404)["detail"]
+                assert "/scim/v2" in said
+                assert (await http.head("http://bridge.test" + nowhere)).content == b""
 
     sqlite_door(body)
 

@@ -125,6 +125,25 @@ def test_a_forged_event_is_refused_and_audited_and_nothing_happens(at_door, flaw
     at_door(test)
 
 
+def test_an_event_that_says_one_thing_twice_is_refused_and_audited(at_door) -> None:
+    async def test(door: Door) -> None:
+        plain = orjson.dumps(door.leave())
+        day = b'"last_day":"2027-01-31",'
+        twice = plain.replace(b'"last_day":', day + b'"last_day":', 1)
+        assert twice != plain
+        status, problem = await door.send(twice)
+        assert (status, problem["code"]) == (400, "json-key-twice")
+        status, problem = await door.send(b'{"type":"employee.leaving","type":"employee.returned"}', "msg_2")
+        assert (status, problem["code"]) == (400, "json-key-twice")
+        assert [row["detail"]["code"] for row in await door.audited("signal.refused")] == [
+            "json-key-twice"
+        ] * 2
+        assert not door.seen
+        assert (await door.send(plain, "msg_3"))[0] == 200
+
+    at_door(test)
+
+
 ODD_HEADERS = {
     "bad base64": {"webhook-signature": "v1,not*base64"},
     "no version": {"webhook-signature": "nonsense"},

@@ -7,6 +7,13 @@ from typing import Any
 
 import orjson
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import NotFound, Refused
@@ -23,6 +30,16 @@ URL = {"org_url": "https://acme.okta.test"}
 def secrets(**changes: Any) -> dict[str, Any]:
     made = {"client_id": CLIENT, "private_key": private_key(), "kid": "k1", "scopes": SCOPES, **changes}
     return {name: value for name, value in made.items() if value is not None}
+
+
+def other_key(passphrase: bytes | None = None) -> str:
+    """A key Okta's SDK cannot sign with: an elliptic one, or one behind a passphrase."""
+    locked = NoEncryption() if passphrase is None else BestAvailableEncryption(passphrase)
+    return (
+        ec.generate_private_key(ec.SECP256R1())
+        .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked)
+        .decode()
+    )
 
 
 async def opened(store: Store, kind: str, settings: dict[str, Any], content: dict[str, Any] | None) -> Idps:
@@ -46,6 +63,10 @@ async def opened(store: Store, kind: str, settings: dict[str, Any], content: dic
         ("okta", {"org_url": "https://acme.okta.test/api"}, secrets(), "org_url"),
         ("okta", {"org_url": "https://acme-admin.okta.test"}, secrets(), "Admin Console"),
         ("okta", URL, secrets(private_key=None, scopes=None), "private_key, scopes"),
+        ("okta", URL, secrets(private_key="-----BEGIN PRIVATE KEY-----\nnone\n"), "cannot be read as"),
+        ("okta", URL, secrets(private_key="/etc/hostname"), "cannot be read as a private key in PEM form"),
+        ("okta", URL, secrets(private_key=other_key()), "another kind than RSA"),
+        ("okta", URL, secrets(private_key=other_key(b"locked")), "locked with a passphrase"),
         ("okta", {**URL, "ca_file": "/nowhere/ca.pem"}, secrets(), "/nowhere/ca.pem"),
     ],
 )

@@ -12,6 +12,7 @@ from scim_bridge.kernel.errors import Refused
 from scim_bridge.registry.connections import Connection
 from scim_bridge.sync.idp.okta.links import Links
 from scim_bridge.sync.idp.okta.people import FEW, People
+from scim_bridge.sync.idp.okta.private_key import check_private_key
 from scim_bridge.sync.idp.okta.session import Credentials, Reply, Session
 from scim_bridge.sync.idp.okta.tenant import Shape, Tenant
 from scim_bridge.sync.idp.okta.vocabulary import (
@@ -71,6 +72,7 @@ def _credentials(connection: Connection, secrets: Mapping[str, Any]) -> Credenti
             f"The secrets of {connection.name} lack {', '.join(missing)}.",
             "Give client_id, private_key (PEM), kid and scopes, or ssws_token, with --secrets-file.",
         )
+    check_private_key(connection.name, str(secrets["private_key"]))
     scopes = secrets["scopes"]
     return Credentials(
         client_id=str(secrets["client_id"]),
