@@ -187,6 +187,11 @@ class Outbound:
         files = (*self._ca_files, ca_file)
         return Outbound(allow=self._allow, resolver=self._resolver, more_ca_files=files)
 
+    def reaching(self, hosts: Iterable[str]) -> Outbound:
+        """A way out with the same rules that may also call these (host:port); the caller closes it."""
+        allow = (*self._allow, *hosts)
+        return Outbound(allow=allow, resolver=self._resolver, more_ca_files=self._ca_files)
+
     async def send(
         self,
         method: str,

@@ -29,7 +29,10 @@ AGENT_SCHEMAS = ("wzdk", "abbey")
 PUSHED = ("okta", "entra")
 SECRETS = {
     "okta": ("client_id", "private_key", "kid", "scopes", "ssws_token"),
-    "entra": ("client_id", "client_secret", "private_key", "certificate", "passphrase"),
+    "entra": (
+        *("client_id", "client_secret", "private_key", "certificate", "passphrase"),
+        *("assertion_file", "assertion_url", "assertion_headers", "managed_identity"),
+    ),
 }
 LONGEST = 400
 _MARKER = re.compile(r"[A-Za-z$][\w$-]*=\S.*")
@@ -44,6 +47,12 @@ def _web(value: str) -> None:
     parts = urlsplit(value)
     if parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
         raise _Wrong("is no https address", "Write https://host, without a user and a query.")
+
+
+def _here(value: str) -> None:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or parts.hostname not in ("127.0.0.1", "localhost"):
+        raise _Wrong("is no address of this machine", "Write http://127.0.0.1:port.")
 
 
 def _org(value: str) -> None:
@@ -132,6 +141,12 @@ SETTINGS: Mapping[str, Known] = {
         _shaped(_SET_NAME, "Use letters and digits, at most 32, a letter first."),
     ),
     "sponsor": Known(("entra",), "sponsor of the blueprint, when no agent has one: user name", "", _text),
+    "imds_url": Known(
+        ("entra",),
+        "stands in for Azure's managed identity service: on this machine only, for rehearsals",
+        "Azure's own",
+        _here,
+    ),
     "ca_file": Known(PUSHED, "PEM file of a private authority in front of the IdP", "public ones", _text),
     "brake_count": Known(
         PUSHED,
@@ -186,7 +201,7 @@ def _check_value(name: str, known: Known, value: Any) -> None:
         known.check(text)
     except (_Wrong, ValueError) as error:
         # An address may carry a password: what was written is not repeated.
-        shown = "" if known.check in (_web, _org) else f" ({text[:40]!r})"
+        shown = "" if known.check in (_web, _here, _org) else f" ({text[:40]!r})"
         said, fix = error.args if isinstance(error, _Wrong) else ("cannot be read", "Write https://host.")
         raise Invalid("connection-value", f"{name} {said}{shown}.", fix) from error
 

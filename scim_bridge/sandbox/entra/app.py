@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
-from scim_bridge.sandbox.entra import people, registrations, settings
+from scim_bridge.sandbox.entra import machine, people, registrations, settings
 from scim_bridge.sandbox.entra.graph import lifecycle
 from scim_bridge.sandbox.entra.graph.routes import routes as graph_routes
 from scim_bridge.sandbox.entra.graph.service import Graph
@@ -36,12 +36,16 @@ def build(sandbox: Sandbox) -> Sequence[BaseRoute]:
         *provisioning_routes(tenant),
         *graph_routes(Graph(tenant, key)),
         *token_routes(TokenService(tenant, key)),
+        *machine.routes(tenant, key),
     ]
 
 
 def _control(tenant: Tenant) -> list[BaseRoute]:
     async def register(request: Request) -> Any:
         return registrations.register(tenant, await read_object(request))
+
+    async def assign(request: Request) -> Any:
+        return machine.assign(tenant, await read_object(request))
 
     async def fill(request: Request) -> Any:
         return people.fill(tenant, await read_object(request))
@@ -58,6 +62,7 @@ def _control(tenant: Tenant) -> list[BaseRoute]:
 
     return [
         control_route("/app-registrations", register, ["POST"]),
+        control_route("/managed-identities", assign, ["POST"]),
         control_route("/directory", fill, ["POST"]),
         control_route("/settings", change_settings, ["GET", "POST"]),
     ]

@@ -8,6 +8,7 @@ from typing import Any
 from scim_bridge.sandbox.entra.graph.applications import TWO_YEARS, public
 from scim_bridge.sandbox.entra.graph.permissions import KNOWN
 from scim_bridge.sandbox.entra.sts.credentials import certificate_record, new_secret
+from scim_bridge.sandbox.entra.sts.federation import federated_record
 from scim_bridge.sandbox.entra.tenant import APPLICATION, PRINCIPAL, Tenant, new_id, with_hidden
 from scim_bridge.sandbox.kit.clock import SECOND
 from scim_bridge.sandbox.kit.control import Refusal
@@ -17,7 +18,8 @@ def register(tenant: Tenant, wish: Mapping[str, Any]) -> dict[str, Any]:
     """Make an app registration with admin consent given.
 
     `roles`: Graph app roles; `secret` true: a client secret (valid `secret_seconds`, two years unless said);
-    `certificate`: a PEM certificate that may sign assertions; `display_name`. Answers tenant_id, client_id,
+    `certificate`: a PEM certificate that may sign assertions; `federated`: trusted issuers, each with issuer,
+    subject, audiences and keys (see sts/federation.py); `display_name`. Answers tenant_id, client_id,
     client_secret (only here), object_id, service_principal_id. Refusal when something is wrong.
     """
     roles = wish.get("roles", [])
@@ -40,6 +42,10 @@ def register(tenant: Tenant, wish: Mapping[str, Any]) -> dict[str, Any]:
             certificates.append(certificate_record(new_id(), str(wish["certificate"])))
         except ValueError as error:
             raise Refusal(f"'certificate' is not usable: {error}.") from None
+    try:
+        federated = [federated_record(one) for one in wish.get("federated") or []]
+    except ValueError as error:
+        raise Refusal(f"'federated' is not usable: {error}.") from None
     application = {
         "@odata.type": "#microsoft.graph.application",
         "id": new_id(),
@@ -63,9 +69,8 @@ def register(tenant: Tenant, wish: Mapping[str, Any]) -> dict[str, Any]:
         "appRoles": [],
     }
     with tenant.store.transaction():
-        tenant.put(
-            APPLICATION, with_hidden(application, roles=roles, secrets=secrets, certificates=certificates)
-        )
+        proofs = {"secrets": secrets, "certificates": certificates, "federated": federated}
+        tenant.put(APPLICATION, with_hidden(application, roles=roles, **proofs))
         tenant.put(PRINCIPAL, principal)
     answer["client_id"] = str(application["appId"])
     answer["object_id"], answer["service_principal_id"] = str(application["id"]), str(principal["id"])

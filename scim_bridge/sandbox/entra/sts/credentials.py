@@ -113,9 +113,9 @@ def check_times(claims: Mapping[str, Any], now: int) -> None:
     seconds = now // SECOND
     expires, begins = claims.get("exp"), claims.get("nbf", 0)
     if not isinstance(expires, int | float) or expires + SKEW_SECONDS < seconds:
-        raise errors.bad_assertion("it has expired.")
+        raise errors.stale_assertion()
     if isinstance(begins, int | float) and begins - SKEW_SECONDS > seconds:
-        raise errors.bad_assertion("it is not valid yet.")
+        raise errors.stale_assertion()
 
 
 def _signed_with(header: Mapping[str, Any], record: Mapping[str, Any]) -> bool:

@@ -84,13 +84,21 @@ def bad_assertion(reason: str) -> StsError:
     return StsError(401, "invalid_client", 700027, message)
 
 
-def no_federated_record(issuer: str, subject: str) -> StsError:
-    """An assertion of somebody this application does not trust."""
+def stale_assertion() -> StsError:
+    """A client assertion before or after its time."""
+    message = "Client assertion is not within its valid time range."
+    return StsError(401, "invalid_client", 700024, message)
+
+
+def no_federated_record(
+    issuer: str, subject: str, code: int = 700213, part: str = "subject"
+) -> StsError:
+    """An assertion of somebody this application does not trust; `part` is what no record fits."""
     message = (
-        "No matching federated identity record found for presented assertion. "
+        f"No matching federated identity record found for presented assertion {part}. "
         f"Assertion issuer '{issuer}', subject '{subject}'."
     )
-    return StsError(401, "invalid_client", 700213, message)
+    return StsError(401, "invalid_client", code, message)
 
 
 def bad_scope(scope: str) -> StsError:

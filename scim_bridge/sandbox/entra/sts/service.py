@@ -8,7 +8,7 @@ from typing import Any
 from joserfc.jwk import RSAKey
 
 from scim_bridge.sandbox.entra import settings
-from scim_bridge.sandbox.entra.sts import credentials, errors, tokens
+from scim_bridge.sandbox.entra.sts import credentials, errors, federation, tokens
 from scim_bridge.sandbox.entra.tenant import PRINCIPAL, Object, Tenant, hidden
 
 BLUEPRINT = "#microsoft.graph.agentIdentityBlueprint"
@@ -96,7 +96,9 @@ class TokenService:
                 raise errors.missing_parameter("client_assertion_type")
             _, claims = credentials.assertion_parts(form["client_assertion"])
             if claims.get("iss") != app_id:
-                raise errors.no_federated_record(str(claims.get("iss")), str(claims.get("sub")))
+                kept = hidden(application, "federated", [])
+                federation.check_federated(kept, form["client_assertion"], self.key, now)
+                return
             base = self.authority()
             audiences = [f"{base}/oauth2/v2.0/token", f"{base}/v2.0"]
             kept = hidden(application, "certificates", [])

@@ -34,7 +34,7 @@ class Caller:
     kind: str = "application"
 
 
-def issuer(tenant_id: str) -> str:
+def issuer_of(tenant_id: str) -> str:
     """The issuer of v1.0 access tokens, which is what Graph takes."""
     return f"https://sts.windows.net/{tenant_id}/"
 
@@ -50,12 +50,14 @@ def access_token(
     kind: str,
     now: int,
     seconds: int,
+    audience: str = GRAPH,
+    issuer: str = "",
 ) -> str:
-    """A token for Microsoft Graph, valid for `seconds` from `now` (microseconds)."""
+    """A token for Microsoft Graph (or another audience), valid for `seconds` from `now` (microseconds)."""
     begins = now // SECOND
     claims = {
-        "aud": GRAPH,
-        "iss": issuer(tenant_id),
+        "aud": audience,
+        "iss": issuer or issuer_of(tenant_id),
         "iat": begins,
         "nbf": begins,
         "exp": begins + seconds,
@@ -79,7 +81,7 @@ def exchange_token(key: RSAKey, tenant_id: str, *, blueprint: str, path: str, no
     begins = now // SECOND
     claims = {
         "aud": EXCHANGE,
-        "iss": issuer(tenant_id),
+        "iss": issuer_of(tenant_id),
         "iat": begins,
         "nbf": begins,
         "exp": begins + seconds,
@@ -103,7 +105,7 @@ def read(key: RSAKey, tenant_id: str, token: str, now: int) -> Caller:
         malformed = token.count(".") != 2
         reason = "IDX14100: JWT is not well formed" if malformed else "Access token validation failure"
         raise BadToken(f"{reason}. ({type(error).__name__})") from None
-    if claims.get("iss") != issuer(tenant_id) or claims.get("tid") != tenant_id:
+    if claims.get("iss") != issuer_of(tenant_id) or claims.get("tid") != tenant_id:
         raise BadToken("Access token validation failure. Invalid issuer.")
     if claims.get("aud") not in GRAPH_NAMES:
         raise BadToken("Access token validation failure. Invalid audience.")

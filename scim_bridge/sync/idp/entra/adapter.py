@@ -10,11 +10,13 @@ from scim_bridge.kernel.errors import Refused
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.model import PersonRef
+from scim_bridge.sync.idp.entra.credentials import ManagedIdentity, credential_of
 from scim_bridge.sync.idp.entra.graph import Graph
 from scim_bridge.sync.idp.entra.model import wanted_of
-from scim_bridge.sync.idp.entra.options import Options, credential_of, options_of
+from scim_bridge.sync.idp.entra.options import Options, options_of
 from scim_bridge.sync.idp.entra.people import People
 from scim_bridge.sync.idp.entra.preparing import Preparing
+from scim_bridge.sync.idp.entra.proofs import identity_hosts
 from scim_bridge.sync.idp.entra.reading import Reading
 from scim_bridge.sync.idp.entra.tokens import Tokens
 from scim_bridge.sync.idp.entra.writing import Writing
@@ -34,9 +36,11 @@ class EntraIdp:
 
     kind = "entra"
 
-    def __init__(self, ctx: Context, options: Options, tokens: Tokens, outbound: Outbound) -> None:
+    def __init__(
+        self, ctx: Context, options: Options, tokens: Tokens, outbound: Outbound, near: Outbound | None = None
+    ) -> None:
         self._options = options
-        self._own = outbound if outbound is not ctx.outbound else None
+        self._own = [one for one in (outbound, near) if one is not None and one is not ctx.outbound]
         graph = Graph(options.graph_url, tokens, outbound)
         self._people = People(graph, ctx.store.clock.now)
         self._preparing = Preparing(ctx, options, graph, self._people)
@@ -76,15 +80,16 @@ class EntraIdp:
 
     async def close(self) -> None:
         """Close what was opened for this tenant alone."""
-        if self._own is not None:
-            await self._own.aclose()
+        for one in self._own:
+            await one.aclose()
 
 
 def open_entra(connection: Connection, secrets: Mapping[str, Any], ctx: Context) -> Idp:
     """The tenant of a connection; nothing is sent yet. Refused names a setting or secret that is wrong.
 
     Settings: tenant_id; authority and graph_url for national clouds; ca_file, blueprint, attribute_set,
-    sponsor. Secrets: client_id with client_secret, or with private_key and certificate (PEM).
+    sponsor, imds_url. Secrets: client_id with client_secret, with private_key and certificate (PEM), with
+    assertion_file or assertion_url; or managed_identity, alone or as the proof of client_id.
     """
     options = options_of(connection.settings, secrets)
     credential = credential_of(secrets)
@@ -98,4 +103,7 @@ def open_entra(connection: Connection, secrets: Mapping[str, Any], ctx: Context)
                 f"The setting ca_file cannot be used: {options.ca_file} ({error.strerror or 'no certificates'}).",
                 "Name a PEM file with the authority's certificate.",
             ) from error
-    return EntraIdp(ctx, options, Tokens(options, credential, outbound), outbound)
+    near = None
+    if isinstance(credential, ManagedIdentity):
+        near = outbound.reaching(identity_hosts(options.imds_url))
+    return EntraIdp(ctx, options, Tokens(options, credential, outbound, near), outbound, near)

@@ -33,6 +33,7 @@ class Options:
     blueprint: str
     attribute_set: str
     sponsor: str
+    imds_url: str = ""
 
 
 def _setting(name: str, message: str, fix: str) -> Refused:
@@ -49,17 +50,16 @@ def options_of(settings: Mapping[str, Any], secrets: Mapping[str, Any]) -> Optio
     for name, url in (("authority", authority), ("graph_url", graph_url)):
         if urlsplit(url).scheme != "https" or not urlsplit(url).hostname:
             raise _setting(name, f"is no https address: {url[:80]!r}", "Write https://host/path.")
-    if not secrets.get("client_id"):
-        raise Refused(
-            "entra-secrets", "The secrets have no client_id.", "Put the app registration's id into the file."
-        )
+    imds_url = str(settings.get("imds_url") or "").rstrip("/")
+    if imds_url and urlsplit(imds_url).hostname not in ("127.0.0.1", "localhost"):
+        raise _setting("imds_url", "is no address of this machine", "Write http://127.0.0.1:port.")
     chosen = str(settings.get("attribute_set") or ATTRIBUTE_SET)
     if not SET_NAME.fullmatch(chosen):
         raise _setting("attribute_set", f"is no name: {chosen[:40]!r}", "Use letters and digits, at most 32.")
     national = (urlsplit(graph_url).hostname or "").endswith(NATIONAL)
     return Options(
         tenant_id,
-        str(secrets["client_id"]),
+        str(secrets.get("client_id") or ""),
         authority,
         graph_url,
         str(settings.get("token_scope") or f"{graph_url if national else GRAPH}/.default"),
@@ -67,23 +67,6 @@ def options_of(settings: Mapping[str, Any], secrets: Mapping[str, Any]) -> Optio
         str(settings.get("blueprint") or BLUEPRINT),
         chosen,
         str(settings.get("sponsor") or ""),
+        imds_url,
     )
 
-
-def credential_of(secrets: Mapping[str, Any]) -> str | dict[str, str]:
-    """What msal proves the client with: a secret, or a key with its certificate; Refused otherwise."""
-    if secrets.get("private_key") and secrets.get("certificate"):
-        credential = {
-            "private_key": str(secrets["private_key"]),
-            "public_certificate": str(secrets["certificate"]),
-        }
-        if secrets.get("passphrase"):
-            credential["passphrase"] = str(secrets["passphrase"])
-        return credential
-    if secrets.get("client_secret"):
-        return str(secrets["client_secret"])
-    raise Refused(
-        "entra-secrets",
-        "The secrets hold neither client_secret nor private_key and certificate.",
-        "Put one of them into the secrets file (PEM text for the key and the certificate).",
-    )

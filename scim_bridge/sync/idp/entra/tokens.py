@@ -1,104 +1,51 @@
-"""Access tokens for Graph, by msal: a secret or a certificate, cached, renewed before they end.
-
-msal is synchronous and knows only `requests`: it runs in a thread, and its requests go through the
-bridge's guarded way out, so that no proxy, trust store or host of the environment has a say.
-"""
+"""Access tokens for Graph, by msal: one client a connection, cached, renewed before they end."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 import msal
 import requests
 from msal.exceptions import MsalServiceError
 
-from scim_bridge.kernel.outbound import Answer, Outbound, OutboundError
+from scim_bridge.kernel.outbound import Outbound, OutboundError
+from scim_bridge.sync.idp.entra.credentials import (
+    AssertionFile,
+    AssertionUrl,
+    Certificate,
+    Credential,
+    ManagedIdentity,
+    Secret,
+)
 from scim_bridge.sync.idp.entra.options import Options
+from scim_bridge.sync.idp.entra.proofs import EXCHANGE, MachineIdentity, from_file, from_url
+from scim_bridge.sync.idp.entra.token_refusals import token_refusal
+from scim_bridge.sync.idp.entra.way import Way
 from scim_bridge.sync.idp.port import IdpError
 
-SECONDS = 15.0
 # msal renews a token five minutes before it ends; asking it at every call would cost a thread each time.
 ASK_EVERY = 30.0
 # 5xx leave a valid cached token unused in msal 1.39 unless they are named here.
-PASSING = (MsalServiceError, requests.RequestException, OutboundError)
-# AADSTS numbers people meet, and what to do about them.
-FIXES = {
-    7000215: "The client secret is wrong: paste the secret's value, not its id.",
-    7000222: "The client secret expired: make a new one and replace it.",
-    700016: "The app registration is not in this tenant: check client_id and tenant_id.",
-    700027: "The certificate is not registered with the app, or its key is another one.",
-    90002: "The tenant does not exist: check tenant_id.",
-    7000112: "The app is disabled: enable its service principal.",
-}
-
-
-class _Heard:
-    """An answer in the shape msal reads."""
-
-    def __init__(self, answer: Answer) -> None:
-        self.status_code = answer.status
-        self.text = answer.body.decode("utf-8", "replace")
-        self.headers = dict(answer.headers)
-
-
-class _Way:
-    """msal's HTTP client over the guarded way out; called from msal's thread."""
-
-    def __init__(self, outbound: Outbound, loop: asyncio.AbstractEventLoop) -> None:
-        self._outbound = outbound
-        self._loop = loop
-
-    def get(
-        self,
-        url: str,
-        params: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        **_more: Any,
-    ) -> _Heard:
-        """GET for msal."""
-        return self._send("GET", url, params, headers, None)
-
-    def post(
-        self,
-        url: str,
-        params: Mapping[str, str] | None = None,
-        data: Mapping[str, str] | str | None = None,
-        headers: Mapping[str, str] | None = None,
-        **_more: Any,
-    ) -> _Heard:
-        """POST of a form for msal."""
-        form = data if isinstance(data, str) else urlencode(data or {})
-        sent = {"content-type": "application/x-www-form-urlencoded", **(headers or {})}
-        return self._send("POST", url, params, sent, form.encode())
-
-    def _send(
-        self,
-        method: str,
-        url: str,
-        params: Mapping[str, str] | None,
-        headers: Mapping[str, str] | None,
-        body: bytes | None,
-    ) -> _Heard:
-        target = f"{url}?{urlencode(params)}" if params else url
-        sending = self._outbound.send(method, target, headers=headers, body=body, timeout=SECONDS)
-        return _Heard(asyncio.run_coroutine_threadsafe(sending, self._loop).result(SECONDS + 5))
-
-    def close(self) -> None:
-        """Nothing of its own to close."""
+PASSING = (MsalServiceError, requests.RequestException, OutboundError, IdpError)
 
 
 class Tokens:
-    """The tokens of one client in one tenant. Used from one event loop."""
+    """The tokens of one client in one tenant. Used from one event loop.
 
-    def __init__(self, options: Options, credential: str | dict[str, str], outbound: Outbound) -> None:
+    `near` is the way out to the machine's managed identity service, where the credential is one.
+    """
+
+    def __init__(
+        self, options: Options, credential: Credential, outbound: Outbound, near: Outbound | None = None
+    ) -> None:
         self._options = options
         self._credential = credential
         self._outbound = outbound
+        self._near = near or outbound
         self._client: Any = None
+        self._machine: MachineIdentity | None = None
         self._lock = asyncio.Lock()
         self._held = ""
         self._ask_at = 0.0
@@ -115,19 +62,9 @@ class Tokens:
 
     def _acquire(self, loop: asyncio.AbstractEventLoop, fresh: bool) -> str:
         try:
-            if self._client is None:
-                self._client = msal.ConfidentialClientApplication(
-                    self._options.client_id,
-                    client_credential=self._credential,
-                    authority=self._options.authority,
-                    # Asking login.microsoftonline.com about the authority's host would send every
-                    # sovereign or private one there first; the administrator named it.
-                    instance_discovery=False,
-                    http_client=_Way(self._outbound, loop),
-                )
-            if fresh:
-                self._client.remove_tokens_for_client()
-            answer = self._client.acquire_token_for_client([self._options.scope], http_exceptions=PASSING)
+            if isinstance(self._credential, ManagedIdentity) and not self._credential.exchanged:
+                return self._of_machine(self._credential, loop, self._options.scope.removesuffix("/.default"), fresh)
+            return self._of_app(loop, fresh)
         except OutboundError as error:
             raise IdpError(
                 "entra-unreachable", error.message, error.fix, transient=error.transient
@@ -143,15 +80,42 @@ class Tokens:
                 "Check tenant_id, authority, and that key and certificate are PEM texts that belong together.",
                 transient=False,
             ) from error
-        return _token_of(answer)
 
+    def _of_app(self, loop: asyncio.AbstractEventLoop, fresh: bool) -> str:
+        if self._client is None:
+            self._client = msal.ConfidentialClientApplication(
+                self._options.client_id,
+                client_credential=self._proof(loop),
+                authority=self._options.authority,
+                # Asking login.microsoftonline.com about the authority's host would send every
+                # sovereign or private one there first; the administrator named it.
+                instance_discovery=False,
+                http_client=Way(self._outbound, loop),
+            )
+        if fresh:
+            self._client.remove_tokens_for_client()
+        answer = self._client.acquire_token_for_client([self._options.scope], http_exceptions=PASSING)
+        if not (answer or {}).get("access_token"):
+            raise token_refusal(answer)
+        return str(answer["access_token"])
 
-def _token_of(answer: Mapping[str, Any] | None) -> str:
-    found = answer or {}
-    if found.get("access_token"):
-        return str(found["access_token"])
-    numbers = [code for code in found.get("error_codes") or () if isinstance(code, int)]
-    told = str(found.get("error_description") or found.get("error") or "no token came").splitlines()[0]
-    waits = found.get("error") in ("temporarily_unavailable", "server_error")
-    fix = next((FIXES[code] for code in numbers if code in FIXES), "Check the secrets of the connection.")
-    raise IdpError("entra-token", f"Entra gave no token: {told[:300]}", fix, transient=waits)
+    def _proof(self, loop: asyncio.AbstractEventLoop) -> Any:
+        """The credential as msal takes it. Assertions are fetched whenever one is sent, never kept."""
+        credential = self._credential
+        if isinstance(credential, Secret):
+            return credential.text
+        if isinstance(credential, Certificate):
+            found = {"private_key": credential.private_key, "public_certificate": credential.certificate}
+            return {**found, "passphrase": credential.passphrase} if credential.passphrase else found
+        if isinstance(credential, AssertionFile):
+            return {"client_assertion": lambda: from_file(credential)}
+        if isinstance(credential, AssertionUrl):
+            return {"client_assertion": lambda: from_url(credential, self._outbound, loop)}
+        return {"client_assertion": lambda: self._of_machine(credential, loop, EXCHANGE, fresh=False)}
+
+    def _of_machine(
+        self, source: ManagedIdentity, loop: asyncio.AbstractEventLoop, resource: str, fresh: bool
+    ) -> str:
+        if self._machine is None or fresh:
+            self._machine = MachineIdentity(source, self._near, loop, self._options.imds_url)
+        return self._machine.token(resource)
