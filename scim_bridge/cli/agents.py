@@ -19,6 +19,7 @@ from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.registry.agents import AgentFacts, all_agents, find_agent
 from scim_bridge.registry.credentials import credentials_of
+from scim_bridge.registry.findings import findings_of
 from scim_bridge.registry.groups import groups_of
 from scim_bridge.registry.holds import place_hold, release_hold
 
@@ -103,6 +104,10 @@ def show_(name: str, database_url: DatabaseUrl = None, output: Output = Format.T
             ],
             "attested_until": None if until is None else iso(until),
             "credentials": credentials,
+            "findings": [
+                {"at": k.connection, "code": k.finding.code, "says": k.finding.message, "since": iso(k.since)}
+                for k in await findings_of(reads, facts.resource.id)
+            ],
             "origin": facts.origin,
             "version": facts.resource.version,
         }

@@ -26,6 +26,7 @@ from scim_bridge.cli.sync_show import (
     SHOWN,
     change_record,
     change_rows,
+    finding_record,
     plan_record,
     run_record,
     status_record,
@@ -36,6 +37,7 @@ from scim_bridge.cli.sync_show import (
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.worker import sole_worker
 from scim_bridge.registry.connections import connection, connections
+from scim_bridge.registry.findings import findings_at
 from scim_bridge.sync import apply as applying
 from scim_bridge.sync.plan import HELD, KeptChange, Plan, changes_of, make_plan
 from scim_bridge.sync.plan import plan as kept_plan
@@ -170,20 +172,25 @@ def status_(
 ) -> None:
     """Runs with stage, progress and next try; what is parked and why; the last plan."""
 
-    async def body(bridge: Bridge) -> list[Status]:
+    async def body(bridge: Bridge) -> tuple[list[Status], dict[str, list[dict[str, Any]]]]:
         reads = bridge.ctx.store.reads
         chosen = [await connection(reads, name)] if name is not None else await connections(reads)
-        return [await status(reads, one) for one in chosen if name is not None or one.has_secrets]
+        shown = [one for one in chosen if name is not None or one.has_secrets]
+        wrong = {one.name: list(map(finding_record, await findings_at(reads, one.id))) for one in shown}
+        return [await status(reads, one) for one in shown], wrong
 
-    found = with_bridge(database_url, body)
+    found, wrong = with_bridge(database_url, body)
     if output in (Format.TABLE, Format.CSV):
         show([status_row(one) for one in found], output, empty="No connection can be pushed to.")
         troubles = [{"connection": s.connection.name, **trouble_record(t)} for s in found for t in s.troubles]
         if troubles and output is Format.TABLE:
             say("\nNot written:")
             show(troubles, output)
+        if any(wrong.values()) and output is Format.TABLE:
+            say("\nFound wrong by the IdP itself:")
+            show([{"connection": at, **one} for at, ones in wrong.items() for one in ones], output)
         return
-    records = [status_record(one) for one in found]
+    records = [{**status_record(one), "findings": wrong[one.connection.name]} for one in found]
     show(records if name is None else records[0], output)
 
 

@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from scim_bridge.cli.output import console
 from scim_bridge.kernel.clock import SECOND, iso
+from scim_bridge.registry.findings import KeptFinding
 from scim_bridge.sync.idp.port import CREATE
 from scim_bridge.sync.plan import KeptChange, Plan
 from scim_bridge.sync.run import Run
@@ -151,6 +152,16 @@ def trouble_record(trouble: Trouble) -> dict[str, Any]:
         "attempts": trouble.attempts,
         "next_try": None if trouble.next_try is None else iso(trouble.next_try),
         "effect": trouble.effect_id,
+    }
+
+
+def finding_record(kept: KeptFinding) -> dict[str, Any]:
+    """One thing the IdP itself finds wrong with an agent."""
+    return {
+        "agent": kept.slug,
+        "code": kept.finding.code,
+        "says": kept.finding.message,
+        "since": iso(kept.since),
     }
 
 

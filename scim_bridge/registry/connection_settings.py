@@ -37,6 +37,7 @@ SECRETS = {
 LONGEST = 400
 _MARKER = re.compile(r"[A-Za-z$][\w$-]*=\S.*")
 _SET_NAME = re.compile(r"[^\W\d_][^\W_]{0,31}")
+_DOMAIN = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}")
 
 
 class _Wrong(Exception):
@@ -141,6 +142,12 @@ SETTINGS: Mapping[str, Known] = {
         _shaped(_SET_NAME, "Use letters and digits, at most 32, a letter first."),
     ),
     "sponsor": Known(("entra",), "sponsor of the blueprint, when no agent has one: user name", "", _text),
+    "agent_users": Known(
+        ("entra",),
+        "domain at which each agent gets a user account, for mailboxes and licences",
+        "no accounts",
+        _shaped(_DOMAIN, "Write a verified domain of the tenant: agents.contoso.com."),
+    ),
     "imds_url": Known(
         ("entra",),
         "stands in for Azure's managed identity service: on this machine only, for rehearsals",

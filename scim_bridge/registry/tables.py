@@ -199,6 +199,19 @@ class ConnectionRow(SQLModel, table=True):
     last_call: int | None = whole(nullable=True)
 
 
+class FindingRow(SQLModel, table=True):
+    """Something that an IdP itself finds wrong with an agent; as it was last read."""
+
+    __tablename__ = "sb_finding"
+    __table_args__ = (Index("sb_finding_agent", "agent_id"),)
+
+    connection_id: str = text_key()
+    agent_id: str = text_key()
+    code: str = text_key()
+    message: str = text()
+    since: int = whole()
+
+
 class TokenRow(SQLModel, table=True):
     """A bearer token: digest only. Without a connection it serves the API (access, admin).
 

@@ -97,6 +97,7 @@ def test_a_service_account_token_proves_the_bridge_and_is_read_anew_when_it_was_
         assert error.value.code == "entra-assertion" and str(mounted) in error.value.message
         assert "hunter2" not in error.value.text()
         mounted.unlink()
+        tenant.faults({"match": {"path": "/v1.0/"}, "action": "status", "status": 401})
         with pytest.raises(IdpError, match="No such file"):
             await bench.idp.missing()
 

@@ -24,6 +24,8 @@ class Settings:
     that need it (eventual consistency; 0 = at once). `throttle_units` resource units per `throttle_seconds`
     and application; `throttle_writes` writes per `throttle_write_seconds`. `attest_versions`: the API
     versions in which agent identities can be attested. `delta_days`: how long a delta token is good for.
+    `cascade_users`: whether an agent's user account goes with its identity (Microsoft's pages disagree).
+    `attributes_licensed`: whether the tenant has custom security attributes at all (they need a licence).
     """
 
     settle_misses: int = 0
@@ -37,6 +39,8 @@ class Settings:
     max_identities_per_blueprint: int = 250
     attest_versions: tuple[str, ...] = ("v1.0", "beta")
     delta_days: float = 7.0
+    cascade_users: bool = True
+    attributes_licensed: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as JSON-ready values."""
@@ -58,6 +62,10 @@ def _read(name: str, current: object, value: object) -> object:
         if isinstance(value, list) and all(one in ("v1.0", "beta") for one in value):
             return tuple(value)
         raise BadSetting(f"{name!r} is a list of v1.0 and beta.")
+    if isinstance(current, bool):
+        if isinstance(value, bool):
+            return value
+        raise BadSetting(f"{name!r} is true or false.")
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
         raise BadSetting(f"{name!r} is a number of at least 0.")
     return int(value) if isinstance(current, int) else float(value)

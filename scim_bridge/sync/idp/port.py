@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from scim_bridge.kernel.errors import BridgeError
 from scim_bridge.registry.model import Attestation, PersonRef
@@ -123,6 +123,23 @@ class SetupStep:
 
     kind: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """Something of a tenant that we use: can it be used, and why not (or only in part)."""
+
+    name: str
+    usable: bool
+    reason: str = ""
+
+
+@runtime_checkable
+class Probing(Protocol):
+    """An adapter that can say what of its tenant it can use."""
+
+    async def features(self) -> tuple[Feature, ...]:
+        """Each feature by a read of it; IdpError only when nobody answers. Reads only."""
 
 
 class Idp(Protocol):

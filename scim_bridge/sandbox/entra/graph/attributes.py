@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scim_bridge.sandbox.entra import settings
 from scim_bridge.sandbox.entra.graph import attribute_rules as rules
 from scim_bridge.sandbox.entra.graph import permissions as may
 from scim_bridge.sandbox.entra.graph.assigning import DEFINITIONS, SETS
@@ -21,6 +22,12 @@ _DEFINITIONS = Collection(
 )
 
 
+def _allowed(tenant: Tenant, call: Call, roles: tuple[str, ...]) -> None:
+    call.needs(*roles)
+    if not settings.load(tenant.store).attributes_licensed:
+        raise GraphError(403, "Forbidden", "Tenant is not licensed for this feature.")
+
+
 def _taken(name: str) -> GraphError:
     return GraphError(
         409,
@@ -30,17 +37,17 @@ def _taken(name: str) -> GraphError:
 
 
 def _list_sets(tenant: Tenant, call: Call, path: Ids) -> Answer:
-    call.needs(*may.DEFINITION_READ)
+    _allowed(tenant, call, may.DEFINITION_READ)
     return page(call, _SETS, [value for _, value in tenant.store.all(SETS)])
 
 
 def _get_set(tenant: Tenant, call: Call, path: Ids) -> Answer:
-    call.needs(*may.DEFINITION_READ)
+    _allowed(tenant, call, may.DEFINITION_READ)
     return Answer(200, entity(call.root, "directory/attributeSets", shown(_found(tenant, SETS, path["id"]))))
 
 
 def _create_set(tenant: Tenant, call: Call, path: Ids) -> Answer:
-    call.needs(*may.DEFINITION_WRITE)
+    _allowed(tenant, call, may.DEFINITION_WRITE)
     made = rules.attribute_set(call.object())
     key = str(made["id"]).lower()
     if tenant.store.get(SETS, key) is not None:
@@ -52,7 +59,7 @@ def _create_set(tenant: Tenant, call: Call, path: Ids) -> Answer:
 
 
 def _change_set(tenant: Tenant, call: Call, path: Ids) -> Answer:
-    call.needs(*may.DEFINITION_WRITE)
+    _allowed(tenant, call, may.DEFINITION_WRITE)
     value = _found(tenant, SETS, path["id"])
     body = {name: item for name, item in call.object().items() if "@odata." not in name}
     if "id" in body and body["id"] != value["id"]:
@@ -62,18 +69,18 @@ def _change_set(tenant: Tenant, call: Call, path: Ids) -> Answer:
 
 
 def _list_definitions(tenant: Tenant, call: Call, path: Ids) -> Answer:
-    call.needs(*may.DEFINITION_READ)
+    _allowed(tenant, call, may.DEFINITION_READ)
     return page(call, _DEFINITIONS, [value for _, value in tenant.store.all(DEFINITIONS)])
 
 
 def _get_definition(tenant: Tenant, call: Call, path: Ids) -> Answer:
-    call.needs(*may.DEFINITION_READ)
+    _allowed(tenant, call, may.DEFINITION_READ)
     body = shown(_found(tenant, DEFINITIONS, path["id"]))
     return Answer(200, entity(call.root, "directory/customSecurityAttributeDefinitions", body))
 
 
 def _create_definition(tenant: Tenant, call: Call, path: Ids) -> Answer:
-    call.needs(*may.DEFINITION_WRITE)
+    _allowed(tenant, call, may.DEFINITION_WRITE)
     body = call.object()
     if not isinstance(body.get("attributeSet", ""), str):
         raise invalid_value("attributeSet")
@@ -100,7 +107,7 @@ def _check_room(tenant: Tenant, owner: Object) -> None:
 
 
 def _change_definition(tenant: Tenant, call: Call, path: Ids) -> Answer:
-    call.needs(*may.DEFINITION_WRITE)
+    _allowed(tenant, call, may.DEFINITION_WRITE)
     value = _found(tenant, DEFINITIONS, path["id"])
     tenant.store.put(DEFINITIONS, path["id"].lower(), rules.definition_changed(value, call.object()))
     return DONE

@@ -5,14 +5,15 @@ Source: Entra "agent identity deletion" (the cascade soft-deletes identities and
 
 from __future__ import annotations
 
+from scim_bridge.sandbox.entra import settings
 from scim_bridge.sandbox.entra.graph import agent_rules as rules
 from scim_bridge.sandbox.entra.tenant import APPLICATION, PRINCIPAL, USER, Object, Tenant
 
 
 def delete_identity(tenant: Tenant, identity: Object) -> None:
-    """Soft-delete an agent identity and its user account."""
+    """Soft-delete an agent identity and, where the tenant does that, its user account."""
     user = tenant.agent_user_of(str(identity["id"]))
-    if user is not None:
+    if user is not None and settings.load(tenant.store).cascade_users:
         tenant.delete(USER, str(user["id"]))
     tenant.delete(PRINCIPAL, str(identity["id"]))
 

@@ -109,6 +109,7 @@ def _create_agent(tenant: Tenant, call: Call, body: Object) -> Answer:
     given = {"id": new_id(), "createdDateTime": tenant.now_text()}
     made = agent_rules.agent_user(body, given)
     user_rules.check({name: value for name, value in made.items() if name not in (*given, "@odata.type")})
+    _check_domain(tenant, str(made["userPrincipalName"]))
     parent_id = str(made["identityParentId"]).lower()
     parent = settling.parent(tenant, tenant.find(PRINCIPAL, parent_id), parent_id)
     if parent["@odata.type"] != agent_rules.IDENTITY:
@@ -119,6 +120,17 @@ def _create_agent(tenant: Tenant, call: Call, body: Object) -> Answer:
     if tenant.agent_user_of(parent_id) is not None:
         raise bad("Another object with the same value for property identityParentId already exists.")
     return _made(tenant, call, {**made, "identityParentId": parent_id})
+
+
+def _check_domain(tenant: Tenant, name: str) -> None:
+    """400 unless the name is at a domain of the tenant: its first one, or one that people are at."""
+    domain = name.rpartition("@")[2].lower()
+    people = (str(one["userPrincipalName"]).lower() for one in tenant.every(USER))
+    if domain != tenant.domain and not any(one.endswith(f"@{domain}") for one in people):
+        raise bad(
+            "The domain portion of the userPrincipalName property is invalid. You must use one of the verified "
+            "domain names in your organization."
+        )
 
 
 def _made(tenant: Tenant, call: Call, made: Object) -> Answer:
@@ -143,15 +155,21 @@ def _change(tenant: Tenant, call: Call, path: Ids) -> Answer:
     if "employeeLeaveDateTime" in names:
         call.needs(*may.LEAVE_DATE_WRITE)
         names.discard("employeeLeaveDateTime")
-    if names:
-        call.needs(*(may.USER_ENABLE if names == {"accountEnabled"} else may.USER_WRITE))
     value = found_user(tenant, call, path)
+    agent = value["@odata.type"] == agent_rules.AGENT_USER
+    if names:
+        may_change = may.USER_ENABLE if names == {"accountEnabled"} else may.USER_WRITE
+        call.needs(*may_change, *(may.AGENT_USER_WRITE if agent else ()))
+    if agent and "passwordProfile" in wanted:
+        raise bad("Property 'passwordProfile' is not supported for agent users.")
     user_rules.check_change(wanted)
     attributes = wanted.pop(ATTRIBUTES, None)
     if attributes is not None:
         value = assign(tenant, value, attributes)
     wanted.pop("passwordProfile", None)
     after = {**value, **wanted}
+    if agent and "userPrincipalName" in wanted:
+        _check_domain(tenant, str(after["userPrincipalName"]))
     _check_free(tenant, after)
     tenant.put(USER, after)
     return DONE

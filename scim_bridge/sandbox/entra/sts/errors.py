@@ -90,9 +90,7 @@ def stale_assertion() -> StsError:
     return StsError(401, "invalid_client", 700024, message)
 
 
-def no_federated_record(
-    issuer: str, subject: str, code: int = 700213, part: str = "subject"
-) -> StsError:
+def no_federated_record(issuer: str, subject: str, code: int = 700213, part: str = "subject") -> StsError:
     """An assertion of somebody this application does not trust; `part` is what no record fits."""
     message = (
         f"No matching federated identity record found for presented assertion {part}. "

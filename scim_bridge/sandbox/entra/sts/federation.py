@@ -54,7 +54,9 @@ def check_federated(kept: Sequence[Mapping[str, Any]], assertion: str, own: RSAK
     fitting = [one for one in fitting if set(one["audiences"]) & set(audiences or [])]
     if not fitting:
         raise errors.no_federated_record(issuer, subject, 700212, "audience")
-    verify(assertion, _key(fitting[0].get("keys"), str(header.get("kid") or ""), own), "its signature is wrong.")
+    verify(
+        assertion, _key(fitting[0].get("keys"), str(header.get("kid") or ""), own), "its signature is wrong."
+    )
     check_times(claims, now)
 
 

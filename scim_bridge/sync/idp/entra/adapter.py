@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from scim_bridge.kernel.context import Context
@@ -10,10 +11,17 @@ from scim_bridge.kernel.errors import Refused
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.model import PersonRef
+from scim_bridge.sync.idp.entra.agent_users import AgentUsers
+from scim_bridge.sync.idp.entra.compliance import Compliance
 from scim_bridge.sync.idp.entra.credentials import ManagedIdentity, credential_of
+from scim_bridge.sync.idp.entra.defining import Defining
+from scim_bridge.sync.idp.entra.featuring import Features
 from scim_bridge.sync.idp.entra.graph import Graph
-from scim_bridge.sync.idp.entra.model import wanted_of
+from scim_bridge.sync.idp.entra.model import Accounts, wanted_of
+from scim_bridge.sync.idp.entra.needs import ATTRIBUTES, CREATES, PEOPLE, SWITCH
 from scim_bridge.sync.idp.entra.options import Options, options_of
+from scim_bridge.sync.idp.entra.part import Part
+from scim_bridge.sync.idp.entra.parts import Parts
 from scim_bridge.sync.idp.entra.people import People
 from scim_bridge.sync.idp.entra.preparing import Preparing
 from scim_bridge.sync.idp.entra.proofs import identity_hosts
@@ -22,6 +30,7 @@ from scim_bridge.sync.idp.entra.tokens import Tokens
 from scim_bridge.sync.idp.entra.writing import Writing
 from scim_bridge.sync.idp.port import (
     DesiredAgent,
+    Feature,
     Idp,
     ObjectChange,
     Observed,
@@ -31,24 +40,48 @@ from scim_bridge.sync.idp.port import (
 )
 
 
+def _asked_for(graph: Graph, options: Options) -> list[Part]:
+    parts: list[Part] = []
+    if options.agent_users:
+        parts.append(AgentUsers(graph, options.agent_users))
+    return parts
+
+
 class EntraIdp:
     """One Entra tenant. See `port.Idp` for the promises."""
 
     kind = "entra"
 
     def __init__(
-        self, ctx: Context, options: Options, tokens: Tokens, outbound: Outbound, near: Outbound | None = None
+        self,
+        ctx: Context,
+        connection_id: str,
+        options: Options,
+        tokens: Tokens,
+        outbound: Outbound,
+        near: Outbound | None = None,
     ) -> None:
         self._options = options
         self._own = [one for one in (outbound, near) if one is not None and one is not ctx.outbound]
         graph = Graph(options.graph_url, tokens, outbound)
+        self._features = Features(graph, tokens, options)
+        self._defining = Defining(graph, options, self._features)
         self._people = People(graph, ctx.store.clock.now)
-        self._preparing = Preparing(ctx, options, graph, self._people)
-        self._reading = Reading(graph, options)
-        self._writing = Writing(graph, options, self._preparing, self._reading, self._people)
+        self._parts = Parts(self._features, _asked_for(graph, options))
+        self._preparing = Preparing(ctx, options, graph, self._people, self._defining)
+        self._compliance = Compliance(graph, self._features, ctx.store, connection_id)
+        self._reading = Reading(graph, options, self._features, self._parts, self._compliance)
+        self._writing = Writing(graph, options, self._preparing, self._reading, self._people, self._parts)
+
+    async def features(self) -> tuple[Feature, ...]:
+        """What the app may do in this tenant, by the roles in its token and by reading; asked for now."""
+        await self._features.look()
+        await self._defining.missing()
+        return self._features.known
 
     async def missing(self) -> tuple[SetupStep, ...]:
-        """What the tenant lacks."""
+        """What the tenant lacks; first, what the app may do there."""
+        await self._features.look()
         return await self._preparing.missing()
 
     async def make_ready(self) -> None:
@@ -62,13 +95,34 @@ class EntraIdp:
 
     async def wanted(self, agents: Sequence[DesiredAgent]) -> dict[str, Wanted]:
         """What these agents should look like; their people are looked up together."""
+        accounts = await self._accounts(agents)
+        known = self._options.attribute_set if await self._features.usable(ATTRIBUTES) else ""
+        found = {}
+        for agent in agents:
+            wanted = wanted_of(agent, accounts, known)
+            more, notes = await self._parts.wanted(agent)
+            notes += self._compliance.notes(agent.agent_id, agent.slug)
+            found[agent.agent_id] = replace(
+                wanted,
+                attributes={**wanted.attributes, **more},
+                notes=(*wanted.notes, *await self._cannot(), *notes),
+            )
+        return found
+
+    async def _accounts(self, agents: Sequence[DesiredAgent]) -> Accounts | None:
+        if not await self._features.usable(PEOPLE):
+            return None
         people: dict[str, PersonRef] = {}
         for agent in agents:
             for person in (agent.owner, *agent.co_owners, *agent.sponsors):
                 if person is not None and person.active:
                     people[person.id] = person
-        accounts = await self._people.accounts(people.values())
-        return {agent.agent_id: wanted_of(agent, accounts, self._options.attribute_set) for agent in agents}
+        return await self._people.accounts(people.values())
+
+    async def _cannot(self) -> list[str]:
+        """What every plan says as long as the app may not do all it was made for."""
+        found = [await self._features.of(name) for name in (CREATES, SWITCH, PEOPLE, ATTRIBUTES)]
+        return [f"{one.name}: {one.reason}" for one in found if not one.usable]
 
     async def observe(self, agent: DesiredAgent, remote_id: str | None) -> Observed | None:
         """One agent as it is now."""
@@ -106,4 +160,4 @@ def open_entra(connection: Connection, secrets: Mapping[str, Any], ctx: Context)
     near = None
     if isinstance(credential, ManagedIdentity):
         near = outbound.reaching(identity_hosts(options.imds_url))
-    return EntraIdp(ctx, options, Tokens(options, credential, outbound, near), outbound, near)
+    return EntraIdp(ctx, connection.id, options, Tokens(options, credential, outbound, near), outbound, near)

@@ -7,64 +7,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import orjson
 
 from scim_bridge.kernel.outbound import Answer, Outbound, OutboundError
+from scim_bridge.sync.idp.entra.calls import V1, Get, Reply, address, there
 from scim_bridge.sync.idp.entra.refusals import SETTLING, refusal
 from scim_bridge.sync.idp.entra.tokens import Tokens
 from scim_bridge.sync.idp.port import IdpError
 
 T = TypeVar("T")
 
-V1 = "v1.0"
-BETA = "beta"
 SECONDS = 20.0
 MAX_BYTES = 8_000_000
 BATCH = 20
 # Pauses until a fresh object is seen everywhere; after them the effect waits and tries again.
 PAUSES = (0.2, 0.4, 0.8, 1.6)
 PATIENCE = 90
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What Graph said; `body` is the parsed JSON or None."""
-
-    status: int
-    body: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def ok(self) -> bool:
-        """True for a success."""
-        return 200 <= self.status < 300
-
-
-@dataclass(frozen=True, slots=True)
-class Get:
-    """One read of a batch: a path below the version, with its query."""
-
-    path: str
-    query: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def url(self) -> str:
-        """The address as a batch names it."""
-        return address(self.path, self.query)
-
-
-def address(path: str, query: Mapping[str, str]) -> str:
-    """A path with its query; OData reads %20, not +."""
-    return f"{path}?{urlencode(query, quote_via=quote, safe='$,')}" if query else path
-
-
-def literal(text: str) -> str:
-    """A text as an OData literal."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 class Graph:
@@ -84,11 +45,12 @@ class Graph:
         *,
         query: Mapping[str, str] | None = None,
         version: str = V1,
+        headers: Mapping[str, str] | None = None,
         expect: Callable[[Reply], bool] | None = None,
     ) -> Reply:
         """One call; IdpError unless it succeeds or `expect` takes its answer. `what` names it in words."""
         url = f"{self.base_url}/{version}{address(path, query or {})}"
-        reply = await self._send(method, url, body)
+        reply = await self._send(method, url, body, headers)
         if reply.ok or (expect is not None and expect(reply)):
             return reply
         raise refusal(what, reply.status, reply.headers, reply.body)
@@ -122,17 +84,27 @@ class Graph:
         objects, following = _page(what, reply.body)
         return objects, self._same_place(following) if following else ""
 
-    async def reads(self, what: str, wanted: Sequence[Get], *, patient: bool = False) -> list[Reply]:
-        """Many reads, twenty to a call, answered in their order; a 404 is an answer, other refusals raise.
+    async def reads(
+        self,
+        what: str,
+        wanted: Sequence[Get],
+        *,
+        patient: bool = False,
+        takes: Callable[[Reply], bool] | None = None,
+        version: str = V1,
+    ) -> list[Reply]:
+        """Many reads, twenty to a call, answered in their order; refusals that `takes` does not take raise.
 
-        `patient` waits out the pauses that Entra asks for, and asks again only what was not answered.
+        A 404 is an answer where nothing is said. `patient` waits out the pauses that Entra asks for, and
+        asks again only what was not answered.
         """
         answered: dict[int, Reply] = {}
 
         async def rest() -> None:
             left = [number for number in range(len(wanted)) if number not in answered]
             for start in range(0, len(left), BATCH):
-                await self._batch(what, wanted, left[start : start + BATCH], answered)
+                numbers = left[start : start + BATCH]
+                await self._batch(what, {n: wanted[n] for n in numbers}, answered, takes or there, version)
 
         if patient:
             await patiently(rest)
@@ -141,10 +113,15 @@ class Graph:
         return [answered[number] for number in range(len(wanted))]
 
     async def _batch(
-        self, what: str, wanted: Sequence[Get], numbers: Sequence[int], answered: dict[int, Reply]
+        self,
+        what: str,
+        wanted: Mapping[int, Get],
+        answered: dict[int, Reply],
+        takes: Callable[[Reply], bool],
+        version: str,
     ) -> None:
-        requests = [{"id": str(n), "method": "GET", "url": wanted[n].url} for n in numbers]
-        reply = await self.call(what, "POST", "/$batch", {"requests": requests})
+        requests = [{"id": str(n), "method": "GET", "url": get.url} for n, get in wanted.items()]
+        reply = await self.call(what, "POST", "/$batch", {"requests": requests}, version=version)
         answers = reply.body.get("responses") if isinstance(reply.body, dict) else None
         refused: list[IdpError] = []
         for one in answers or ():
@@ -152,14 +129,14 @@ class Graph:
                 continue
             headers = {str(k).lower(): str(v) for k, v in (one.get("headers") or {}).items()}
             part = Reply(one["status"], one.get("body"), headers)
-            if part.ok or part.status == 404:
+            if takes(part):
                 answered[int(one["id"])] = part
             else:
                 refused.append(refusal(what, part.status, part.headers, part.body))
         if refused:
             # One that no waiting heals tells more than one that would pass.
             raise max(refused, key=lambda error: (not error.transient, error.retry_after or 0))
-        if any(number not in answered for number in numbers):
+        if any(number not in answered for number in wanted):
             raise IdpError("entra-broken", f"Entra did not {what}: an answer is missing.", transient=True)
 
     async def collected(self, what: str, first: Reply) -> list[dict[str, Any]]:
@@ -179,15 +156,30 @@ class Graph:
             )
         return link
 
-    async def _send(self, method: str, url: str, body: Mapping[str, Any] | None) -> Reply:
-        reply = await self._once(method, url, body, fresh=False)
+    async def _send(
+        self,
+        method: str,
+        url: str,
+        body: Mapping[str, Any] | None,
+        more: Mapping[str, str] | None = None,
+    ) -> Reply:
+        reply = await self._once(method, url, body, more or {}, fresh=False)
         if reply.status == 401:
             # The token was revoked, or its roles changed, before it expired.
-            reply = await self._once(method, url, body, fresh=True)
+            reply = await self._once(method, url, body, more or {}, fresh=True)
         return reply
 
-    async def _once(self, method: str, url: str, body: Mapping[str, Any] | None, *, fresh: bool) -> Reply:
+    async def _once(
+        self,
+        method: str,
+        url: str,
+        body: Mapping[str, Any] | None,
+        more: Mapping[str, str],
+        *,
+        fresh: bool,
+    ) -> Reply:
         headers = {
+            **more,
             "authorization": f"Bearer {await self._tokens.token(fresh=fresh)}",
             "accept": "application/json",
             # Without it @odata.type of derived types is not read (Entra, create agent identities).

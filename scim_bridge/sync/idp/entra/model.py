@@ -19,7 +19,10 @@ LONGEST_NAME = 256
 
 IDENTITY = "#microsoft.graph.agentIdentity"
 USER = "#microsoft.graph.user"
-SELECT = "id,displayName,accountEnabled,tags,agentIdentityBlueprintId,customSecurityAttributes"
+SELECT = "id,displayName,accountEnabled,tags,agentIdentityBlueprintId"
+WITH_ATTRIBUTES = f"{SELECT},customSecurityAttributes"
+# Graph, "Add sponsors" of agentIdentity.
+MOST_SPONSORS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +53,43 @@ def name_of(agent: DesiredAgent) -> str:
     return (agent.display_name.strip() or agent.slug)[:LONGEST_NAME]
 
 
-def wanted_of(agent: DesiredAgent, accounts: Accounts, attribute_set: str) -> Wanted:
-    """What an agent should look like in Entra, given who of its people has an account there."""
+def wanted_of(agent: DesiredAgent, accounts: Accounts | None, attribute_set: str) -> Wanted:
+    """What an agent should look like in Entra, given who of its people has an account there.
+
+    None: people cannot be looked up, so nobody is added or taken away. No attribute set: facts cannot be
+    written.
+    """
     if agent.deleted:
         return Wanted({ENABLED: False})
-    owners = [person for person in (agent.owner, *agent.co_owners) if person is not None]
-    notes = _unknown(agent, [*owners, *agent.sponsors], accounts)
-    sponsors = _sponsors(agent, accounts)
     wanted: dict[str, Any] = {
         ENABLED: agent.enabled,
         NAME: name_of(agent),
         TAG: tag_of(agent.agent_id),
-        OWNERS: _names(owners, accounts),
-        **wanted_attributes(agent, attribute_set),
+        **(wanted_attributes(agent, attribute_set) if attribute_set else {}),
     }
+    notes: list[str] = []
+    if accounts is not None:
+        notes += _people(agent, accounts, wanted)
+    return Wanted(wanted, (name_of(agent),), tuple(notes))
+
+
+def _people(agent: DesiredAgent, accounts: Accounts, wanted: dict[str, Any]) -> list[str]:
+    """Put owners and sponsors into what is wanted; notes on who cannot be."""
+    owners = [person for person in (agent.owner, *agent.co_owners) if person is not None]
+    notes = _unknown(agent, [*owners, *agent.sponsors], accounts)
+    wanted[OWNERS] = _names(owners, accounts)
+    sponsors = _sponsors(agent, accounts)
+    if len(sponsors) > MOST_SPONSORS:
+        notes.append(
+            f"{agent.slug} has {len(sponsors)} sponsors, Entra takes {MOST_SPONSORS}: the first ones."
+        )
     if sponsors:
-        wanted[SPONSORS] = sponsors
+        wanted[SPONSORS] = sponsors[:MOST_SPONSORS]
     else:
         notes.append(
             f"{agent.slug} has nobody to sponsor it in Entra: its sponsors there are left as they are."
         )
-    return Wanted(wanted, (name_of(agent),), tuple(notes))
+    return notes
 
 
 def _sponsors(agent: DesiredAgent, accounts: Accounts) -> list[str]:
@@ -98,8 +117,9 @@ def observed_of(
     sponsors: Sequence[Mapping[str, Any]],
     owners: Sequence[Mapping[str, Any]],
     attribute_set: str,
+    more: Mapping[str, Any] | None = None,
 ) -> Observed:
-    """An agent identity as Graph shows it, with the people on it.
+    """An agent identity as Graph shows it, with the people on it and `more` that its parts show.
 
     Groups and service principals among its sponsors and owners are others' business: not shown, not touched.
     """
@@ -111,6 +131,7 @@ def observed_of(
         SPONSORS: _users(sponsors),
         OWNERS: _users(owners),
         **observed_attributes(found, attribute_set),
+        **(more or {}),
     }
     return Observed(str(found["id"]), mark, str(found.get("displayName") or ""), attributes)
 

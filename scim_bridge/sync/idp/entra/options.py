@@ -34,6 +34,7 @@ class Options:
     attribute_set: str
     sponsor: str
     imds_url: str = ""
+    agent_users: str = ""
 
 
 def _setting(name: str, message: str, fix: str) -> Refused:
@@ -68,5 +69,5 @@ def options_of(settings: Mapping[str, Any], secrets: Mapping[str, Any]) -> Optio
         chosen,
         str(settings.get("sponsor") or ""),
         imds_url,
+        str(settings.get("agent_users") or ""),
     )
-

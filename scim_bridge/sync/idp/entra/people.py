@@ -7,7 +7,8 @@ from typing import Any
 
 from scim_bridge.kernel.clock import MINUTE
 from scim_bridge.registry.model import PersonRef, fold
-from scim_bridge.sync.idp.entra.graph import Graph, literal
+from scim_bridge.sync.idp.entra.calls import literal
+from scim_bridge.sync.idp.entra.graph import Graph
 from scim_bridge.sync.idp.entra.model import Account
 from scim_bridge.sync.idp.port import IdpError
 

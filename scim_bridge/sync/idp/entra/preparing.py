@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from scim_bridge.kernel.context import Context
 from scim_bridge.registry.agents import agent_ids
 from scim_bridge.registry.model import PersonRef
 from scim_bridge.registry.people_refs import owners_of
-from scim_bridge.sync.idp.entra.attributes import DEFINITIONS, Definition
-from scim_bridge.sync.idp.entra.graph import Graph, Reply, literal, settled
+from scim_bridge.sync.idp.entra.calls import absent, literal, made_before
+from scim_bridge.sync.idp.entra.defining import Defining
+from scim_bridge.sync.idp.entra.graph import Graph, settled
 from scim_bridge.sync.idp.entra.options import GUID, Options
 from scim_bridge.sync.idp.entra.people import People
-from scim_bridge.sync.idp.entra.refusals import error_of
 from scim_bridge.sync.idp.port import IdpError, SetupStep
 
 PRINCIPALS = "/servicePrincipals/microsoft.graph.agentIdentityBlueprintPrincipal"
-SETS = "/directory/attributeSets"
-DEFINED = "/directory/customSecurityAttributeDefinitions"
 
 DISPLAY_NAME = "AI agents (scim-bridge)"
 DESCRIPTION = "Agents kept in step by scim-bridge; each agent identity below it is one agent."
-SET_DESCRIPTION = "Facts about AI agents, written by scim-bridge."
 # How many agents' people are asked when nobody is named to sponsor the blueprint.
 LOOKED_AT = 200
 
@@ -37,24 +32,17 @@ class Blueprint:
     tags: tuple[str, ...]
 
 
-def _absent(reply: Reply) -> bool:
-    return reply.status == 404
-
-
-def _taken(reply: Reply) -> bool:
-    """Somebody made it a moment before us."""
-    code, message = error_of(reply.body)
-    return reply.status == 409 or (reply.status == 400 and "already exists" in f"{code} {message}".lower())
-
-
 class Preparing:
     """Looks for what a tenant needs, and makes it."""
 
-    def __init__(self, ctx: Context, options: Options, graph: Graph, people: People) -> None:
+    def __init__(
+        self, ctx: Context, options: Options, graph: Graph, people: People, defining: Defining
+    ) -> None:
         self._ctx = ctx
         self._options = options
         self._graph = graph
         self._people = people
+        self._defining = defining
         self._blueprint: Blueprint | None = None
 
     async def blueprint(self) -> Blueprint:
@@ -84,10 +72,7 @@ class Preparing:
             steps.append(SetupStep("blueprint", self._options.blueprint))
         if found is None or not await self._has_principal(found.app_id):
             steps.append(SetupStep("blueprint principal", self._options.blueprint))
-        if not await self._has_set():
-            steps.append(SetupStep("attribute set", self._options.attribute_set))
-        steps += [SetupStep("attribute", self._id(one)) for one, _ in await self._undefined()]
-        return tuple(steps)
+        return (*steps, *await self._defining.missing())
 
     async def make_ready(self) -> None:
         """Make what is missing; twice changes nothing."""
@@ -95,18 +80,14 @@ class Preparing:
         if not await self._has_principal(found.app_id):
             await settled(lambda: self._make_principal(found.app_id), lambda error: error.transient)
         self._blueprint = found
-        if not await self._has_set():
-            body = {"id": self._options.attribute_set, "description": SET_DESCRIPTION}
-            await self._graph.call("make the attribute set", "POST", SETS, body, expect=_taken)
-        for one, found_one in await self._undefined():
-            await self._define(one, found_one)
+        await self._defining.make_ready()
 
     async def _find_blueprint(self) -> Blueprint | None:
         name = self._options.blueprint
         key = "appId" if GUID.fullmatch(name) else "uniqueName"
         value = quote(literal(name), safe="'")
         path = f"/applications({key}={value})/microsoft.graph.agentIdentityBlueprint"
-        reply = await self._graph.call("look for the blueprint", "GET", path, expect=_absent)
+        reply = await self._graph.call("look for the blueprint", "GET", path, expect=absent)
         if not reply.ok:
             return None
         return Blueprint(str(reply.body["appId"]), tuple(reply.body.get("tags") or ()))
@@ -128,7 +109,9 @@ class Preparing:
             "tags": ["scim-bridge"],
             "sponsors@odata.bind": [f"{self._graph.base_url}/v1.0/users/{sponsor}"],
         }
-        reply = await self._graph.call("make the blueprint", "POST", "/applications", body, expect=_taken)
+        reply = await self._graph.call(
+            "make the blueprint", "POST", "/applications", body, expect=made_before
+        )
         if reply.ok:
             return Blueprint(str(reply.body["appId"]), tuple(reply.body.get("tags") or ()))
         found = await self._find_blueprint()
@@ -143,48 +126,13 @@ class Preparing:
 
     async def _has_principal(self, app_id: str) -> bool:
         path = f"/servicePrincipals(appId={literal(app_id)})"
-        reply = await self._graph.call("look for the blueprint's principal", "GET", path, expect=_absent)
+        reply = await self._graph.call("look for the blueprint's principal", "GET", path, expect=absent)
         return reply.ok
 
     async def _make_principal(self, app_id: str) -> None:
         await self._graph.call(
-            "make the blueprint's principal", "POST", PRINCIPALS, {"appId": app_id}, expect=_taken
+            "make the blueprint's principal", "POST", PRINCIPALS, {"appId": app_id}, expect=made_before
         )
-
-    async def _has_set(self) -> bool:
-        path = f"{SETS}/{self._options.attribute_set}"
-        reply = await self._graph.call("look for the attribute set", "GET", path, expect=_absent)
-        return reply.ok
-
-    def _id(self, one: Definition) -> str:
-        return f"{self._options.attribute_set}_{one.name}"
-
-    async def _undefined(self) -> list[tuple[Definition, Mapping[str, Any] | None]]:
-        """Definitions that are missing (None) or deactivated; IdpError when one is of another type."""
-        query = {"$filter": f"attributeSet eq {literal(self._options.attribute_set)}"}
-        listed = await self._graph.every("look for the attributes", DEFINED, query)
-        by_name = {str(one.get("name")).casefold(): one for one in listed}
-        found: list[tuple[Definition, Mapping[str, Any] | None]] = []
-        for one in DEFINITIONS:
-            known = by_name.get(one.name.casefold())
-            if known is None or known.get("status") == "Deprecated":
-                found.append((one, known))
-            elif known.get("type") != "String" or bool(known.get("isCollection")) != one.collection:
-                raise IdpError(
-                    "entra-attribute",
-                    f"The attribute {self._id(one)} exists and is of another type.",
-                    "Set `attribute_set` to another name; a type cannot be changed.",
-                    transient=False,
-                )
-        return found
-
-    async def _define(self, one: Definition, known: Mapping[str, Any] | None) -> None:
-        if known is None:
-            body = one.body(self._options.attribute_set)
-            await self._graph.call("define an attribute", "POST", DEFINED, body, expect=_taken)
-            return
-        path = f"{DEFINED}/{known['id']}"
-        await self._graph.call("activate an attribute", "PATCH", path, {"status": "Available"})
 
     async def _sponsor(self) -> str:
         """The id of somebody to sponsor the blueprint: the one the settings name, else an agent's person."""

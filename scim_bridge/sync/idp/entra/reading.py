@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from scim_bridge.sync.idp.entra.graph import Get, Graph, Reply, literal
+from scim_bridge.sync.idp.entra.calls import Get, Reply, literal
+from scim_bridge.sync.idp.entra.compliance import Compliance
+from scim_bridge.sync.idp.entra.featuring import Features
+from scim_bridge.sync.idp.entra.graph import Graph, patiently
 from scim_bridge.sync.idp.entra.model import (
     OWNERS,
     SELECT,
     SPONSORS,
+    WITH_ATTRIBUTES,
     marked,
     name_of,
     observed_of,
     tag_of,
 )
+from scim_bridge.sync.idp.entra.needs import ATTRIBUTES
 from scim_bridge.sync.idp.entra.options import Options
+from scim_bridge.sync.idp.entra.part import Of
+from scim_bridge.sync.idp.entra.parts import Parts
 from scim_bridge.sync.idp.entra.preparing import Blueprint
 from scim_bridge.sync.idp.entra.refusals import SETTLING
 from scim_bridge.sync.idp.port import DesiredAgent, IdpError, Observed, Page
@@ -33,18 +40,33 @@ def identity(remote_id: str) -> str:
 class Reading:
     """Reads the agent identities of a tenant."""
 
-    def __init__(self, graph: Graph, options: Options) -> None:
+    def __init__(
+        self, graph: Graph, options: Options, features: Features, parts: Parts, compliance: Compliance
+    ) -> None:
         self._graph = graph
         self._options = options
+        self._features = features
+        self._parts = parts
+        self._compliance = compliance
+
+    async def _select(self) -> str:
+        return WITH_ATTRIBUTES if await self._features.usable(ATTRIBUTES) else SELECT
 
     async def listing(self, blueprint: Blueprint | None) -> AsyncIterator[Page]:
         """Ours, and what may become ours: marked by us, or under our blueprint without a mark.
 
         Graph serves no filter by blueprint for agent identities that could be relied on: all are read.
         """
-        async for objects, last in self._graph.pages(LIST, IDENTITIES, {"$select": SELECT, "$top": "100"}):
+        of = await patiently(self._parts.everywhere)
+        await self._compliance.begin()
+        query = {"$select": await self._select(), "$top": "100"}
+        async for objects, last in self._graph.pages(LIST, IDENTITIES, query):
             concerning = [one for one in objects if self._concerns(one, blueprint)]
-            yield Page(tuple(await self._with_people(concerning, patient=True)), last)
+            found = tuple(await self._with_people(concerning, of, patient=True))
+            await self._compliance.page(found)
+            if last:
+                await self._compliance.end()
+            yield Page(found, last)
 
     def _concerns(self, found: Mapping[str, Any], blueprint: Blueprint | None) -> bool:
         if marked(found.get("tags") or ()):
@@ -55,7 +77,7 @@ class Reading:
         )
 
     async def _with_people(
-        self, objects: Sequence[Mapping[str, Any]], *, patient: bool = False
+        self, objects: Sequence[Mapping[str, Any]], of: Of, *, patient: bool = False
     ) -> list[Observed]:
         reads = [Get(f"{identity(str(one['id']))}/{kind}") for one in objects for kind in (SPONSORS, OWNERS)]
         replies = await self._graph.reads("list sponsors and owners", reads, patient=patient)
@@ -63,32 +85,41 @@ class Reading:
         for number, one in enumerate(objects):
             sponsors, owners = replies[2 * number], replies[2 * number + 1]
             if sponsors.ok and owners.ok:
-                found.append(await self._observed(one, sponsors, owners))
+                found.append(await self._observed(one, sponsors, owners, of(str(one["id"]))))
         return found
 
-    async def _observed(self, found: Mapping[str, Any], sponsors: Reply, owners: Reply) -> Observed:
+    async def _observed(
+        self, found: Mapping[str, Any], sponsors: Reply, owners: Reply, more: Mapping[str, Any]
+    ) -> Observed:
         return observed_of(
             found,
             await self._graph.collected(READ, sponsors),
             await self._graph.collected(READ, owners),
             self._options.attribute_set,
+            more,
         )
 
     async def by_id(self, remote_id: str) -> tuple[Observed, Mapping[str, Any]] | None:
         """One agent identity and the object it was read from; None when it is not there."""
-        place = identity(remote_id)
-        reads = [Get(place, {"$select": SELECT}), Get(f"{place}/{SPONSORS}"), Get(f"{place}/{OWNERS}")]
-        itself, sponsors, owners = await self._graph.reads(READ, reads)
+        place, parts = identity(remote_id), await self._parts.gets(remote_id)
+        reads = [
+            Get(place, {"$select": await self._select()}),
+            Get(f"{place}/{SPONSORS}"),
+            Get(f"{place}/{OWNERS}"),
+        ]
+        replies = await self._graph.reads(READ, [*reads, *parts])
+        itself, sponsors, owners = replies[:3]
         if not itself.ok:
             return None
-        if not (sponsors.ok and owners.ok):
+        if not all(reply.ok for reply in replies):
             raise IdpError(
                 "entra-settling",
                 "Entra does not see all of the agent identity yet.",
                 transient=True,
                 retry_after=SETTLING,
             )
-        return await self._observed(itself.body, sponsors, owners), itself.body
+        more = await self._parts.one(replies[3:])
+        return await self._observed(itself.body, sponsors, owners, more), itself.body
 
     async def found(self, agent_id: str, name: str, blueprint: Blueprint | None) -> Mapping[str, Any] | None:
         """The agent's object by our mark, else the one unmarked object of that name under our blueprint."""
@@ -115,7 +146,10 @@ class Reading:
     async def observe(
         self, agent: DesiredAgent, remote_id: str | None, blueprint: Blueprint | None
     ) -> Observed | None:
-        """One agent as it is now: where it was written, else by mark, else by name."""
+        """One agent as it is now: where it was written, else by mark, else by name.
+
+        Of a deleted agent also what its identity left behind when it went.
+        """
         if remote_id is not None:
             there = await self.by_id(remote_id)
             if there is not None and there[0].agent_id in ("", agent.agent_id):
@@ -123,9 +157,9 @@ class Reading:
         name = "" if agent.deleted else name_of(agent)
         found = await self.found(agent.agent_id, name, blueprint)
         if found is None:
-            return None
-        observed = await self._with_people([found])
-        if not observed:
+            return await self._remains(agent, remote_id)
+        observed = await self.by_id(str(found["id"]))
+        if observed is None:
             raise IdpError(
                 "entra-settling",
                 "Entra lists the agent identity and does not find it yet.",
@@ -133,3 +167,9 @@ class Reading:
                 retry_after=SETTLING,
             )
         return observed[0]
+
+    async def _remains(self, agent: DesiredAgent, remote_id: str | None) -> Observed | None:
+        if not agent.deleted or remote_id is None:
+            return None
+        left = await self._parts.left_behind(agent, remote_id)
+        return None if left is None else Observed(remote_id, agent.agent_id, name_of(agent), left)

@@ -63,7 +63,9 @@ class Tokens:
     def _acquire(self, loop: asyncio.AbstractEventLoop, fresh: bool) -> str:
         try:
             if isinstance(self._credential, ManagedIdentity) and not self._credential.exchanged:
-                return self._of_machine(self._credential, loop, self._options.scope.removesuffix("/.default"), fresh)
+                return self._of_machine(
+                    self._credential, loop, self._options.scope.removesuffix("/.default"), fresh
+                )
             return self._of_app(loop, fresh)
         except OutboundError as error:
             raise IdpError(

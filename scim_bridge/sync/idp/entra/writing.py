@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
 
 from scim_bridge.kernel.clock import SECOND, parse_iso
 from scim_bridge.sync.idp.entra.attributes import ATTESTATION, ATTESTED_AT, STATEMENT, attribute_patch, key
-from scim_bridge.sync.idp.entra.graph import BETA, V1, Graph, Reply, settled
+from scim_bridge.sync.idp.entra.calls import BETA, V1, Reply
+from scim_bridge.sync.idp.entra.graph import Graph, settled
 from scim_bridge.sync.idp.entra.model import NAME, OWNERS, SPONSORS, TAG, marked, tags_after
 from scim_bridge.sync.idp.entra.options import Options
+from scim_bridge.sync.idp.entra.parts import Parts
 from scim_bridge.sync.idp.entra.people import People
 from scim_bridge.sync.idp.entra.preparing import Preparing
 from scim_bridge.sync.idp.entra.reading import IDENTITIES, Reading, identity
@@ -33,19 +36,26 @@ class Writing:
     """Writes agent identities."""
 
     def __init__(
-        self, graph: Graph, options: Options, preparing: Preparing, reading: Reading, people: People
+        self,
+        graph: Graph,
+        options: Options,
+        preparing: Preparing,
+        reading: Reading,
+        people: People,
+        parts: Parts,
     ) -> None:
         self._graph = graph
         self._options = options
         self._preparing = preparing
         self._reading = reading
         self._people = people
+        self._parts = parts
 
     async def write(self, change: ObjectChange) -> str:
         """Make one object as wanted; its id."""
         if change.action == CREATE or change.remote_id is None:
             return await self._create(change)
-        await self._bring(change.remote_id, change.agent_id, change.before, change.after, change.wanted)
+        await self._bring(change.remote_id, change)
         return change.remote_id
 
     async def _create(self, change: ObjectChange) -> str:
@@ -64,7 +74,8 @@ class Writing:
         made = await self._post(change)
         created = {ENABLED, NAME, TAG, SPONSORS, OWNERS}
         after = {k: v for k, v in wanted.items() if k not in created and not absent(v)}
-        await settled(lambda: self._bring(made, change.agent_id, {}, after, wanted), _fresh)
+        rest = replace(change, before={}, after=after)
+        await settled(lambda: self._bring(made, rest), _fresh)
         return made
 
     async def _post(self, change: ObjectChange) -> str:
@@ -108,18 +119,25 @@ class Writing:
             if not same(name, current.get(name), value) and not (name == ENABLED and value)
         }
         before = {name: current.get(name) for name in after}
-        await self._bring(remote_id, change.agent_id, before, after, change.wanted)
+        await self._bring(remote_id, replace(change, before=before, after=after))
         return remote_id
 
-    async def _bring(
-        self, remote_id: str, agent_id: str, before: Attributes, after: Attributes, wanted: Attributes
-    ) -> None:
+    async def _bring(self, remote_id: str, change: ObjectChange) -> None:
+        change = replace(change, remote_id=remote_id)
+        before, after = change.before, change.after
         if after.get(ENABLED) is False:
             await self._patch(identity(remote_id), {"accountEnabled": False})
+        await self._parts.stop(change)
         for relation in (SPONSORS, OWNERS):
             if relation in after:
                 await self._relate(remote_id, relation, before.get(relation) or (), after[relation] or ())
-        await self._describe(remote_id, agent_id, after)
+        # An account, too, is switched on before its identity is: were one answer lost, all is tried again.
+        await self._parts.bring(change)
+        await self._describe(remote_id, change.agent_id, after)
+        await self._say(remote_id, after, change.wanted)
+
+    async def _say(self, remote_id: str, after: Attributes, wanted: Attributes) -> None:
+        """The facts about the agent, and that somebody answered for it."""
         statement = key(self._options.attribute_set, STATEMENT)
         attested = (
             bool(after.get(statement))
