@@ -56,11 +56,11 @@ class Org:
             there, {**secrets, **changes}, Context(store, MASTER, outbound, "http://127.0.0.1", Path())
         )
 
-    def afresh(self) -> None:
+    def afresh(self, scopes: list[str] = SCOPES) -> None:
         """Empty the org, and let our service app in again."""
         self.control("POST", "/reset")
         jwk = RSAKey.import_key(private_key()).as_dict(private=False) | {"kid": "k1"}
-        self.control("POST", "/api-clients", {"client_id": CLIENT, "jwk": jwk, "scopes": SCOPES})
+        self.control("POST", "/api-clients", {"client_id": CLIENT, "jwk": jwk, "scopes": scopes})
 
     def people(self, *logins: str) -> None:
         """People with accounts."""
@@ -98,9 +98,9 @@ class Org:
 
 
 @contextlib.contextmanager
-def okta_org(data: Path) -> Iterator[Org]:
+def okta_org(data: Path, scopes: list[str] = SCOPES) -> Iterator[Org]:
     """A fresh org with our service app in it."""
     with running("okta", build, data) as sandbox:
         org = Org(sandbox)
-        org.afresh()
+        org.afresh(scopes)
         yield org

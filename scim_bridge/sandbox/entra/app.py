@@ -12,6 +12,8 @@ from scim_bridge.sandbox.entra import machine, people, registrations, settings
 from scim_bridge.sandbox.entra.graph import lifecycle
 from scim_bridge.sandbox.entra.graph.routes import routes as graph_routes
 from scim_bridge.sandbox.entra.graph.service import Graph
+from scim_bridge.sandbox.entra.notices.control import routes as notice_control
+from scim_bridge.sandbox.entra.notices.sending import Sender
 from scim_bridge.sandbox.entra.scim.routes import routes as provisioning_routes
 from scim_bridge.sandbox.entra.sts.keys import signing_key
 from scim_bridge.sandbox.entra.sts.routes import routes as token_routes
@@ -31,10 +33,13 @@ def build(sandbox: Sandbox) -> Sequence[BaseRoute]:
 
     sandbox.seed_with(seed)
     key = signing_key(sandbox.data)
+    sender = Sender(tenant, str(sandbox.ca.ca_file))
+    sandbox.background.append(sender.forever)
     return [
         *_control(tenant),
+        *notice_control(sender),
         *provisioning_routes(tenant),
-        *graph_routes(Graph(tenant, key)),
+        *graph_routes(Graph(tenant, key), sender),
         *token_routes(TokenService(tenant, key)),
         *machine.routes(tenant, key),
     ]

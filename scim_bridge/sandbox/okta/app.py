@@ -12,6 +12,7 @@ from scim_bridge.sandbox.okta import control
 from scim_bridge.sandbox.okta.api import (
     apps,
     closed,
+    event_hooks,
     groups,
     lifecycle,
     links,
@@ -21,6 +22,8 @@ from scim_bridge.sandbox.okta.api import (
     user_types,
     users,
 )
+from scim_bridge.sandbox.okta.hooks import control as hook_control
+from scim_bridge.sandbox.okta.hooks.sending import Sender
 from scim_bridge.sandbox.okta.parts import assemble
 from scim_bridge.sandbox.okta.scim_side import control as scim_control
 from scim_bridge.sandbox.okta.scim_side.runner import Runner
@@ -30,11 +33,14 @@ def build(sandbox: Sandbox, transport: httpx2.AsyncBaseTransport | None = None) 
     """Every route of the org. `transport` replaces the network towards the app (tests in one process)."""
     parts = assemble(sandbox)
     runner = Runner(parts, transport)
-    sandbox.background.append(runner.forever)
+    sender = Sender(parts.org, transport)
+    sandbox.background += [runner.forever, sender.forever]
     rooms = (oauth, users, lifecycle, links, user_types, schemas, groups, apps, logs)
     return [
         *control.routes(parts),
         *scim_control.routes(parts, runner),
+        *hook_control.routes(parts, sender),
         *(route for room in rooms for route in room.routes(parts)),
+        *event_hooks.routes(parts, sender),
         *closed.routes(parts),
     ]

@@ -60,6 +60,22 @@ def routes(parts: Parts) -> list[BaseRoute]:
             raise refusal(error) from None
         return {"ok": True, "users": len(users), "groups": len(groups)}
 
+    async def change_lifecycle(request: Request) -> Any:
+        """An action of People → More actions, or delete, on somebody by login."""
+        body = await read_object(request)
+        user, action = parts.directory.find(str(body.get("login") or "")), body.get("action")
+        if user is None or action not in (*statuses.ACTIONS, "delete"):
+            raise Refusal(f"'login' is somebody, 'action' one of {', '.join(statuses.ACTIONS)}, delete.")
+        try:
+            with org.store.transaction():
+                if action == "delete":
+                    parts.lifecycle.delete(user, ADMIN)
+                else:
+                    parts.lifecycle.act(user, str(action), ADMIN)
+        except OktaError as error:
+            raise refusal(error) from None
+        return {"ok": True, "id": user["id"]}
+
     async def set_limits(request: Request) -> Any:
         body = await read_object(request)
         sizes = {**(body.get("buckets") or {}), **({"default": body["default"]} if "default" in body else {})}
@@ -82,6 +98,7 @@ def routes(parts: Parts) -> list[BaseRoute]:
         control_route("/api-clients", add_client, ["POST"]),
         control_route("/api-tokens", add_token, ["POST"]),
         control_route("/directory", set_directory, ["POST"]),
+        control_route("/people/lifecycle", change_lifecycle, ["POST"]),
         control_route("/limits", set_limits, ["PUT", "POST"]),
         control_route("/org", set_org, ["POST"]),
     ]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scim_bridge.sandbox.okta.api.gate import Caller
+from scim_bridge.sandbox.okta.hooks import queue as hooks
 from scim_bridge.sandbox.okta.org import Org
 
 MESSAGES = {
@@ -91,35 +92,33 @@ def write(
     result: str = "SUCCESS",
     reason: str | None = None,
     debug: Mapping[str, Any] | None = None,
+    published: str | None = None,
 ) -> None:
-    """Add an event to the log; call it in the transaction of what happened."""
+    """Add an event to the log and tell hooks of it; call it in the transaction of what happened.
+
+    `published` is when it happened, where that is not now: a late event, or a clock that is wrong.
+    """
     key = org.ids.new("")
     event_id = str(uuid.uuid4())
-    org.store.put(
-        "log",
-        key,
-        {
-            "key": key,
-            "actor": {
-                "id": actor.id,
-                "type": actor.kind,
-                "alternateId": actor.name,
-                "displayName": actor.name,
-            },
-            "client": None,
-            "authenticationContext": {"authenticationStep": 0, "externalSessionId": "unknown"},
-            "displayMessage": MESSAGES[kind],
-            "eventType": kind,
-            "outcome": {"result": result, "reason": reason[:255] if reason else None},
-            "published": org.stamp(),
-            "securityContext": {},
-            "severity": "INFO" if result == "SUCCESS" else "ERROR",
-            "debugContext": {"debugData": dict(debug or {})},
-            "legacyEventType": None,
-            "transaction": {"type": "WEB", "id": event_id.replace("-", ""), "detail": {}},
-            "uuid": event_id,
-            "version": "0",
-            "request": {"ipChain": []},
-            "target": [dict(target) for target in targets],
-        },
-    )
+    who = {"id": actor.id, "type": actor.kind, "alternateId": actor.name, "displayName": actor.name}
+    event: dict[str, Any] = {
+        "key": key,
+        "actor": who,
+        "client": None,
+        "authenticationContext": {"authenticationStep": 0, "externalSessionId": "unknown"},
+        "displayMessage": MESSAGES[kind],
+        "eventType": kind,
+        "outcome": {"result": result, "reason": reason[:255] if reason else None},
+        "published": published or org.stamp(),
+        "securityContext": {},
+        "severity": "INFO" if result == "SUCCESS" else "ERROR",
+        "debugContext": {"debugData": dict(debug or {})},
+        "legacyEventType": None,
+        "transaction": {"type": "WEB", "id": event_id.replace("-", ""), "detail": {}},
+        "uuid": event_id,
+        "version": "0",
+        "request": {"ipChain": []},
+        "target": [dict(target) for target in targets],
+    }
+    org.store.put("log", key, event)
+    hooks.enqueue(org, event)

@@ -8,11 +8,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from scim_bridge.sandbox.entra.graph.service import VERSIONS, Graph
+from scim_bridge.sandbox.entra.notices.sending import Sender
 
 METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE"]
 
 
-def routes(service: Graph) -> list[BaseRoute]:
+def routes(service: Graph, sender: Sender) -> list[BaseRoute]:
     """Everything below /v1.0 and /beta."""
 
     async def graph(request: Request) -> Response:
@@ -25,6 +26,8 @@ def routes(service: Graph) -> list[BaseRoute]:
             {name.lower(): value for name, value in request.headers.items()},
             await request.body(),
         )
+        if answer.status == 201 and request.method == "POST" and path.strip("/").lower() == "subscriptions":
+            answer = await sender.proven(answer)
         content = b"" if answer.body is None else orjson.dumps(answer.body)
         headers = dict(answer.headers)
         if answer.body is not None:

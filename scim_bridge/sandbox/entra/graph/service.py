@@ -34,6 +34,7 @@ from scim_bridge.sandbox.entra.graph.errors import (
     unauthenticated,
 )
 from scim_bridge.sandbox.entra.graph.route import Routes, segments
+from scim_bridge.sandbox.entra.notices import subscriptions
 from scim_bridge.sandbox.entra.sts import tokens
 from scim_bridge.sandbox.entra.tenant import Tenant
 
@@ -49,6 +50,7 @@ _ROOMS = (
     lifecycle,
     directory,
     delta,
+    subscriptions,
 )
 _UNREADABLE = (
     "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON "
