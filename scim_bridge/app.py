@@ -88,10 +88,13 @@ async def _master(settings: Settings, database: Database, clock: Clock) -> Maste
 def handlers(bridge: Bridge) -> dict[str, Handler]:
     """Who performs which kind of effect."""
     from scim_bridge.credentials import effects as credentials
+    from scim_bridge.departures import service as departures
+    from scim_bridge.signals.idp import reading
     from scim_bridge.sync import effects as sync
     from scim_bridge.watch import effects as watch
 
     return {
+        **reading.handlers(bridge.ctx, bridge.idps.news, departures.react),
         **sync.handlers(bridge.ctx, bridge.idps),
         **credentials.handlers(bridge.ctx, bridge.settings.revokers),
         **watch.handlers(bridge.ctx, bridge.settings),

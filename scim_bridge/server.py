@@ -33,6 +33,7 @@ from scim_bridge.scim.app import ScimApp
 from scim_bridge.scim.versions import other_version
 from scim_bridge.settings import Settings, settings_from_environment
 from scim_bridge.signals import routes as signals
+from scim_bridge.signals.idp import doors as idp_doors
 
 log = structlog.get_logger("scim_bridge.server")
 
@@ -50,6 +51,7 @@ def jobs_of(bridge: Bridge) -> Jobs:
     jobs.every("audit-seal", 0.5, lambda: seal(ctx.store, ctx.master))
     jobs.every("departures-due", 5.0, lambda: departures.due(ctx))
     jobs.every("attestations-lapse", 30.0, lambda: attestations.lapse(ctx, bridge.settings.attestations))
+    idp_doors.duties(ctx, bridge.idps.news, jobs.every)
     jobs.every("oauth-keys", 1.5, lambda: oauth_keys.refresh(ctx, bridge.settings.oauth.keys_hosts))
     jobs.every("oauth-forget", 3600.0, lambda: oauth_upkeep.forget(ctx))
     jobs.every("tokens-expiring", 600.0, lambda: expiry.warn_of_tokens(ctx.store))
@@ -65,6 +67,7 @@ def routes(bridge: Bridge, jobs: Jobs, decisions: access.Door) -> Sequence[BaseR
         *health(ctx, jobs),
         *decisions.routes(),
         *signals.routes(ctx, settings.hr, departures.react),
+        *idp_doors.routes(ctx),
         *oauth.routes(ctx, settings.oauth),
         *departure_routes.routes(ctx),
         *attestation_routes.routes(ctx, settings.attestations),

@@ -28,7 +28,8 @@ def create(
     scope: Annotated[
         list[str] | None,
         typer.Option(
-            "--scope", help="read, users, groups with a connection (default all); else access, admin"
+            "--scope",
+            help="with a connection read, users, groups (default these), signals; else access, admin",
         ),
     ] = None,
     label: Annotated[str, typer.Option("--label")] = "",

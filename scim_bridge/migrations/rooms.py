@@ -13,6 +13,7 @@ ROOMS = (
     "registry",
     "sync",
     "signals",
+    "signals.idp",
     "departures",
     "attestations",
     "access",

@@ -27,6 +27,10 @@ DIALECTS = {
 ENTITLEMENT_MODES = ("off", "on", "managed")
 AGENT_SCHEMAS = ("wzdk", "abbey")
 PUSHED = ("okta", "entra")
+# Of news about people; the first is taken when it is not set.
+PEOPLE_BY = ("user-name", "external-id")
+SUSPENDED = ("left", "away", "ignored")
+SWITCH = ("on", "off")
 SECRETS = {
     "okta": ("client_id", "private_key", "kid", "scopes", "ssws_token"),
     "entra": (
@@ -155,6 +159,23 @@ SETTINGS: Mapping[str, Known] = {
         _here,
     ),
     "ca_file": Known(PUSHED, "PEM file of a private authority in front of the IdP", "public ones", _text),
+    "people_by": Known(
+        PUSHED,
+        "who its news is about: user-name (externalId, else the login) or external-id (nothing else)",
+        "user-name",
+        _one_of(PEOPLE_BY),
+    ),
+    "suspended": Known(
+        ("okta",), "what a suspended person is: left, away or ignored", "left", _one_of(SUSPENDED)
+    ),
+    "graph_notices": Known(
+        ("entra",),
+        "have Entra call when people change, where public_url is https: on or off",
+        "on",
+        _one_of(SWITCH),
+    ),
+    "graph_delta": Known(("entra",), "ask Entra every minute who changed: on or off", "on", _one_of(SWITCH)),
+    "okta_log": Known(("okta",), "ask the System Log for news of people: on or off", "on", _one_of(SWITCH)),
     "brake_count": Known(
         PUSHED,
         "park a plan that retires more agents, or misses more objects, than this",

@@ -69,6 +69,14 @@ class Idps:
             self._open[chosen.id] = (version, made)
             return chosen, made
 
+    async def news(self, connection_id: str) -> tuple[Connection, Any]:
+        """A connection and its tenant's news of people (`registry.news`); Refused when it tells none."""
+        chosen, idp = await self.of(connection_id)
+        told = getattr(idp, "news", None)
+        if told is None:
+            raise Refused("news-kind", f"{chosen.name} tells no news of people: its kind is {chosen.kind}.")
+        return chosen, told
+
     async def close(self) -> None:
         """Close every adapter."""
         adapters = [*self._replaced, *(idp for _, idp in self._open.values())]

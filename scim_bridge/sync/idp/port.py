@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-from scim_bridge.kernel.errors import BridgeError
 from scim_bridge.registry.model import Attestation, PersonRef
+from scim_bridge.registry.news import Unanswered
 
 Attributes = Mapping[str, Any]
 """One object at the IdP as flat attributes in the IdP's own words; values are JSON."""
@@ -21,19 +21,11 @@ ENABLED = "enabled"
 switched on (staged). The rules decide by it; all other names are the IdP's own."""
 
 
-class IdpError(BridgeError):
+class IdpError(Unanswered):
     """The IdP refused or did not answer. `transient` says whether the same call may succeed later.
 
     `retry_after` is in whole seconds when the IdP said so.
     """
-
-    status = 502
-
-    def __init__(
-        self, code: str, message: str, fix: str = "", *, transient: bool, retry_after: int | None = None
-    ) -> None:
-        super().__init__(code, message, fix, retry_after=retry_after)
-        self.transient = transient
 
 
 @dataclass(frozen=True, slots=True)

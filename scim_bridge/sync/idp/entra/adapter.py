@@ -19,6 +19,7 @@ from scim_bridge.sync.idp.entra.featuring import Features
 from scim_bridge.sync.idp.entra.graph import Graph
 from scim_bridge.sync.idp.entra.model import Accounts, wanted_of
 from scim_bridge.sync.idp.entra.needs import ATTRIBUTES, CREATES, PEOPLE, SWITCH
+from scim_bridge.sync.idp.entra.news import EntraNews
 from scim_bridge.sync.idp.entra.options import Options, options_of
 from scim_bridge.sync.idp.entra.part import Part
 from scim_bridge.sync.idp.entra.parts import Parts
@@ -66,6 +67,7 @@ class EntraIdp:
         graph = Graph(options.graph_url, tokens, outbound)
         self._features = Features(graph, tokens, options)
         self._defining = Defining(graph, options, self._features)
+        self.news = EntraNews(graph)
         self._people = People(graph, ctx.store.clock.now)
         self._parts = Parts(self._features, _asked_for(graph, options))
         self._preparing = Preparing(ctx, options, graph, self._people, self._defining)

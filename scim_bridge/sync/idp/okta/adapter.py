@@ -11,6 +11,7 @@ from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import Refused
 from scim_bridge.registry.connections import Connection
 from scim_bridge.sync.idp.okta.links import Links
+from scim_bridge.sync.idp.okta.news import OktaNews
 from scim_bridge.sync.idp.okta.people import FEW, People
 from scim_bridge.sync.idp.okta.private_key import check_private_key
 from scim_bridge.sync.idp.okta.session import Credentials, Reply, Session
@@ -91,6 +92,7 @@ class OktaIdp:
         self._session = session
         self._tenant = Tenant(session)
         self._people = People(session)
+        self.news = OktaNews(session, self._people)
         self._links = Links(session)
         self._writer = Writer(session, self._tenant, self._people, self._links)
 

@@ -143,6 +143,8 @@ class Session:
 
     def __init__(self, org_url: str, credentials: Credentials, outbound: Outbound, *, own: bool) -> None:
         self.org_url = org_url
+        # What the service app asks for; None of a token that may whatever its owner may.
+        self.scopes = None if credentials.ssws_token else credentials.scopes
         self._outbound = outbound if own else None
         self._pace = Pace()
         self._renewing = asyncio.Lock()

@@ -1,0 +1,88 @@
+"""News of people out of an org: one user as they are now, and the System Log page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from scim_bridge.kernel.clock import iso
+from scim_bridge.registry.news import CursorLost, LogPage, RemotePerson, There, instant
+from scim_bridge.sync.idp.okta.errors import INVALID, OktaRefusal
+from scim_bridge.sync.idp.okta.people import People
+from scim_bridge.sync.idp.okta.session import Session
+from scim_bridge.sync.idp.port import IdpError
+
+LOGS = "/api/v1/logs"
+LOG_SCOPE = "okta.logs.read"
+# The most the System Log gives at once (Okta, System Log API).
+PAGE = 1000
+DEPROVISIONED = "DEPROVISIONED"
+SUSPENDED = "SUSPENDED"
+
+
+class OktaNews:
+    """See `registry.news.LogNews`."""
+
+    def __init__(self, session: Session, people: People) -> None:
+        self._session = session
+        self._people = people
+
+    async def person(self, remote_id: str) -> RemotePerson:
+        """The user with this id; a login is no id."""
+        user = await self._people.user(remote_id)
+        if user is None or str(user.get("id")) != remote_id:
+            return RemotePerson(remote_id, There.ABSENT)
+        return person_of(user)
+
+    def may_read_log(self) -> str:
+        """Why not: the scope is not among the connection's. A token of a person (SSWS) may what they may."""
+        scopes = self._session.scopes
+        if scopes is None or LOG_SCOPE in scopes:
+            return ""
+        return f"the connection's credentials lack the scope {LOG_SCOPE}"
+
+    async def events(self, cursor: str, since: int, kinds: Sequence[str]) -> LogPage:
+        """Polling, as Okta means it: no `until`, ascending, and the next link is kept even of an empty page."""
+        path = cursor or _first(since, kinds)
+        try:
+            reply = await self._session.send("read the System Log", "GET", path)
+        except OktaRefusal as error:
+            if cursor and error.http == 400 and error.okta == INVALID:
+                raise CursorLost(f"Okta takes the cursor of its log no more ({error.message})") from error
+            raise
+        events = reply.content if isinstance(reply.content, list) else None
+        if events is None or not reply.next:
+            raise IdpError("okta-log", "Okta's log page has no events or no next link.", transient=True)
+        found = tuple(event for event in events if isinstance(event, Mapping))
+        return LogPage(found, _within(reply.next, self._session.org_url), len(events) >= PAGE)
+
+
+def person_of(user: Mapping[str, Any]) -> RemotePerson:
+    """A user object as a person; statuses but DEPROVISIONED and SUSPENDED are somebody who is there."""
+    profile = user.get("profile") or {}
+    status = str(user.get("status"))
+    there = {DEPROVISIONED: There.GONE, SUSPENDED: There.SUSPENDED}.get(status, There.PRESENT)
+    return RemotePerson(
+        remote_id=str(user["id"]),
+        there=there,
+        login=str(profile.get("login") or ""),
+        called=(str(user["id"]),),
+        since=instant(user.get("statusChanged")),
+        manager=str(profile.get("managerId") or profile.get("manager") or ""),
+        department=str(profile.get("department") or ""),
+    )
+
+
+def _first(since: int, kinds: Sequence[str]) -> str:
+    expression = " or ".join(f'eventType eq "{kind}"' for kind in kinds)
+    query = {"since": iso(since), "sortOrder": "ASCENDING", "limit": str(PAGE), "filter": expression}
+    return f"{LOGS}?{urlencode(query, quote_via=quote)}"
+
+
+def _within(link: str, org_url: str) -> str:
+    """A next link as a path, so that it outlives a change of the org's name; it must be one of this org."""
+    parts = urlsplit(link)
+    if f"{parts.scheme}://{parts.netloc}" != org_url or parts.path != LOGS:
+        raise IdpError("okta-link", "The log's next page is at another address.", transient=False)
+    return f"{parts.path}?{parts.query}"
