@@ -152,6 +152,12 @@ SETTINGS: Mapping[str, Known] = {
         "no accounts",
         _shaped(_DOMAIN, "Write a verified domain of the tenant: agents.contoso.com."),
     ),
+    "agent_registry": Known(
+        ("entra",),
+        "enter each agent into Microsoft's agent registry (Agent 365): off or on",
+        "off",
+        _one_of(("off", "on")),
+    ),
     "imds_url": Known(
         ("entra",),
         "stands in for Azure's managed identity service: on this machine only, for rehearsals",

@@ -26,6 +26,7 @@ class Settings:
     versions in which agent identities can be attested. `delta_days`: how long a delta token is good for.
     `cascade_users`: whether an agent's user account goes with its identity (Microsoft's pages disagree).
     `attributes_licensed`: whether the tenant has custom security attributes at all (they need a licence).
+    `agent_registry`: whether the tenant has Agent 365, in whose registry agents can be entered.
     """
 
     settle_misses: int = 0
@@ -41,6 +42,7 @@ class Settings:
     delta_days: float = 7.0
     cascade_users: bool = True
     attributes_licensed: bool = True
+    agent_registry: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as JSON-ready values."""

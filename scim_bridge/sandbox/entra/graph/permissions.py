@@ -63,6 +63,9 @@ POLICY_WRITE = ("LifecyclePolicies-AgentId.ReadWrite.All",)
 ATTEST = (*IDENTITY_WRITE, *POLICY_WRITE)
 LIFECYCLE_READ = (*IDENTITY_LIST, *POLICY_READ)
 
+REGISTRY_READ = ("AgentRegistration.Read.All", "AgentRegistration.ReadWrite.All")
+REGISTRY_WRITE = ("AgentRegistration.ReadWrite.All",)
+
 ASSIGN_WRITE = ("AppRoleAssignment.ReadWrite.All",)
 
 KNOWN = frozenset(

@@ -22,6 +22,7 @@ from scim_bridge.sandbox.entra.graph import (
     groups,
     lifecycle,
     principals,
+    registry,
     settling,
     throttle,
     users,
@@ -51,6 +52,7 @@ _ROOMS = (
     directory,
     delta,
     subscriptions,
+    registry,
 )
 _UNREADABLE = (
     "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON "

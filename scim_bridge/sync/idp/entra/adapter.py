@@ -27,6 +27,7 @@ from scim_bridge.sync.idp.entra.people import People
 from scim_bridge.sync.idp.entra.preparing import Preparing
 from scim_bridge.sync.idp.entra.proofs import identity_hosts
 from scim_bridge.sync.idp.entra.reading import Reading
+from scim_bridge.sync.idp.entra.registrations import Registrations
 from scim_bridge.sync.idp.entra.tokens import Tokens
 from scim_bridge.sync.idp.entra.writing import Writing
 from scim_bridge.sync.idp.port import (
@@ -39,13 +40,6 @@ from scim_bridge.sync.idp.port import (
     SetupStep,
     Wanted,
 )
-
-
-def _asked_for(graph: Graph, options: Options) -> list[Part]:
-    parts: list[Part] = []
-    if options.agent_users:
-        parts.append(AgentUsers(graph, options.agent_users))
-    return parts
 
 
 class EntraIdp:
@@ -69,11 +63,22 @@ class EntraIdp:
         self._defining = Defining(graph, options, self._features)
         self.news = EntraNews(graph)
         self._people = People(graph, ctx.store.clock.now)
-        self._parts = Parts(self._features, _asked_for(graph, options))
         self._preparing = Preparing(ctx, options, graph, self._people, self._defining)
+        self._parts = Parts(self._features, self._asked_for(graph, ctx))
         self._compliance = Compliance(graph, self._features, ctx.store, connection_id)
         self._reading = Reading(graph, options, self._features, self._parts, self._compliance)
         self._writing = Writing(graph, options, self._preparing, self._reading, self._people, self._parts)
+
+    def _asked_for(self, graph: Graph, ctx: Context) -> list[Part]:
+        """The parts that the settings ask for."""
+        options = self._options
+        parts: list[Part] = []
+        if options.agent_users:
+            parts.append(AgentUsers(graph, options.agent_users))
+        if options.agent_registry:
+            client_id, now = options.client_id, ctx.store.clock.now
+            parts.append(Registrations(graph, self._people, self._preparing, client_id, now))
+        return parts
 
     async def features(self) -> tuple[Feature, ...]:
         """What the app may do in this tenant, by the roles in its token and by reading; asked for now."""

@@ -46,12 +46,13 @@ class AgentUsers:
     """The accounts of a tenant's agent identities, at one domain."""
 
     feature = "agent users"
+    each = False
 
     def __init__(self, graph: Graph, domain: str) -> None:
         self._graph = graph
         self._domain = domain
 
-    def wanted(self, agent: DesiredAgent) -> tuple[Mapping[str, Any], Sequence[str]]:
+    async def wanted(self, agent: DesiredAgent) -> tuple[Mapping[str, Any], Sequence[str]]:
         """The account by name. A stop is always written; it is switched on only together with the identity."""
         if agent.deleted:
             return {ACCOUNT: None}, ()
@@ -70,7 +71,7 @@ class AgentUsers:
         """The one account of an identity."""
         return [Get(USERS, {"$filter": f"identityParentId eq {literal(remote_id)}", "$select": SELECT})]
 
-    async def one(self, replies: Sequence[Reply]) -> Attributes:
+    async def one(self, remote_id: str, replies: Sequence[Reply]) -> Attributes:
         """The account in the answer."""
         return account_of(next(iter(await self._graph.collected("read the account", replies[0])), None))
 

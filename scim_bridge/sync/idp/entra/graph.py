@@ -56,13 +56,13 @@ class Graph:
         raise refusal(what, reply.status, reply.headers, reply.body)
 
     async def pages(
-        self, what: str, path: str, query: Mapping[str, str] | None = None
+        self, what: str, path: str, query: Mapping[str, str] | None = None, *, version: str = V1
     ) -> AsyncIterator[tuple[list[dict[str, Any]], bool]]:
         """(objects, is it the last page) to the end of a collection.
 
         A pause that Entra asks for is waited out: a listing cannot be taken up again in its middle.
         """
-        url = f"{self.base_url}/{V1}{address(path, query or {})}"
+        url = f"{self.base_url}/{version}{address(path, query or {})}"
         while url:
             objects, url = await patiently(lambda here=url: self._next_page(what, here))  # type: ignore[misc]
             yield objects, not url

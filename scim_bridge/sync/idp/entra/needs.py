@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from scim_bridge.sync.idp.entra.calls import V1, Get, Reply
+from scim_bridge.sync.idp.entra.calls import BETA, V1, Get, Reply
 from scim_bridge.sync.idp.entra.options import Options
 from scim_bridge.sync.idp.entra.refusals import error_of
 from scim_bridge.sync.idp.port import Feature
@@ -26,6 +26,7 @@ ATTEST = "attestation"
 ISSUES = "compliance issues"
 BLUEPRINT = "blueprint"
 AGENT_USERS = "agent users"
+REGISTRY = "agent registry"
 
 _IDENTITY = ("AgentIdentity.Read.All", "AgentIdentity.ReadWrite.All")
 _IDENTITY_WRITE = ("AgentIdentity.ReadWrite.All",)
@@ -113,6 +114,14 @@ NEEDS = (
         "agents get no user account",
         _first("/users/microsoft.graph.agentUser"),
         off=lambda options: "" if options.agent_users else "not asked for: set agent_users",
+    ),
+    Need(
+        REGISTRY,
+        (("AgentRegistration.ReadWrite.All",),),
+        "agents are not entered there",
+        Get("/copilot/agentRegistrations", {"$top": "1"}),
+        BETA,
+        off=lambda options: "" if options.agent_registry else "not asked for: set agent_registry=on",
     ),
 )
 

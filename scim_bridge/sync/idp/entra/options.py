@@ -35,6 +35,7 @@ class Options:
     sponsor: str
     imds_url: str = ""
     agent_users: str = ""
+    agent_registry: bool = False
 
 
 def _setting(name: str, message: str, fix: str) -> Refused:
@@ -70,4 +71,5 @@ def options_of(settings: Mapping[str, Any], secrets: Mapping[str, Any]) -> Optio
         str(settings.get("sponsor") or ""),
         imds_url,
         str(settings.get("agent_users") or ""),
+        settings.get("agent_registry") == "on",
     )

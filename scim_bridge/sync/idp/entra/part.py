@@ -15,22 +15,24 @@ Of = Callable[[str], Mapping[str, Any]]
 class Part(Protocol):
     """One part: a user account, memberships, app roles, an entry in the agent registry.
 
-    `feature` is what the app must be allowed for it. All methods raise IdpError. `change.remote_id` is the
-    identity's id, whoever made it.
+    `feature` is what the app must be allowed for it. `each`: a listing asks for it identity by identity, with
+    `gets`, twenty to a call; else `everywhere` says it of all. All methods raise IdpError. The `remote_id` of
+    a change is the identity's id, whoever made it.
     """
 
     feature: str
+    each: bool
 
-    def wanted(self, agent: DesiredAgent) -> tuple[Mapping[str, Any], Sequence[str]]:
+    async def wanted(self, agent: DesiredAgent) -> tuple[Mapping[str, Any], Sequence[str]]:
         """What the agent should have of it, and notes for people."""
 
     async def everywhere(self) -> Of:
-        """What every agent identity has of it, in few reads, for a listing."""
+        """A listing begins: what every agent identity has of it, in few reads."""
 
     def gets(self, remote_id: str) -> list[Get]:
-        """The reads that say what one agent identity has of it."""
+        """The reads that say what one agent identity has of it; always as many."""
 
-    async def one(self, replies: Sequence[Reply]) -> Attributes:
+    async def one(self, remote_id: str, replies: Sequence[Reply]) -> Attributes:
         """What one agent identity has of it, from the answers to `gets`."""
 
     async def stop(self, change: ObjectChange) -> None:

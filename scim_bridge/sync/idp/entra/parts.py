@@ -29,7 +29,7 @@ class Parts:
         for part in self._parts:
             found = await self._features.of(part.feature)
             if found.usable:
-                more, said = part.wanted(agent)
+                more, said = await part.wanted(agent)
                 wanted |= more
                 notes += said
             else:
@@ -37,7 +37,7 @@ class Parts:
         return wanted, notes
 
     async def everywhere(self) -> Of:
-        """What every agent identity has of every part."""
+        """A listing begins: what every agent identity has of the parts that are not asked for one by one."""
         listed = [await part.everywhere() for part in await self._usable()]
 
         def of(remote_id: str) -> Mapping[str, Any]:
@@ -45,19 +45,22 @@ class Parts:
 
         return of
 
-    async def gets(self, remote_id: str) -> list[Get]:
-        """The reads that say what one agent identity has."""
-        return [get for part in await self._usable() for get in part.gets(remote_id)]
+    async def gets(self, remote_id: str, *, listing: bool = False) -> list[Get]:
+        """The reads that say what one agent identity has; in a listing only of parts asked for one by one."""
+        return [get for part in await self._chosen(listing) for get in part.gets(remote_id)]
 
-    async def one(self, replies: Sequence[Reply]) -> dict[str, Any]:
+    async def one(self, remote_id: str, replies: Sequence[Reply], *, listing: bool = False) -> dict[str, Any]:
         """What one agent identity has, from the answers to `gets`."""
         found: dict[str, Any] = {}
         start = 0
-        for part in await self._usable():
-            end = start + len(part.gets(""))
-            found |= await part.one(replies[start:end])
+        for part in await self._chosen(listing):
+            end = start + len(part.gets(remote_id))
+            found |= await part.one(remote_id, replies[start:end])
             start = end
         return found
+
+    async def _chosen(self, listing: bool) -> list[Part]:
+        return [part for part in await self._usable() if part.each or not listing]
 
     async def stop(self, change: ObjectChange) -> None:
         """What has to stop right after the identity."""

@@ -79,13 +79,20 @@ class Reading:
     async def _with_people(
         self, objects: Sequence[Mapping[str, Any]], of: Of, *, patient: bool = False
     ) -> list[Observed]:
-        reads = [Get(f"{identity(str(one['id']))}/{kind}") for one in objects for kind in (SPONSORS, OWNERS)]
+        reads: list[Get] = []
+        for one in objects:
+            remote_id = str(one["id"])
+            reads += [Get(f"{identity(remote_id)}/{kind}") for kind in (SPONSORS, OWNERS)]
+            reads += await self._parts.gets(remote_id, listing=True)
         replies = await self._graph.reads("list sponsors and owners", reads, patient=patient)
+        width = len(reads) // len(objects) if objects else 0
         found = []
         for number, one in enumerate(objects):
-            sponsors, owners = replies[2 * number], replies[2 * number + 1]
-            if sponsors.ok and owners.ok:
-                found.append(await self._observed(one, sponsors, owners, of(str(one["id"]))))
+            told = replies[number * width : (number + 1) * width]
+            if all(reply.ok for reply in told):
+                remote_id = str(one["id"])
+                more = {**of(remote_id), **await self._parts.one(remote_id, told[2:], listing=True)}
+                found.append(await self._observed(one, told[0], told[1], more))
         return found
 
     async def _observed(
@@ -118,7 +125,7 @@ class Reading:
                 transient=True,
                 retry_after=SETTLING,
             )
-        more = await self._parts.one(replies[3:])
+        more = await self._parts.one(remote_id, replies[3:])
         return await self._observed(itself.body, sponsors, owners, more), itself.body
 
     async def found(self, agent_id: str, name: str, blueprint: Blueprint | None) -> Mapping[str, Any] | None:
