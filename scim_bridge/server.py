@@ -15,8 +15,8 @@ from starlette.routing import BaseRoute, Route
 
 from scim_bridge.access import routes as access
 from scim_bridge.app import Bridge, effects_of, open_bridge
+from scim_bridge.attestations import duties as attestations
 from scim_bridge.attestations import routes as attestation_routes
-from scim_bridge.attestations import service as attestations
 from scim_bridge.audit.seal import seal
 from scim_bridge.console import routes as console
 from scim_bridge.departures import routes as departure_routes
@@ -50,8 +50,9 @@ def jobs_of(bridge: Bridge) -> Jobs:
     jobs.every("scim-indexes", 5.0, lambda: indexing.upkeep(ctx.store))
     jobs.every("audit-seal", 0.5, lambda: seal(ctx.store, ctx.master))
     jobs.every("departures-due", 5.0, lambda: departures.due(ctx))
-    jobs.every("attestations-lapse", 30.0, lambda: attestations.lapse(ctx, bridge.settings.attestations))
     idp_doors.duties(ctx, bridge.idps.news, jobs.every)
+    for name, seconds, duty in attestations.duties(ctx, bridge.settings.attestations):
+        jobs.every(name, seconds, duty)
     jobs.every("oauth-keys", 1.5, lambda: oauth_keys.refresh(ctx, bridge.settings.oauth.keys_hosts))
     jobs.every("oauth-forget", 3600.0, lambda: oauth_upkeep.forget(ctx))
     jobs.every("tokens-expiring", 600.0, lambda: expiry.warn_of_tokens(ctx.store))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
+from scim_bridge.asking import AttestationSettings, check_attestations
 from scim_bridge.declared import AttributeSettings, check_attributes
 from scim_bridge.kernel.allow_list import readable
 from scim_bridge.kernel.errors import ConfigurationError
@@ -50,15 +51,6 @@ class ScimSettings:
     def burst(self) -> int:
         """Requests a connection may send at once when it was quiet: two seconds' worth, unless set."""
         return self.rate_burst or 2 * self.rate
-
-
-@dataclass(frozen=True, slots=True)
-class AttestationSettings:
-    """How long statements and links are valid, in days, and whether a lapse holds the agent."""
-
-    valid_days: int = 90
-    link_days: int = 14
-    hold_on_lapse: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +285,7 @@ def _check(settings: Settings) -> None:
                 "Write for example 10.20.0.0/16, vault.internal or 10.0.0.7:8200.",
             )
     check_attributes(settings.scim.attributes)
+    check_attestations(settings.attestations)
     _check_rate(settings.scim)
     for limit in ("header_seconds", "body_seconds", "max_header_kib"):
         if getattr(settings.http, limit) < 1:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from scim_bridge.attestations import refusals
+from scim_bridge.asking import AttestationSettings
+from scim_bridge.attestations import choices, refusals
+from scim_bridge.attestations.campaign_model import ItemState
+from scim_bridge.attestations.campaigns import settle
 from scim_bridge.attestations.model import (
     CONFIRM,
     MAX_COMMENT,
+    REDUCE,
+    REFUSE,
+    RETIRE,
     STATEMENT_TYPE,
     VERDICTS,
     Facts,
@@ -18,6 +25,7 @@ from scim_bridge.attestations.model import (
 )
 from scim_bridge.attestations.opening import (
     Invitation,
+    Look,
     invitation,
     keep_refusal,
     presented,
@@ -39,9 +47,14 @@ from scim_bridge.registry.holds import place_hold, release_hold, restate_hold
 from scim_bridge.registry.model import AGENT, Attestation
 from scim_bridge.registry.people_refs import people
 from scim_bridge.registry.resources import find
-from scim_bridge.settings import AttestationSettings
 
 REFUSED = "refused"
+OUTCOMES = {
+    CONFIRM: (ItemState.CONFIRMED, "attestation.confirmed"),
+    REDUCE: (ItemState.REDUCED, "attestation.reduced"),
+    RETIRE: (ItemState.RETIRED, "attestation.retired"),
+    REFUSE: (ItemState.REFUSED, "attestation.refused"),
+}
 
 
 class FactsChanged(Conflict):
@@ -66,11 +79,13 @@ async def answer(
     verdict: str,
     comment: str,
     digest: str,
+    drop: Sequence[str] = (),
 ) -> Answered:
     """Record what the person states about the facts they saw, signed, in one transaction.
 
-    Invalid for an unknown verdict or an overlong comment; FactsChanged (409) when `digest` is not that
-    of the facts now; LinkRefused as for `look`. Of two answers with one link the second is refused.
+    With the verdict `reduce` the agent leaves the groups in `drop` (ids), and the facts are confirmed as
+    they are then. Invalid for an unknown verdict or an overlong comment; FactsChanged (409) when `digest`
+    is not that of the facts now; LinkRefused as for `look`. Of two answers with one link the second is refused.
     """
     request: Invitation | None = None
     try:
@@ -79,10 +94,10 @@ async def answer(
         if verdict not in VERDICTS:
             raise Invalid("verdict", f"{verdict[:40]!r} is no verdict.", f"Answer {' or '.join(VERDICTS)}.")
         said = checked_comment(comment)
-        actor = await _actor(ctx, visitor, request)
+        actor = await actor_of(ctx, visitor, request)
 
         async def body(work: Work) -> Answered:
-            return await _record(work, ctx, settings, known, verdict, said, digest)
+            return await _record(work, ctx, settings, known, _Said(verdict, said, digest, tuple(drop)))
 
         return await ctx.store.transact(actor, body)
     except LinkRefused as error:
@@ -99,21 +114,26 @@ def checked_comment(comment: str) -> str:
     return said
 
 
-async def _actor(ctx: Context, visitor: Actor, request: Invitation) -> Actor:
+async def actor_of(ctx: Context, visitor: Actor, request: Invitation) -> Actor:
+    """The person a genuine link belongs to, as the one who acts; LinkRefused when they are gone."""
     person = (await people(ctx.store.reads, [request.person_id])).get(request.person_id)
     if person is None:
         raise refusals.not_answerable()
     return replace(visitor, kind="person", id=person.id, name=person.user_name)
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """An answer as it came in."""
+
+    verdict: str
+    comment: str
+    digest: str
+    drop: tuple[str, ...]
+
+
 async def _record(
-    work: Work,
-    ctx: Context,
-    settings: AttestationSettings,
-    known: Invitation,
-    verdict: str,
-    comment: str,
-    digest: str,
+    work: Work, ctx: Context, settings: AttestationSettings, known: Invitation, said: _Said
 ) -> Answered:
     # Everybody locks the agent first, so that answers, requests and lapses queue instead of deadlocking.
     await find(work.tx, known.agent_id, lock=work.tx.for_update)
@@ -121,33 +141,43 @@ async def _record(
     if request is None:
         raise refusals.unknown()
     still_open(request, work.now)
-    now = await seen(work.tx, request)
-    if digest != now.digest:
-        raise FactsChanged(
-            "facts-changed",
-            f"The facts of {now.agent.slug} changed since you looked.",
-            "Look again, then answer.",
-        )
-    confirmed = verdict == CONFIRM
+    shown = await seen(work.tx, request)
+    unmoved(shown, said.digest)
+    changes = await choices.applied(work, request, shown, said.verdict, said.drop)
+    now = await seen(work.tx, request) if changes else shown
+    affirmed = said.verdict in (CONFIRM, REDUCE)
+    days = settings.valid_for(str(shown.agent.risk_tier))
     statement = Statement(
         work.ids.new(),
         request.id,
         request.agent_id,
         now.agent.slug,
         now.person,
-        now.role,
-        verdict,
-        comment,
+        shown.role,
+        said.verdict,
+        said.comment,
         now.digest,
         work.now,
-        work.now + settings.valid_days * DAY if confirmed else None,
+        work.now + days * DAY if affirmed else None,
+        changes,
+        shown.digest,
     )
     jws = (await signing_key(work, ctx.master, "attestation")).sign(
         statement.payload(ctx.public_url), STATEMENT_TYPE
     )
     await _store(work, statement, now.facts, jws)
     await _apply(work, statement)
-    return Answered(statement, jws, VALID if confirmed else REFUSED)
+    return Answered(statement, jws, VALID if affirmed else REFUSED)
+
+
+def unmoved(shown: Look, digest: str) -> None:
+    """FactsChanged when these are not the facts somebody looked at."""
+    if digest != shown.digest:
+        raise FactsChanged(
+            "facts-changed",
+            f"The facts of {shown.agent.slug} changed since you looked.",
+            "Look again, then answer.",
+        )
 
 
 async def _store(work: Work, statement: Statement, facts: Facts, jws: str) -> None:
@@ -181,7 +211,7 @@ async def _store(work: Work, statement: Statement, facts: Facts, jws: str) -> No
 async def _apply(work: Work, statement: Statement) -> None:
     """What the statement does to the agent: its state, its hold, and who hears of it."""
     agent_id, by = statement.agent_id, statement.person.user_name
-    confirmed = statement.verdict == CONFIRM
+    confirmed = statement.affirmed
     state = VALID if confirmed else REFUSED
     await set_attestation(work, agent_id, Attestation(state, statement.id, by, statement.at, statement.until))
     detail: dict[str, Any] = {
@@ -191,10 +221,15 @@ async def _apply(work: Work, statement: Statement) -> None:
         "comment": statement.comment,
         "until": None if statement.until is None else iso(statement.until),
     }
-    action = "attestation.confirmed" if confirmed else "attestation.refused"
+    if statement.changes:
+        detail["changes"] = dict(statement.changes)
+    item, action = OUTCOMES[statement.verdict]
     await record(work, action, AGENT, agent_id, detail)
+    await settle(work, agent_id, item, f"{by} answered: {statement.verdict}")
     if confirmed:
         await release_hold(work, agent_id, SOURCE, f"{by} confirmed the facts")
+    elif statement.verdict == RETIRE:
+        await choices.retire(work, statement)
     else:
         await _stop(work, statement)
     await outward.push_to_idps(work, agent_id, f"attestation {state}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -16,8 +16,16 @@ from scim_bridge.registry.model import CO_OWNER, OWNER, SPONSOR, Owners, PersonR
 FACTS_SCHEMA = "scim-bridge-attested-facts/1"
 STATEMENT_TYPE = "scim-bridge-attestation+jwt"
 CONFIRM = "confirm"
+REDUCE = "reduce"
+RETIRE = "retire"
 REFUSE = "refuse"
-VERDICTS = (CONFIRM, REFUSE)
+VERDICTS = (CONFIRM, REDUCE, RETIRE, REFUSE)
+# What a person may do with the question instead of answering it.
+DELEGATE = "delegate"
+TRANSFER = "transfer"
+PASSED_ON = (DELEGATE, TRANSFER)
+DELEGATED = "delegate"
+SUCCESSOR = "successor"
 LINK = "link"
 MAX_COMMENT = 2000
 DESCRIBED = ("purpose", "platform", "model", "version", "environment", "riskTier", "workloadId", "expiresAt")
@@ -166,6 +174,14 @@ class Statement:
     digest: str
     at: int
     until: int | None
+    # What the answer changed: groups taken away, a new owner. `shown` is the digest of the facts before.
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    shown: str = ""
+
+    @property
+    def affirmed(self) -> bool:
+        """True when the person stands for the facts, as they were or as the answer left them."""
+        return self.verdict in (CONFIRM, REDUCE)
 
     def payload(self, issuer: str) -> dict[str, Any]:
         """The signed content; iat and exp are seconds (RFC 7519 section 4.1)."""
@@ -188,6 +204,8 @@ class Statement:
             "facts_digest": self.digest,
             "at": iso(self.at),
         }
+        if self.changes:
+            content |= {"changes": dict(self.changes), "shown_facts_digest": self.shown}
         if self.until is not None:
             content |= {"exp": self.until // 1_000_000, "until": iso(self.until)}
         return content

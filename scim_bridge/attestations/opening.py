@@ -9,7 +9,15 @@ import orjson
 from scim_bridge.attestations import refusals
 from scim_bridge.attestations.facts import facts_now
 from scim_bridge.attestations.link import genuine, read_token
-from scim_bridge.attestations.model import Difference, Facts, differences, digest_of, role_of
+from scim_bridge.attestations.model import (
+    DELEGATED,
+    SUCCESSOR,
+    Difference,
+    Facts,
+    differences,
+    digest_of,
+    role_of,
+)
 from scim_bridge.attestations.refusals import LinkRefused
 from scim_bridge.audit.record import record_refusal
 from scim_bridge.kernel.context import Context
@@ -17,7 +25,7 @@ from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.throttle import Throttle, TooManyRequests
 from scim_bridge.kernel.work import Actor
 from scim_bridge.registry.agents import AgentFacts
-from scim_bridge.registry.model import AGENT, PersonRef
+from scim_bridge.registry.model import AGENT, OWNER, Owners, PersonRef
 from scim_bridge.registry.people_refs import people
 
 
@@ -34,6 +42,8 @@ class Look:
     digest: str
     before: int | None
     changed: tuple[Difference, ...]
+    # Who handed the agent over, when this person's confirmation takes it.
+    taken_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +56,28 @@ class Invitation:
     expires: int
     closed: int | None
     why: str
+    passed_by: str | None = None
+    transfer: bool = False
 
 
 async def invitation(reader: Reader, request_id: str, lock: str = "") -> Invitation | None:
     """The request with this id, locked when `lock` says so."""
     row = await reader.one(
-        "SELECT id, agent_id, person_id, expires, closed, closed_why FROM sb_attestation_request"
-        f" WHERE id = ?{lock}",
+        "SELECT id, agent_id, person_id, expires, closed, closed_why, passed_by, transfer"
+        f" FROM sb_attestation_request WHERE id = ?{lock}",
         request_id,
     )
     if row is None:
         return None
     return Invitation(
-        row["id"], row["agent_id"], row["person_id"], row["expires"], row["closed"], row["closed_why"] or ""
+        row["id"],
+        row["agent_id"],
+        row["person_id"],
+        row["expires"],
+        row["closed"],
+        row["closed_why"] or "",
+        row["passed_by"],
+        bool(row["transfer"]),
     )
 
 
@@ -89,9 +108,9 @@ async def seen(reader: Reader, request: Invitation) -> Look:
     if found is None:
         raise refusals.agent_gone()
     agent, facts = found
-    role = role_of(agent.owners, request.person_id)
     person = (await people(reader, [request.person_id])).get(request.person_id)
-    if role is None or person is None:
+    role = role_in(agent.owners, request)
+    if role is None or person is None or not person.active:
         raise refusals.not_answerable()
     last = await reader.one(
         "SELECT at, facts FROM sb_attestation WHERE agent_id = ? ORDER BY at DESC, id DESC LIMIT 1",
@@ -108,7 +127,20 @@ async def seen(reader: Reader, request: Invitation) -> Look:
         digest_of(facts),
         None if last is None else last["at"],
         changed,
+        request.passed_by if role == SUCCESSOR else None,
     )
+
+
+def role_in(owners: Owners, request: Invitation) -> str | None:
+    """As what a person answers: their own role, else what somebody who has one made them; None when neither."""
+    own = role_of(owners, request.person_id)
+    # Whoever takes an agent over answers as its successor, whatever they were for it before.
+    passing = None if request.passed_by is None else role_of(owners, request.passed_by)
+    if request.transfer:
+        return SUCCESSOR if passing == OWNER else own
+    if own is None and passing is not None:
+        return DELEGATED
+    return own
 
 
 async def look(ctx: Context, visitor: Actor, refused: Throttle, token: str) -> Look:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from scim_bridge.attestations.answering import Answered
-from scim_bridge.attestations.model import CONFIRM, MAX_COMMENT, Difference
+from scim_bridge.attestations.model import DELEGATED, MAX_COMMENT, SUCCESSOR, Difference, role_of
 from scim_bridge.attestations.opening import Look
+from scim_bridge.attestations.passing import Passed
 from scim_bridge.kernel.clock import iso, parse_iso
 from scim_bridge.kernel.errors import BridgeError
 from scim_bridge.kernel.pages import environment, mark, stylesheet
+from scim_bridge.registry.model import OWNER
 
 HERE = Path(__file__).parent
 PREFIX = "/attest"
@@ -93,6 +95,9 @@ class Pages:
             comment=comment,
             problem=problem,
             moved=moved,
+            owns=role_of(look.agent.owners, look.person.id) == OWNER,
+            takes=look.taken_from is not None,
+            passed=look.role in (DELEGATED, SUCCESSOR),
         )
 
     def answered(self, answered: Answered, name: str, held: list[str]) -> str:
@@ -100,7 +105,10 @@ class Pages:
         said = answered.statement
         return self._render(
             "answered.html",
-            confirmed=said.verdict == CONFIRM,
+            verdict=said.verdict,
+            confirmed=said.affirmed,
+            left=[group["name"] for group in said.changes.get("left_groups", ())],
+            took="new_owner" in said.changes,
             name=name,
             held=held,
             until=said.until,
@@ -110,6 +118,16 @@ class Pages:
             comment=said.comment,
             id=said.id,
             digest=said.digest,
+        )
+
+    def passed(self, passed: Passed) -> str:
+        """Who was asked instead."""
+        return self._render(
+            "passed.html",
+            slug=passed.slug,
+            to=passed.to.display_name,
+            transfer=passed.transfer,
+            expires=passed.expires,
         )
 
     def refused(self, error: BridgeError) -> str:
@@ -181,4 +199,15 @@ def answered_json(answered: Answered) -> dict[str, Any]:
         "until": None if said.until is None else iso(said.until),
         "digest": said.digest,
         "statement": answered.jws,
+        "changes": dict(said.changes),
+    }
+
+
+def passed_json(passed: Passed) -> dict[str, Any]:
+    """Who was asked instead, for programs."""
+    return {
+        "agent": passed.slug,
+        "to": passed.to.user_name,
+        "transfer": passed.transfer,
+        "expires": iso(passed.expires),
     }

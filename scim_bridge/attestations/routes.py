@@ -6,6 +6,7 @@ there is nothing to forge across sites: who can post has the token and has seen 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,9 +14,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from scim_bridge.asking import AttestationSettings
 from scim_bridge.attestations.answering import FactsChanged, answer
+from scim_bridge.attestations.model import PASSED_ON
 from scim_bridge.attestations.opening import look
-from scim_bridge.attestations.pages import PREFIX, Pages, answered_json, look_json
+from scim_bridge.attestations.pages import PREFIX, Pages, answered_json, look_json, passed_json
+from scim_bridge.attestations.passing import pass_on
 from scim_bridge.attestations.refusals import LinkRefused
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import BridgeError, Invalid
@@ -33,7 +37,6 @@ from scim_bridge.kernel.web import (
 )
 from scim_bridge.kernel.work import Actor
 from scim_bridge.registry.agents import facts_of
-from scim_bridge.settings import AttestationSettings
 
 FORM = "application/x-www-form-urlencoded"
 MAX_BODY = 65_536
@@ -83,11 +86,21 @@ class Door:
     async def take(self, request: Request) -> Response:
         """Record the answer; 409 with the new facts when they changed since the look."""
         token = request.path_params["token"]
-        said = {"verdict": "", "comment": "", "digest": ""}
+        said: dict[str, Any] = {"verdict": "", "comment": "", "digest": "", "to": "", "drop": ()}
         try:
             said |= await _answer_of(request)
+            if said["verdict"] in PASSED_ON:
+                return await self._pass_on(request, token, said)
             done = await answer(
-                self._ctx, self._settings, _visitor(request), self._refused_links, token, **said
+                self._ctx,
+                self._settings,
+                _visitor(request),
+                self._refused_links,
+                token,
+                said["verdict"],
+                said["comment"],
+                said["digest"],
+                said["drop"],
             )
         except LinkRefused as error:
             return self._refused(request, error)
@@ -105,10 +118,27 @@ class Door:
         )
         return html(self._pages.answered(done, name, held))
 
+    async def _pass_on(self, request: Request, token: str, said: Mapping[str, Any]) -> Response:
+        """Hand the question on to another person."""
+        passed = await pass_on(
+            self._ctx,
+            self._settings,
+            _visitor(request),
+            self._refused_links,
+            token,
+            said["verdict"],
+            said["to"],
+            said["comment"],
+            said["digest"],
+        )
+        if prefers_json(request):
+            return _guarded(json_response(passed_json(passed)))
+        return html(self._pages.passed(passed))
+
     async def _once_more(self, request: Request, error: BridgeError, comment: str) -> Response:
         """The form again with what was wrong, so that nobody has to type the comment twice."""
         token = request.path_params["token"]
-        if prefers_json(request) or error.status not in (400, 409, 413, 415):
+        if prefers_json(request) or error.status not in (400, 404, 409, 413, 415):
             return self._refused(request, error)
         try:
             seen = await look(self._ctx, _visitor(request), self._refused_links, token)
@@ -149,8 +179,8 @@ class UnsupportedMedia(Invalid):
     status = 415
 
 
-async def _answer_of(request: Request) -> dict[str, str]:
-    """verdict, comment and digest from a form or from JSON; Invalid when they are not text."""
+async def _answer_of(request: Request) -> dict[str, Any]:
+    """verdict, comment, digest, to and the groups to drop, from a form or from JSON; Invalid when not text."""
     kind = request.headers.get("content-type", "").split(";", 1)[0].strip().casefold()
     if kind == FORM:
         found: dict[str, Any] = _form(await read_body(request, MAX_BODY))
@@ -160,15 +190,19 @@ async def _answer_of(request: Request) -> dict[str, str]:
         raise UnsupportedMedia(
             "media-type", "The answer is neither a form nor JSON.", f"Send {FORM} or {JSON}."
         )
-    said = {name: found.get(name, "") for name in ("verdict", "comment", "digest")}
+    said = {name: found.get(name, "") for name in ("verdict", "comment", "digest", "to")}
     for name, value in said.items():
         if not isinstance(value, str):
-            raise Invalid("answer", f"{name} is not text.", "Send verdict, comment and digest as text.")
-    return said
+            raise Invalid("answer", f"{name} is not text.", "Send verdict, comment, digest and to as text.")
+    drop = found.get("drop") or []
+    if not isinstance(drop, list) or not all(isinstance(group, str) for group in drop):
+        raise Invalid("answer", "drop is not a list of texts.", "Send the ids of groups.")
+    return {**said, "drop": tuple(drop)}
 
 
 def _form(raw: bytes) -> dict[str, Any]:
     try:
-        return dict(parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=20))
+        pairs = parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=1000)
     except ValueError as error:
         raise Invalid("form", "The form cannot be read.", "Send it again.") from error
+    return {**dict(pairs), "drop": [value for name, value in pairs if name == "drop"]}

@@ -1,28 +1,28 @@
-"""Asking for attestations, and what happens when one runs out."""
+"""Asking for attestations."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from scim_bridge.asking import AttestationSettings
 from scim_bridge.attestations.link import token_for
 from scim_bridge.attestations.model import first_answerable, role_of
 from scim_bridge.audit.record import record
 from scim_bridge.kernel.clock import DAY, iso
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import NotFound, Refused
-from scim_bridge.kernel.work import SYSTEM, Actor, Work
+from scim_bridge.kernel.work import Actor, Work
 from scim_bridge.registry import outward
-from scim_bridge.registry.agents import AgentFacts, facts_of, find_agent, set_attestation
-from scim_bridge.registry.holds import place_hold
-from scim_bridge.registry.model import AGENT, Attestation, PersonRef
+from scim_bridge.registry.agents import AgentFacts, facts_of, find_agent
+from scim_bridge.registry.model import AGENT, PersonRef
 from scim_bridge.registry.people_refs import find_person
-from scim_bridge.registry.resources import find, load
-from scim_bridge.settings import AttestationSettings
+from scim_bridge.registry.resources import load
 
 SOURCE = "attestation"
 LAPSED = "lapsed"
 VALID = "valid"
-BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,37 @@ async def ask_within(
     agent: AgentFacts,
     person: PersonRef,
     template: str,
+    more: Mapping[str, Any] | None = None,
 ) -> Asked:
-    """Make the request inside a transaction that holds the agent. An open one to the same person is replaced."""
+    """Make the request inside a transaction that holds the agent, and send it. An open one is replaced."""
+    made = await make_request(work, ctx, agent, person, work.now + settings.link_days * DAY)
+    data = {
+        "agent": agent.slug,
+        "name": str(agent.resource.doc.get("displayName") or agent.slug),
+        "purpose": str(agent.extension.get("purpose") or ""),
+        "expires": iso(made.expires),
+        "by": work.actor.name,
+        **(more or {}),
+    }
+    private = outward.sealed_for(ctx.master, person, {"link": made.link})
+    await outward.notify(work, template, person, data, subject_id=made.agent_id, private=private)
+    return made
+
+
+async def make_request(
+    work: Work,
+    ctx: Context,
+    agent: AgentFacts,
+    person: PersonRef,
+    expires: int,
+    *,
+    passed_by: str | None = None,
+    transfer: bool = False,
+) -> Asked:
+    """The request alone, inside a transaction that holds the agent. An open one to the same person is replaced.
+
+    `passed_by` is who handed the question on; with `transfer` the agent goes along once it is confirmed.
+    """
     agent_id = agent.resource.id
     await work.tx.run(
         "UPDATE sb_attestation_request SET closed = ?, closed_why = 'replaced'"
@@ -99,89 +128,29 @@ async def ask_within(
         person.id,
     )
     request_id = work.ids.new()
-    expires = work.now + settings.link_days * DAY
     await work.tx.run(
-        "INSERT INTO sb_attestation_request (id, agent_id, person_id, created, created_by, expires)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO sb_attestation_request (id, agent_id, person_id, created, created_by, expires, passed_by,"
+        " transfer) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         request_id,
         agent_id,
         person.id,
         work.now,
         work.actor.name,
         expires,
+        passed_by,
+        1 if transfer else None,
     )
-    link = f"{ctx.public_url}/attest/{token_for(ctx.master, request_id, agent_id, person.id, expires)}"
     detail = {"request": request_id, "to": person.user_name, "expires": iso(expires)}
     await record(work, "attestation.requested", AGENT, agent_id, detail)
-    data = {
-        "agent": agent.slug,
-        "name": str(agent.resource.doc.get("displayName") or agent.slug),
-        "purpose": str(agent.extension.get("purpose") or ""),
-        "expires": iso(expires),
-        "by": work.actor.name,
-    }
-    private = outward.sealed_for(ctx.master, person, {"link": link})
-    await outward.notify(work, template, person, data, subject_id=agent_id, private=private)
+    link = link_to(ctx, request_id, agent_id, person.id, expires)
     return Asked(request_id, agent_id, agent.slug, person, link, expires)
+
+
+def link_to(ctx: Context, request_id: str, agent_id: str, person_id: str, expires: int) -> str:
+    """The address at which a person answers a request; the same each time it is told."""
+    return f"{ctx.public_url}/attest/{token_for(ctx.master, request_id, agent_id, person_id, expires)}"
 
 
 def how_to_release(slug: str) -> str:
     """What releases a hold of this room, in plain words."""
     return f"its owner, co-owner or sponsor confirms the facts (scim-bridge attest request {slug})"
-
-
-async def lapse(ctx: Context, settings: AttestationSettings) -> int:
-    """End every attestation whose date has passed: hold the agent when so set, ask its owner anew.
-
-    Safe on every replica and at any time: each statement lapses once. Returns how many agents lapsed.
-    """
-    lapsed = 0
-    while True:
-        rows = await ctx.store.reads.all(
-            "SELECT id, agent_id FROM sb_attestation WHERE ended IS NULL AND until <= ? ORDER BY until LIMIT ?",
-            ctx.store.clock.now(),
-            BATCH,
-        )
-        for row in rows:
-            lapsed += await _lapse_one(ctx, settings, row["id"], row["agent_id"])
-        if len(rows) < BATCH:
-            return lapsed
-
-
-async def _lapse_one(ctx: Context, settings: AttestationSettings, statement_id: str, agent_id: str) -> bool:
-    async def body(work: Work) -> bool:
-        work.bookkeeping("the statement of an agent that is gone, or has a newer one, ends unnoticed")
-        alive = await find(work.tx, agent_id, lock=work.tx.for_update)
-        ended = await work.tx.run(
-            "UPDATE sb_attestation SET ended = ? WHERE id = ? AND ended IS NULL AND until <= ?",
-            work.now,
-            statement_id,
-            work.now,
-        )
-        if not ended or alive is None:
-            return False
-        agent = (await facts_of(work.tx, [agent_id]))[agent_id]
-        known = agent.attestation
-        if known.id != statement_id or known.state != VALID:
-            return False
-        await set_attestation(work, agent_id, Attestation(LAPSED, known.id, known.by, known.at, known.until))
-        detail = {"statement": statement_id, "by": known.by, "held": settings.hold_on_lapse}
-        await record(work, "attestation.lapsed", AGENT, agent_id, detail)
-        if settings.hold_on_lapse:
-            day = iso(known.until or work.now)[:10]
-            reason = f"The attestation by {known.by} ended on {day} and nobody renewed it."
-            await place_hold(work, agent_id, SOURCE, "attestation-lapsed", reason, how_to_release(agent.slug))
-        await outward.push_to_idps(work, agent_id, "attestation lapsed")
-        await _tell(work, ctx, settings, agent)
-        return True
-
-    return await ctx.store.transact(SYSTEM, body)
-
-
-async def _tell(work: Work, ctx: Context, settings: AttestationSettings, agent: AgentFacts) -> None:
-    person = first_answerable(agent.owners)
-    if person is not None:
-        await ask_within(work, ctx, settings, agent, person, "attestation-lapsed")
-        return
-    data = {"agent": agent.slug, "reason": "Its attestation ended and nobody active answers for it."}
-    await outward.notify(work, "attestation-unanswerable", None, data, subject_id=agent.resource.id)

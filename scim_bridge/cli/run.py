@@ -21,6 +21,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 NOUNS = {
     "agents": "The inventory: import manifests and A2A cards, list, show.",
     "attest": "Owner attestations: ask, verify.",
+    "campaigns": "Attestation campaigns: ask many owners, chase, reassign.",
     "audit": "The tamper-evident record of every change.",
     "clients": "OAuth clients of a connection: secrets, trusted assertions.",
     "config": "The effective settings and where each came from.",

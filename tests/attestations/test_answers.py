@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scim_bridge.attestations.answering import FactsChanged, answer, checked_comment
+from scim_bridge.attestations.lapsing import lapse
 from scim_bridge.attestations.model import STATEMENT_TYPE, canonical, differences, digest_of
 from scim_bridge.attestations.opening import look
-from scim_bridge.attestations.service import lapse
 from scim_bridge.kernel.clock import DAY
 from scim_bridge.kernel.crypto import public_keys, verify
 from scim_bridge.kernel.errors import Invalid

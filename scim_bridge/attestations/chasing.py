@@ -1,0 +1,286 @@
+"""Chasing a campaign's answers: asking, reminding, escalating, and what follows when nobody answers.
+
+Safe on every replica and at any time: each agent of a campaign is locked and looked at again before a
+step is done, and a step is done once. A worker that was away does the latest step that is due, not all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from scim_bridge.attestations.campaign_model import Campaign, ItemState, Step, upcoming
+from scim_bridge.attestations.campaigns import CAMPAIGN, campaign, close_finished, plan_of
+from scim_bridge.attestations.model import first_answerable, role_of
+from scim_bridge.attestations.service import Asked, how_to_release, link_to, make_request
+from scim_bridge.audit.record import record
+from scim_bridge.kernel.clock import iso
+from scim_bridge.kernel.context import Context
+from scim_bridge.kernel.work import SYSTEM, Work
+from scim_bridge.registry import outward
+from scim_bridge.registry.agents import AgentFacts, facts_of
+from scim_bridge.registry.holds import place_hold
+from scim_bridge.registry.model import AGENT, PersonRef
+from scim_bridge.registry.people import manager_of
+from scim_bridge.registry.people_refs import people
+from scim_bridge.registry.resources import find
+
+BATCH = 400
+# Agents in one message and one transaction: more than anybody reads in a mail, few enough to lock.
+TOGETHER = 40
+SOURCE = "attestation"
+TEMPLATES = {
+    Step.ASK: "campaign-request",
+    Step.REMIND: "campaign-reminder",
+    Step.SPONSOR: "campaign-escalated",
+    Step.MANAGER: "campaign-manager",
+    Step.OVERDUE: "campaign-overdue",
+}
+
+
+@dataclass(slots=True)
+class _Mail:
+    """One message to one person about several agents."""
+
+    to: PersonRef
+    step: Step
+    agents: list[AgentFacts] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
+
+
+async def chase(ctx: Context) -> int:
+    """Do every step of every open campaign that is due, and close what is finished; how many agents moved on."""
+    moved = 0
+    while True:
+        rows = await ctx.store.reads.all(
+            "SELECT i.campaign_id, i.person_id, i.agent_id FROM sb_campaign_item i"
+            " JOIN sb_campaign c ON c.id = i.campaign_id WHERE i.state = 'waiting' AND i.next_at <= ?"
+            " AND c.state = 'open' ORDER BY i.campaign_id, i.person_id, i.agent_id LIMIT ?",
+            ctx.store.clock.now(),
+            BATCH,
+        )
+        for (campaign_id, _), group in groupby(rows, key=lambda row: (row["campaign_id"], row["person_id"])):
+            agents = [row["agent_id"] for row in group]
+            for start in range(0, len(agents), TOGETHER):
+                moved += await _together(ctx, campaign_id, agents[start : start + TOGETHER])
+        if len(rows) < BATCH:
+            await close_finished(ctx, SYSTEM)
+            return moved
+
+
+async def _together(ctx: Context, campaign_id: str, agents: Sequence[str]) -> int:
+    async def body(work: Work) -> int:
+        work.bookkeeping("another process chased these, or they were answered")
+        return await _Chase(work, ctx, await campaign(work.tx, campaign_id)).agents(agents)
+
+    return await ctx.store.transact(SYSTEM, body)
+
+
+class _Chase:
+    """One portion of a campaign's agents, in one transaction."""
+
+    def __init__(self, work: Work, ctx: Context, found: Campaign) -> None:
+        self._work = work
+        self._ctx = ctx
+        self._campaign = found
+        self._plan = plan_of(found)
+        self._mails: dict[tuple[str, Step], _Mail] = {}
+        self._unanswerable: list[str] = []
+
+    async def agents(self, agent_ids: Sequence[str]) -> int:
+        """Do what is due for each of these agents; how many moved on."""
+        if self._campaign.state != "open":
+            return 0
+        work, moved = self._work, 0
+        alive = []
+        for agent_id in sorted(agent_ids):
+            # Everybody locks the agent first, as those do who answer.
+            found = await find(work.tx, agent_id, lock=work.tx.for_update)
+            if found is not None and found.kind == AGENT:
+                alive.append(agent_id)
+            else:
+                moved += await self._settle(agent_id, ItemState.GONE, "the agent was deleted")
+        facts = await facts_of(work.tx, alive)
+        for agent_id in alive:
+            moved += await self._agent(facts[agent_id])
+        for mail in self._mails.values():
+            await self._send(mail)
+        await self._tell_of_unanswerable()
+        return moved
+
+    async def _agent(self, agent: AgentFacts) -> int:
+        work = self._work
+        item = await work.tx.one(
+            "SELECT person_id, step, next_at FROM sb_campaign_item WHERE campaign_id = ? AND agent_id = ?"
+            f" AND state = 'waiting'{work.tx.for_update}",
+            self._campaign.id,
+            agent.resource.id,
+        )
+        if item is None or item["next_at"] > work.now:
+            return 0
+        due = upcoming(self._plan, item["step"], work.now)
+        if due is None:
+            return 0
+        index, step = due
+        if step is Step.LAPSE:
+            return await self._lapse(agent)
+        person = await self._person(agent, item["person_id"])
+        note = await self._do(agent, person, item["person_id"], step)
+        await work.tx.run(
+            "UPDATE sb_campaign_item SET person_id = ?, step = ?, next_at = ?, note = ?"
+            " WHERE campaign_id = ? AND agent_id = ?",
+            "" if person is None else person.id,
+            index + 1,
+            self._plan[index + 1][0],
+            note,
+            self._campaign.id,
+            agent.resource.id,
+        )
+        detail = {"campaign": self._campaign.id, "step": step.value, "note": note}
+        await record(work, "campaign.chased", AGENT, agent.resource.id, detail)
+        return 1
+
+    async def _person(self, agent: AgentFacts, waited_for: str) -> PersonRef | None:
+        """Whose answer is waited for now: who was asked while they may answer, else who answers today."""
+        if waited_for and await self._may_answer(agent, waited_for):
+            return (await people(self._work.tx, [waited_for])).get(waited_for)
+        return first_answerable(agent.owners)
+
+    async def _may_answer(self, agent: AgentFacts, person_id: str) -> bool:
+        if role_of(agent.owners, person_id) is not None:
+            return True
+        row = await self._open_request(agent.resource.id, person_id)
+        return row is not None and row["passed_by"] is not None
+
+    async def _do(self, agent: AgentFacts, person: PersonRef | None, waited_for: str, step: Step) -> str:
+        if person is None:
+            self._unanswerable.append(agent.slug)
+            return "nobody active answers for it"
+        if person.id != waited_for and step is not Step.ASK:
+            await self._ask(agent, person, Step.ASK)
+            return f"{person.user_name} was asked, who answers for it now"
+        if step is Step.SPONSOR:
+            return await self._to_sponsor(agent, person)
+        if step is Step.MANAGER:
+            return await self._to_manager(agent, person)
+        await self._ask(agent, person, step)
+        return {
+            Step.ASK: f"{person.user_name} was asked",
+            Step.REMIND: f"{person.user_name} was reminded",
+            Step.OVERDUE: f"{person.user_name} was told that it is overdue",
+        }[step]
+
+    async def _to_sponsor(self, agent: AgentFacts, person: PersonRef) -> str:
+        owners = agent.owners
+        others = (*owners.sponsors, *owners.co_owners, *((owners.owner,) if owners.owner else ()))
+        other = next((one for one in others if one.active and one.id != person.id), None)
+        if other is None:
+            await self._ask(agent, person, Step.REMIND)
+            return f"{person.user_name} was reminded; nobody else answers for it"
+        await self._ask(agent, other, Step.SPONSOR)
+        return f"{other.user_name} was asked as well, {person.user_name} has not answered"
+
+    async def _to_manager(self, agent: AgentFacts, person: PersonRef) -> str:
+        manager_id = await manager_of(self._work.tx, person.id)
+        manager = None if manager_id is None else (await people(self._work.tx, [manager_id])).get(manager_id)
+        await self._ask(agent, person, Step.REMIND)
+        if manager is None or not manager.active:
+            return f"{person.user_name} was reminded; no active manager is known"
+        self._mail(manager, Step.MANAGER).agents.append(agent)
+        return f"{manager.user_name} was told, the manager of {person.user_name}"
+
+    async def _ask(self, agent: AgentFacts, person: PersonRef, step: Step) -> None:
+        mail = self._mail(person, step)
+        mail.agents.append(agent)
+        mail.links.append(f"{_name(agent)}: {await self._link(agent, person)}")
+
+    def _mail(self, person: PersonRef, step: Step) -> _Mail:
+        return self._mails.setdefault((person.id, step), _Mail(person, step))
+
+    async def _link(self, agent: AgentFacts, person: PersonRef) -> str:
+        """The link of the open request of this person, told again; else of a new one."""
+        known = await self._open_request(agent.resource.id, person.id)
+        if known is not None and known["expires"] >= self._campaign.ends:
+            return link_to(self._ctx, known["id"], agent.resource.id, person.id, known["expires"])
+        made: Asked = await make_request(
+            self._work,
+            self._ctx,
+            agent,
+            person,
+            self._campaign.ends,
+            passed_by=None if known is None else known["passed_by"],
+            transfer=known is not None and bool(known["transfer"]),
+        )
+        return made.link
+
+    async def _open_request(self, agent_id: str, person_id: str) -> Any:
+        return await self._work.tx.one(
+            "SELECT id, expires, passed_by, transfer FROM sb_attestation_request"
+            " WHERE agent_id = ? AND person_id = ? AND closed IS NULL AND expires > ?",
+            agent_id,
+            person_id,
+            self._work.now,
+        )
+
+    async def _send(self, mail: _Mail) -> None:
+        data = {
+            "campaign": self._campaign.name,
+            "reason": self._campaign.reason,
+            "count": len(mail.agents),
+            "agents": [_name(agent) for agent in mail.agents],
+            "due": iso(self._campaign.due),
+            "ends": iso(self._campaign.ends),
+            "hold": self._campaign.policy.hold,
+            "by": self._campaign.opened_by,
+        }
+        private = outward.sealed_for(self._ctx.master, mail.to, {"links": "\n".join(mail.links)})
+        await outward.notify(
+            self._work,
+            TEMPLATES[mail.step],
+            mail.to,
+            data,
+            subject_id=mail.to.id,
+            private=private if mail.links else None,
+        )
+
+    async def _tell_of_unanswerable(self) -> None:
+        if self._unanswerable:
+            data = {"campaign": self._campaign.name, "agents": self._unanswerable}
+            await outward.notify(
+                self._work, "campaign-unanswerable", None, data, subject_id=self._campaign.id
+            )
+
+    async def _lapse(self, agent: AgentFacts) -> int:
+        """Nobody answered in time: by the campaign's policy the agent may not act until somebody does."""
+        work, agent_id = self._work, agent.resource.id
+        day = iso(self._campaign.ends)[:10]
+        reason = f"Nobody confirmed the facts in the campaign {self._campaign.name}, which ended on {day}."
+        moved = await self._settle(agent_id, ItemState.LAPSED, "nobody answered in time")
+        held = self._campaign.policy.hold and await place_hold(
+            work, agent_id, SOURCE, "attestation-missing", reason, how_to_release(agent.slug)
+        )
+        detail = {"campaign": self._campaign.id, "held": bool(held)}
+        await record(work, "attestation.unanswered", AGENT, agent_id, detail)
+        if held:
+            await outward.push_to_idps(work, agent_id, "attestation unanswered")
+        return moved
+
+    async def _settle(self, agent_id: str, state: ItemState, note: str) -> int:
+        moved = await self._work.tx.run(
+            "UPDATE sb_campaign_item SET state = ?, note = ?, settled = ?"
+            " WHERE campaign_id = ? AND agent_id = ? AND state = 'waiting'",
+            state.value,
+            note,
+            self._work.now,
+            self._campaign.id,
+            agent_id,
+        )
+        if moved and state is ItemState.GONE:
+            await record(self._work, "campaign.agent_gone", CAMPAIGN, self._campaign.id, {"agent": agent_id})
+        return moved
+
+
+def _name(agent: AgentFacts) -> str:
+    return str(agent.resource.doc.get("displayName") or agent.slug)
