@@ -16,7 +16,7 @@ from scim_bridge.attestations.campaigns import CAMPAIGN, campaign, close_finishe
 from scim_bridge.attestations.model import first_answerable, role_of
 from scim_bridge.attestations.service import Asked, how_to_release, link_to, make_request
 from scim_bridge.audit.record import record
-from scim_bridge.kernel.clock import iso
+from scim_bridge.kernel.clock import DAY, iso
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.work import SYSTEM, Work
 from scim_bridge.registry import outward
@@ -133,7 +133,8 @@ class _Chase:
             " WHERE campaign_id = ? AND agent_id = ?",
             "" if person is None else person.id,
             index + 1,
-            self._plan[index + 1][0],
+            # Whoever is asked late, because no worker ran, has a day to answer all the same.
+            max(self._plan[index + 1][0], work.now + DAY if step is Step.ASK else 0),
             note,
             self._campaign.id,
             agent.resource.id,

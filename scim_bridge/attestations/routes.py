@@ -138,7 +138,7 @@ class Door:
     async def _once_more(self, request: Request, error: BridgeError, comment: str) -> Response:
         """The form again with what was wrong, so that nobody has to type the comment twice."""
         token = request.path_params["token"]
-        if prefers_json(request) or error.status not in (400, 404, 409, 413, 415):
+        if prefers_json(request) or error.status not in (400, 404, 409, 413, 415, 422):
             return self._refused(request, error)
         try:
             seen = await look(self._ctx, _visitor(request), self._refused_links, token)

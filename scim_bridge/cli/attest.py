@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from scim_bridge.attestations import evidence
+from scim_bridge.attestations import bundle, evidence
 from scim_bridge.attestations.requests import requests
 from scim_bridge.attestations.service import ask
 from scim_bridge.cli.files import read, write
@@ -91,7 +91,9 @@ def show_(attestation_id: str, database_url: DatabaseUrl = None, output: Output 
 @app.command()
 def verify(
     attestation_id: Annotated[str | None, typer.Argument(help="one statement; without, all of them")] = None,
-    file: Annotated[Path | None, typer.Option("--file", help="an export, checked offline")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="an export or a bundle, checked offline")
+    ] = None,
     keys: Annotated[
         Path | None, typer.Option("--public-keys", help="JSON of the keys you trust (attest keys)")
     ] = None,
@@ -102,13 +104,19 @@ def verify(
     if file is not None and attestation_id is not None:
         raise typer.BadParameter("give an id or --file, not both")
     if file is not None:
-        _report(evidence.verify_export(read(file).splitlines(), _trusted(keys)), output)
+        raw = read(file)
+        checked = bundle.verify_bundle if bundle.is_bundle(raw) else _verify_lines
+        _report(checked(raw, _trusted(keys)), output)
         return
 
     async def body(bridge: Any) -> evidence.Verdict:
         return await evidence.verify_stored(bridge.ctx.store.database, attestation_id)
 
     _report(with_bridge(database_url, body), output)
+
+
+def _verify_lines(raw: bytes, trusted: evidence.Keys | None) -> evidence.Verdict:
+    return evidence.verify_export(raw.splitlines(), trusted)
 
 
 def _trusted(file: Path | None) -> evidence.Keys | None:
@@ -140,11 +148,34 @@ def export(
     say(f"Wrote {len(lines) - 2} statements to {file}.")
 
 
+@app.command("bundle")
+def bundle_(
+    file: Annotated[Path, typer.Option("--file", help="where to write the zip")],
+    agent: AgentOption = None,
+    of: Annotated[str | None, typer.Option("--campaign", help="only what was answered in it")] = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Evidence for an auditor in one file: statements, the audit chain, keys, and a page to read."""
+    if agent is not None and of is not None:
+        raise typer.BadParameter("give --agent or --campaign, not both")
+
+    async def body(bridge: Any) -> bundle.Made:
+        agent_id = await _agent_id(bridge, agent)
+        return await bundle.bundle(bridge.ctx, actor(), agent_id=agent_id, of=of)
+
+    made = with_bridge(database_url, body)
+    write(file, made.content)
+    say(
+        f"Wrote {made.statements} statements to {file}. Check it anywhere: scim-bridge attest verify --file {file}"
+    )
+
+
 @app.command("keys")
 def keys_(database_url: DatabaseUrl = None, output: Output = Format.JSON) -> None:
-    """The public keys of statements by id: keep them apart from exports, for --public-keys."""
+    """The public keys by id, of statements and of the audit chain: keep them apart, for --public-keys."""
 
     async def body(bridge: Any) -> dict[str, Any]:
-        return await public_keys(bridge.ctx.store.reads, "attestation")
+        reads = bridge.ctx.store.reads
+        return {**await public_keys(reads, "attestation"), **await public_keys(reads, "audit")}
 
     show(with_bridge(database_url, body), output)

@@ -6,7 +6,6 @@ import random
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 import httpx2
 import orjson
@@ -22,7 +21,7 @@ from scim_bridge.registry.model import AGENT_URN, ENTERPRISE_URN
 from scim_bridge.registry.outward import opened_for
 from scim_bridge.registry.people import create_person
 from scim_bridge.settings import AttestationSettings
-from tests.attestations.scene import context, person
+from tests.attestations.scene import person
 from tests.conftest import MASTER, TESTER
 
 LINK = re.compile(r"https://bridge\.test(/attest/\S+)")
