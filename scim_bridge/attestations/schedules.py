@@ -149,7 +149,7 @@ async def moved(reader: Any, agent_id: str, material: tuple[str, ...]) -> list[D
 
 def _material(difference: Difference) -> bool:
     """True when somebody or something else is meant: a changed name or description of the same is not."""
-    return _identity(difference.before) != _identity(difference.after)
+    return bool(_identity(difference.before) != _identity(difference.after))
 
 
 def _identity(value: Any) -> Any:
