@@ -81,7 +81,8 @@ class Door:
             return self._refused(request, error)
         if prefers_json(request):
             return _guarded(json_response(look_json(seen)))
-        return html(self._pages.facts(seen, token, self._settings.valid_days, self._ctx.store.clock.now()))
+        days = self._settings.valid_for(seen.agent.risk_tier)
+        return html(self._pages.facts(seen, token, days, self._ctx.store.clock.now()))
 
     async def take(self, request: Request) -> Response:
         """Record the answer; 409 with the new facts when they changed since the look."""
@@ -147,7 +148,7 @@ class Door:
         page = self._pages.facts(
             seen,
             token,
-            self._settings.valid_days,
+            self._settings.valid_for(seen.agent.risk_tier),
             self._ctx.store.clock.now(),
             comment=comment,
             problem=error,

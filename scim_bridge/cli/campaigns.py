@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from scim_bridge.attestations import campaign_view as view
-from scim_bridge.attestations.campaign_model import ItemState, Policy
+from scim_bridge.attestations.campaign_model import Campaign, ItemState, Policy
 from scim_bridge.attestations.campaigns import campaign, cancel, open_campaign
 from scim_bridge.attestations.passing import reassign
 from scim_bridge.attestations.schedules import policy
@@ -50,9 +50,20 @@ def open_(
             made = await open_campaign(
                 bridge.ctx, actor(), name, chosen, scope=scope, reason=reason, tell=tell
             )
-        return await view.details(bridge.ctx.store.reads, made, bridge.ctx.store.clock.now())
+        return await _told(bridge, made, output)
 
     show(with_bridge(database_url, body), output)
+
+
+async def _told(bridge: Any, found: Campaign, output: Format) -> dict[str, Any]:
+    """A campaign as it is shown: on a terminal in words."""
+    reads = bridge.ctx.store.reads
+    told = await view.details(reads, found, bridge.ctx.store.clock.now())
+    waiting: Any = await view.most_waited_for(reads, found.id)
+    if output is Format.TABLE:
+        told["counts"] = ", ".join(f"{n} {state}" for state, n in told["counts"].items() if n) or "none"
+        waiting = [f"{item['person']} ({item['waiting']})" for item in waiting]
+    return {**told, "waited_for": waiting}
 
 
 def _chosen(base: Policy, due_days: int | None, grace_days: int | None, hold: bool | None) -> Policy:
@@ -124,14 +135,7 @@ def show_(name: Name, database_url: DatabaseUrl = None, output: Output = Format.
     """One campaign: its counts, its dates, what happens next, who has the most left to answer."""
 
     async def body(bridge: Any) -> dict[str, Any]:
-        reads = bridge.ctx.store.reads
-        found = await campaign(reads, name)
-        told = await view.details(reads, found, bridge.ctx.store.clock.now())
-        waiting: Any = await view.most_waited_for(reads, found.id)
-        if output is Format.TABLE:
-            told["counts"] = ", ".join(f"{n} {state}" for state, n in told["counts"].items() if n) or "none"
-            waiting = [f"{item['person']} ({item['waiting']})" for item in waiting]
-        return {**told, "waited_for": waiting}
+        return await _told(bridge, await campaign(bridge.ctx.store.reads, name), output)
 
     show(with_bridge(database_url, body), output)
 
@@ -187,7 +191,6 @@ def cancel_(
     """Stop asking; what was answered stays answered."""
 
     async def body(bridge: Any) -> dict[str, Any]:
-        made = await cancel(bridge.ctx, actor(), name, reason)
-        return await view.details(bridge.ctx.store.reads, made, bridge.ctx.store.clock.now())
+        return await _told(bridge, await cancel(bridge.ctx, actor(), name, reason), output)
 
     show(with_bridge(database_url, body), output)
