@@ -6,6 +6,7 @@ one needs of another is handed over in these two files.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,11 +21,13 @@ from scim_bridge.kernel.effects import Effects, Handler
 from scim_bridge.kernel.ids import UuidV7
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.ownership import claim, may_have_new_key
-from scim_bridge.kernel.work import Store
+from scim_bridge.kernel.work import Store, Work
 from scim_bridge.migrations import upgrade
+from scim_bridge.registry.signal import Signal
 from scim_bridge.settings import Settings
 
 if TYPE_CHECKING:
+    from scim_bridge.departures.rules import Rules
     from scim_bridge.sync.idp.open import Idps
 
 KEY_FILE = "scim-bridge.key"
@@ -39,6 +42,16 @@ class Bridge:
     settings: Settings
     ctx: Context
     idps: Idps
+    _rules: Rules | None = None
+
+    @property
+    def rules(self) -> Rules:
+        """What the installation decided about departures, read when first asked for (a server asks at start)."""
+        if self._rules is None:
+            from scim_bridge.departures.policy_file import load_rules
+
+            self._rules = load_rules(self.settings.departures.policies)
+        return self._rules
 
     async def close(self) -> None:
         """Finish what is queued and let go of every connection."""
@@ -88,17 +101,39 @@ async def _master(settings: Settings, database: Database, clock: Clock) -> Maste
 def handlers(bridge: Bridge) -> dict[str, Handler]:
     """Who performs which kind of effect."""
     from scim_bridge.credentials import effects as credentials
+    from scim_bridge.departures import canary
     from scim_bridge.departures import service as departures
     from scim_bridge.signals.idp import reading
     from scim_bridge.sync import effects as sync
     from scim_bridge.watch import effects as watch
 
     return {
-        **reading.handlers(bridge.ctx, bridge.idps.news, departures.react),
+        **reading.handlers(bridge.ctx, bridge.idps.news, departures.reactor(bridge.rules)),
         **sync.handlers(bridge.ctx, bridge.idps),
         **credentials.handlers(bridge.ctx, bridge.settings.revokers),
         **watch.handlers(bridge.ctx, bridge.settings),
+        **canary.handlers(_probe(bridge)),
     }
+
+
+def _probe(bridge: Bridge) -> Callable[[str], Awaitable[object]]:
+    """Asks an IdP something harmless: what it lacks for our work."""
+
+    async def ask(connection_id: str) -> object:
+        return await (await bridge.idps.of(connection_id))[1].missing()
+
+    return ask
+
+
+def drill_accept(bridge: Bridge) -> Callable[[Work, Signal], Awaitable[object]]:
+    """How a drill's news is taken: as every door's, by the installation's rules."""
+    from scim_bridge.departures.service import reactor
+    from scim_bridge.signals.service import accept
+
+    async def told(work: Work, signal: Signal) -> object:
+        return await accept(work, signal, reactor(bridge.rules))
+
+    return told
 
 
 def effects_of(bridge: Bridge) -> Effects:

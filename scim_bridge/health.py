@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from scim_bridge.departures import status as departures
 from scim_bridge.kernel import counters
 from scim_bridge.kernel.clock import SECOND
 from scim_bridge.kernel.context import Context
@@ -63,12 +64,18 @@ async def _effects(ctx: Context, _jobs: Jobs) -> tuple[str, str]:
     return OK, told or "none waiting"
 
 
+async def _departures(ctx: Context, _jobs: Jobs) -> tuple[str, str]:
+    # What is late or held needs a person, as dead effects do; this replica can serve.
+    return OK, departures.line(await departures.status(ctx.store.reads, ctx.store.clock.now()))
+
+
 CHECKS: dict[str, Check] = {
     "database": _database,
     "migrations": _migrations,
     "worker": _worker,
     "audit": _audit,
     "effects": _effects,
+    "departures": _departures,
 }
 
 
@@ -101,6 +108,7 @@ async def gauges(ctx: Context) -> None:
     now = ctx.store.clock.now()
     secrets = [*await expiry.expiring_tokens(reads, now), *await expiring_secrets(reads, now)]
     expiry.show_in_metrics(secrets, now)
+    await departures.show_in_metrics(reads, now)
 
 
 def routes(ctx: Context, jobs: Jobs) -> list[Route]:

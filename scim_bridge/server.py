@@ -14,13 +14,15 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from scim_bridge.access import routes as access
-from scim_bridge.app import Bridge, effects_of, open_bridge
+from scim_bridge.app import Bridge, drill_accept, effects_of, open_bridge
 from scim_bridge.attestations import duties as attestations
 from scim_bridge.attestations import routes as attestation_routes
 from scim_bridge.audit.seal import seal
 from scim_bridge.console import routes as console
+from scim_bridge.departures import drill
 from scim_bridge.departures import routes as departure_routes
 from scim_bridge.departures import service as departures
+from scim_bridge.departures.upkeep import upkeep
 from scim_bridge.health import routes as health
 from scim_bridge.kernel.edge import Edge, unexpected, unrouted
 from scim_bridge.kernel.jobs import Jobs
@@ -49,7 +51,10 @@ def jobs_of(bridge: Bridge) -> Jobs:
     jobs = Jobs(ctx.store, effects_of(bridge))
     jobs.every("scim-indexes", 5.0, lambda: indexing.upkeep(ctx.store))
     jobs.every("audit-seal", 0.5, lambda: seal(ctx.store, ctx.master))
-    jobs.every("departures-due", 5.0, lambda: departures.due(ctx))
+    jobs.every("departures-due", 5.0, lambda: departures.due(ctx, bridge.rules))
+    told = drill_accept(bridge)
+    jobs.every("departures-drill", 15.0, lambda: drill.tick(ctx, bridge.rules.policies.drill, told))
+    jobs.every("agents-upkeep", 60.0, lambda: upkeep(ctx, bridge.rules))
     idp_doors.duties(ctx, bridge.idps.news, jobs.every)
     for name, seconds, duty in attestations.duties(ctx, bridge.settings.attestations):
         jobs.every(name, seconds, duty)
@@ -63,14 +68,15 @@ def jobs_of(bridge: Bridge) -> Jobs:
 def routes(bridge: Bridge, jobs: Jobs, decisions: access.Door) -> Sequence[BaseRoute]:
     """Every HTTP door but SCIM, which is dispatched before routing."""
     ctx, settings = bridge.ctx, bridge.settings
+    react = departures.reactor(bridge.rules)
     return [
         Route("/", _home),
         *health(ctx, jobs),
         *decisions.routes(),
-        *signals.routes(ctx, settings.hr, departures.react),
+        *signals.routes(ctx, settings.hr, react),
         *idp_doors.routes(ctx),
         *oauth.routes(ctx, settings.oauth),
-        *departure_routes.routes(ctx),
+        *departure_routes.routes(ctx, bridge.rules),
         *attestation_routes.routes(ctx, settings.attestations),
         *console.routes(ctx),
     ]
@@ -96,7 +102,7 @@ class Server:
             routes=routes(bridge, self.jobs, self._decisions),
             exception_handlers={404: unrouted, 405: unrouted, Exception: unexpected},
         )
-        scim = ScimApp(bridge.ctx, bridge.settings.scim, departures.react)
+        scim = ScimApp(bridge.ctx, bridge.settings.scim, departures.reactor(bridge.rules))
         self.app = Edge(doors(scim), web)
 
     async def start(self) -> None:

@@ -54,6 +54,13 @@ class ScimSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DepartureSettings:
+    """The file of departure policies (who takes over, the brake); empty: the packaged default."""
+
+    policies: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class HttpSettings:
     """How long clients have for the headers and for the whole body of a request, and how large headers may be."""
 
@@ -94,6 +101,7 @@ class Settings:
     revokers: dict[str, dict[str, str]] = field(default_factory=dict)
     scim: ScimSettings = field(default_factory=ScimSettings)
     attestations: AttestationSettings = field(default_factory=AttestationSettings)
+    departures: DepartureSettings = field(default_factory=DepartureSettings)
     oauth: OauthSettings = field(default_factory=OauthSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     origins: dict[str, str] = field(default_factory=dict)

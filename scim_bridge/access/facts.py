@@ -36,8 +36,9 @@ SELECT 'hold', n.id, h.id, h.source, h.code, h.reason, h.release, h.placed_by, h
 FROM named n JOIN sb_hold h ON h.agent_id = n.id AND h.released IS NULL
 UNION ALL
 SELECT 'person', n.id, o.role, p.id, p.name, CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT), o.rank,
-  p.active, CAST(NULL AS BYTEA)
+  CASE WHEN s.disputed IS NULL THEN p.active ELSE 1 END, CAST(NULL AS BYTEA)
 FROM named n JOIN sb_owner o ON o.agent_id = n.id JOIN sb_resource p ON p.id = o.person_id
+  LEFT JOIN sb_person s ON s.id = o.person_id
 UNION ALL
 SELECT 'group', n.id, g.id, g.name, CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT),
   CAST(NULL AS TEXT), CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), CAST(NULL AS BYTEA)

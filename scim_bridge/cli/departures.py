@@ -8,22 +8,32 @@ from typing import Annotated, Any
 
 import typer
 
+from scim_bridge.cli import departures_answers, departures_brake, departures_drill, departures_policy
 from scim_bridge.cli.output import DatabaseUrl, Format, Output, say, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.departures.hand_over import HandedOver
 from scim_bridge.departures.hand_over import hand_over as give
 from scim_bridge.departures.model import ADMIN_SOURCE
-from scim_bridge.departures.service import react
-from scim_bridge.departures.view import listed, shown, simulated
+from scim_bridge.departures.service import reactor
+from scim_bridge.departures.status import status
+from scim_bridge.departures.view import listed, shown
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.model import PersonRef
 from scim_bridge.registry.people_refs import find_person
-from scim_bridge.registry.signal import LEFT, RETURNED, Signal
+from scim_bridge.registry.signal import LEFT, RETURNED, React, Signal
 from scim_bridge.signals.hr import end_of_day, zone_of
 from scim_bridge.signals.service import accept
 
 app = typer.Typer(no_args_is_help=True, help="Owners who leave.")
+app.add_typer(departures_brake.app, name="brake")
+app.add_typer(departures_policy.app, name="policy")
+app.command()(departures_policy.simulate)
+app.command()(departures_answers.accept)
+app.command()(departures_answers.decline)
+app.command("return")(departures_answers.give_back)
+app.command()(departures_answers.keep)
+app.command()(departures_drill.drill)
 
 Person = Annotated[str, typer.Argument(help="userName, e-mail or id")]
 Reason = Annotated[str, typer.Option("--reason", help="audited and shown")]
@@ -32,7 +42,7 @@ Reason = Annotated[str, typer.Option("--reason", help="audited and shown")]
 @app.command("list")
 def list_(
     state: Annotated[
-        str | None, typer.Option("--state", help="planned, open, stuck, closed or cancelled")
+        str | None, typer.Option("--state", help="planned, held, open, stuck, closed or cancelled")
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=500)] = 100,
     database_url: DatabaseUrl = None,
@@ -68,15 +78,15 @@ def show_(
         show(found[title], output, empty=f"No {title}.")
 
 
-@app.command()
-def simulate(person: Person, database_url: DatabaseUrl = None, output: Output = Format.TABLE) -> None:
-    """What would become of each agent if this person left now. Changes nothing."""
+@app.command("status")
+def status_(database_url: DatabaseUrl = None, output: Output = Format.TABLE) -> None:
+    """What runs, waits and is late, how the five minutes were kept, and the last drill."""
 
-    async def body(bridge: Any) -> list[dict[str, Any]]:
+    async def body(bridge: Any) -> dict[str, Any]:
         store = bridge.ctx.store
-        return await simulated(store.reads, person, store.clock.now())
+        return await status(store.reads, store.clock.now())
 
-    show(with_bridge(database_url, body), output, empty="This person answers for no agent.")
+    show(with_bridge(database_url, body), output)
 
 
 @app.command("hand-over")
@@ -162,7 +172,7 @@ def _told(
 ) -> dict[str, Any]:
     """Tell what an admin says as any door does; the person's newest case afterwards."""
 
-    async def change(work: Work) -> PersonRef:
+    async def change(work: Work, react: React) -> PersonRef:
         person = await find_person(work.tx, name)
         if person is None:
             raise NotFound("person-unknown", f"No person is known as {name!r}.", "Give a userName or e-mail.")
@@ -172,7 +182,8 @@ def _told(
 
     async def body(bridge: Any) -> dict[str, Any]:
         store = bridge.ctx.store
-        person = await store.transact(actor(), change)
+        react = reactor(bridge.rules)
+        person = await store.transact(actor(), lambda work: change(work, react))
         rows = await listed(store.reads, person_id=person.id, limit=1)
         return rows[0] if rows else {"id": None, "person": person.user_name, "state": "no departure"}
 

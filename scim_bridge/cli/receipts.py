@@ -10,9 +10,9 @@ import typer
 
 from scim_bridge.cli.files import read, write
 from scim_bridge.cli.output import EXIT_ERROR, DatabaseUrl, Format, Output, say, show
-from scim_bridge.cli.session import with_bridge
+from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.departures.cases import find_case
-from scim_bridge.departures.receipt import PURPOSE, export, trusted_keys, verify_case, verify_file
+from scim_bridge.departures.receipt import PURPOSE, export, rotate_key, trusted_keys, verify_case, verify_file
 from scim_bridge.departures.statement import Verdict, check
 from scim_bridge.kernel.crypto import public_keys
 
@@ -65,6 +65,21 @@ def keys(database_url: DatabaseUrl = None, output: Output = Format.JSON) -> None
         return await public_keys(bridge.ctx.store.reads, PURPOSE)
 
     show(with_bridge(database_url, body), output)
+
+
+@app.command("rotate-key")
+def rotate_key_(database_url: DatabaseUrl = None, output: Output = Format.TABLE) -> None:
+    """Sign with a new key from now on. Old receipts go on to verify: publish `receipts keys` again."""
+
+    async def body(bridge: Any) -> tuple[str | None, str]:
+        ctx = bridge.ctx
+        done: tuple[str | None, str] = await ctx.store.transact(
+            actor(), lambda work: rotate_key(work, ctx.master)
+        )
+        return done
+
+    old, new = with_bridge(database_url, body)
+    show({"before": old, "now": new}, output)
 
 
 @app.command()

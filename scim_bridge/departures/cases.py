@@ -12,12 +12,12 @@ from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.sql import marks
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.model import PersonRef
+from scim_bridge.registry.model import CO_OWNER, OWNER, SPONSOR, Owners, PersonRef
 from scim_bridge.registry.signal import Signal
 
 COLUMNS = (
     "id, person_id, person, display_name, state, source, gone_by, immediate, signal_at, heard_at,"
-    " effective_at, decided_at, closed_at, note"
+    " effective_at, decided_at, closed_at, note, kind, brake_id, released, until, drill"
 )
 
 
@@ -38,6 +38,11 @@ def case_of(row: Any) -> Case:
         decided_at=row["decided_at"],
         closed_at=row["closed_at"],
         note=row["note"],
+        kind=row["kind"],
+        brake_id=row["brake_id"],
+        released=row["released"],
+        until=row["until"],
+        drill=row["drill"],
     )
 
 
@@ -96,7 +101,16 @@ async def due_cases(reader: Reader, now: int, limit: int = 200) -> list[Case]:
     return [case_of(row) for row in rows]
 
 
-async def add_case(work: Work, person: PersonRef, signal: Signal, state: State) -> Case:
+async def add_case(
+    work: Work,
+    person: PersonRef,
+    signal: Signal,
+    state: State,
+    *,
+    kind: str | None = None,
+    until: int | None = None,
+    drill: int | None = None,
+) -> Case:
     """Open a case for a person because of a signal."""
     case = Case(
         id=work.ids.new(),
@@ -110,9 +124,12 @@ async def add_case(work: Work, person: PersonRef, signal: Signal, state: State) 
         signal_at=signal.at,
         heard_at=work.now,
         effective_at=signal.effective_at,
+        kind=kind,
+        until=until,
+        drill=drill,
     )
     await work.tx.run(
-        f"INSERT INTO sb_departure ({COLUMNS}) VALUES ({marks(14)})",
+        f"INSERT INTO sb_departure ({COLUMNS}) VALUES ({marks(19)})",
         case.id,
         case.person_id,
         case.person,
@@ -127,8 +144,35 @@ async def add_case(work: Work, person: PersonRef, signal: Signal, state: State) 
         None,
         None,
         "",
+        case.kind,
+        None,
+        None,
+        case.until,
+        case.drill,
     )
     return case
+
+
+async def put_in_brake(work: Work, case: Case) -> None:
+    """Write that a case is held by a brake."""
+    await work.tx.run(
+        "UPDATE sb_departure SET state = ?, brake_id = ? WHERE id = ?",
+        case.state.value,
+        case.brake_id,
+        case.id,
+    )
+
+
+async def count(work: Work, case_id: str, source: str, answers: int, urgent: bool) -> None:
+    """Write that the brake counted this case now, by this door's word."""
+    await work.tx.run(
+        "UPDATE sb_departure SET counted = ?, counted_by = ?, answers = ?, urgent = ? WHERE id = ?",
+        work.now,
+        source,
+        answers,
+        1 if urgent else None,
+        case_id,
+    )
 
 
 async def store_heard(work: Work, case: Case) -> None:
@@ -157,26 +201,44 @@ async def store_state(work: Work, case: Case) -> None:
     )
 
 
+DECIDED = (
+    "case_id, agent_id, slug, role, fate, reason, successor, proposed, decided, rule, meanwhile, before,"
+    " accept_by"
+)
+
+
 async def add_outcomes(work: Work, case_id: str, outcomes: Iterable[Outcome]) -> None:
-    """Keep what was decided per agent."""
+    """Keep what was decided per agent, by which rule, and who answered for it before."""
     await work.tx.many(
-        "INSERT INTO sb_departure_agent (case_id, agent_id, slug, role, fate, reason, successor, proposed, decided)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                case_id,
-                outcome.agent.agent_id,
-                outcome.agent.slug,
-                outcome.role,
-                outcome.fate.value,
-                outcome.reason,
-                outcome.successor.user_name if outcome.successor is not None else None,
-                outcome.proposed.user_name if outcome.proposed is not None else None,
-                work.now,
-            )
-            for outcome in outcomes
-        ],
+        f"INSERT INTO sb_departure_agent ({DECIDED}) VALUES ({marks(13)})",
+        [(case_id, *_decided(outcome, work.now)) for outcome in outcomes],
     )
+
+
+def _decided(outcome: Outcome, now: int) -> tuple[Any, ...]:
+    return (
+        outcome.agent.agent_id,
+        outcome.agent.slug,
+        outcome.role,
+        outcome.fate.value,
+        outcome.reason,
+        outcome.successor.user_name if outcome.successor is not None else None,
+        outcome.proposed.user_name if outcome.proposed is not None else None,
+        now,
+        f"{outcome.rule}: {outcome.because}" if outcome.because else outcome.rule,
+        outcome.meanwhile,
+        orjson.dumps(_ids(outcome.agent.owners)).decode(),
+        None if outcome.accept_within is None else now + outcome.accept_within,
+    )
+
+
+def _ids(owners: Owners) -> dict[str, list[str]]:
+    """Who answered for an agent, by id: what is given back when they return."""
+    return {
+        OWNER: [owners.owner.id] if owners.owner is not None else [],
+        CO_OWNER: [person.id for person in owners.co_owners],
+        SPONSOR: [person.id for person in owners.sponsors],
+    }
 
 
 async def outcomes_of(reader: Reader, case_id: str) -> list[Any]:
@@ -199,7 +261,9 @@ async def absent(reader: Reader, person_ids: Iterable[str]) -> Absent:
         State.CANCELLED.value,
         *wanted,
     )
-    leaving = frozenset(row["person_id"] for row in rows if row["state"] == State.PLANNED)
+    # What the brake holds is not believed yet; who may be gone comes last, as who is about to leave does.
+    undecided = (State.PLANNED, State.HELD)
+    leaving = frozenset(row["person_id"] for row in rows if row["state"] in undecided)
     return Absent(frozenset(row["person_id"] for row in rows) - leaving, leaving)
 
 

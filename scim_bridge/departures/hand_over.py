@@ -52,7 +52,8 @@ async def hand_over(work: Work, case_name: str, agent_name: str, to: str) -> Han
         if hold.source.startswith(DEPARTURE):
             await release_hold(work, agent_id, hold.source, reason)
     await work.tx.run(
-        "UPDATE sb_departure_agent SET resolved = ?, resolved_to = ? WHERE agent_id = ? AND resolved IS NULL",
+        "UPDATE sb_departure_agent SET resolved = ?, resolved_to = ?, accept_by = NULL"
+        " WHERE agent_id = ? AND resolved IS NULL",
         work.now,
         owner.user_name,
         agent_id,

@@ -1,29 +1,34 @@
-"""The rules of a departure: who inherits, who is held, what one more signal means. No I/O.
+"""The values of a departure, and what one more signal means for a case. No I/O.
 
-An agent whose owner leaves goes to a co-owner, else it is held; sponsors and the owner's manager
-are proposed to whoever decides next. Which roles inherit by themselves is data (`Succession`).
+Who inherits is in `succession.py`, by policies that are data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from scim_bridge.kernel.clock import MINUTE, iso
-from scim_bridge.registry.model import CO_OWNER, OWNER, SPONSOR, Owners, PersonRef
-from scim_bridge.registry.signal import DELETED, RETURNED, Signal
+from scim_bridge.registry.model import Owners, PersonRef
+from scim_bridge.registry.signal import AWAY, DELETED, RETURNED, Signal
 
-MANAGER = "manager"
+VOLUNTARY = "voluntary"
+INVOLUNTARY = "involuntary"
+ABSENCE = "absence"
+LEAVES = (VOLUNTARY, INVOLUNTARY, ABSENCE)
+RUNNING = "running"
+HELD = "held"
 BUDGET = 5 * MINUTE
 # An admin's word counts for every door's.
 ADMIN_SOURCE = "cli"
 
 
 class State(StrEnum):
-    """Where a case stands. Planned may be cancelled; open and stuck have effects that are not done."""
+    """Where a case stands. Planned and held (by the brake) may be cancelled; open and stuck have effects
+    that are not done."""
 
     PLANNED = "planned"
+    HELD = "held"
     CANCELLED = "cancelled"
     OPEN = "open"
     STUCK = "stuck"
@@ -53,32 +58,34 @@ class Move(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Succession:
-    """Roles that inherit by themselves, in order, and roles that are only proposed."""
-
-    inherit: tuple[str, ...] = (CO_OWNER,)
-    propose: tuple[str, ...] = (SPONSOR, MANAGER)
-
-
-SUCCESSION = Succession()
-
-
-@dataclass(frozen=True, slots=True)
 class Leaver:
-    """Who leaves, since when, and who leads them."""
+    """Who leaves, since when, who leads them, in what way they leave, and which door says so.
+
+    `did` is what they did, in the past tense, for the reasons people read.
+    """
 
     person: PersonRef
     effective_at: int
     manager: PersonRef | None = None
+    leave: str = VOLUNTARY
+    door: str = ""
+    did: str = "left"
 
 
 @dataclass(frozen=True, slots=True)
 class Answerable:
-    """An agent and who answers for it when the decision is made."""
+    """An agent, who answers for it when the decision is made, and what policies ask about it.
+
+    `origin` is the connection that made it, or manifest.
+    """
 
     agent_id: str
     slug: str
     owners: Owners
+    environment: str = "unknown"
+    risk_tier: str = "unknown"
+    platform: str = "unknown"
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,11 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The decision about one agent: its fate, who answers for it afterwards, and why in words."""
+    """The decision about one agent: its fate, who answers for it afterwards, and why in words.
+
+    `rule` decided, for `because`. With `accept_within` (microseconds) the successor must accept; what the
+    agent may do `meanwhile` is running or held. `revoke`: the credentials of a held agent go.
+    """
 
     agent: Answerable
     role: str
@@ -101,6 +112,11 @@ class Outcome:
     successor: PersonRef | None = None
     proposed: PersonRef | None = None
     proposed_role: str = ""
+    rule: str = "default"
+    because: str = ""
+    accept_within: int | None = None
+    meanwhile: str = RUNNING
+    revoke: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +137,28 @@ class Case:
     decided_at: int | None = None
     closed_at: int | None = None
     note: str = ""
+    kind: str | None = None
+    brake_id: str | None = None
+    released: int | None = None
+    until: int | None = None
+    drill: int | None = None
+
+    @property
+    def undecided(self) -> bool:
+        """True while nothing was carried out: the leave date lies ahead, or the brake holds it."""
+        return self.state in (State.PLANNED, State.HELD)
+
+    @property
+    def begun(self) -> int:
+        """When the five minutes began: heard of, in effect, and let go by the brake."""
+        return max(self.heard_at, self.effective_at, self.released or 0)
+
+    @property
+    def leave(self) -> str:
+        """In what way the person leaves, in the words of policies."""
+        if self.kind == ABSENCE:
+            return ABSENCE
+        return INVOLUNTARY if self.immediate else VOLUNTARY
 
     @property
     def hold_source(self) -> str:
@@ -136,15 +174,21 @@ class Case:
 def move(case: Case | None, signal: Signal, now: int) -> Move:
     """What a signal means for the newest case of its person."""
     current = case if case is not None and case.live else None
+    if signal.kind == AWAY and current is not None and current.kind != ABSENCE:
+        # Who left, or is about to, is not on leave: the stronger word counts.
+        return Move.NOTHING
     if signal.kind == RETURNED:
         if current is None:
             return Move.NOTHING
         if still_gone(current, signal.source):
             return Move.STILL_GONE
-        return Move.CANCEL if current.state is State.PLANNED else Move.RETURN
+        return Move.CANCEL if current.undecided else Move.RETURN
     due = signal.immediate or signal.kind == DELETED or signal.effective_at <= now
     if current is None:
         return Move.OPEN if due else Move.PLAN
+    if current.state is State.HELD:
+        # More of the same news waits with it; that the leave is involuntary is news.
+        return Move.EXECUTE if signal.immediate and not current.immediate else Move.REPEAT
     if current.state is not State.PLANNED:
         return Move.REPEAT
     if due:
@@ -159,84 +203,6 @@ def still_gone(case: Case, returned_by: str) -> tuple[str, ...]:
     return () if returned_by == ADMIN_SOURCE else tuple(s for s in case.gone_by if s != returned_by)
 
 
-def decide(
-    agent: Answerable, leaver: Leaver, absent: Absent, succession: Succession = SUCCESSION
-) -> Outcome | None:
-    """What becomes of an agent when this person leaves; None when they do not answer for it.
-
-    Afterwards the agent has an owner who can act, or it is held: never neither.
-    """
-    role = role_of(agent.owners, leaver.person.id)
-    if role is None:
-        return None
-    left = _without(agent.owners, leaver.person.id)
-    who = f"{role.capitalize()} {leaver.person.display_name} left (effective {minute(leaver.effective_at)})"
-    if role != OWNER and left.owner is not None and _able(left.owner, leaver, absent):
-        return Outcome(agent, role, Fate.RELIEVED, left, f"{who}; {left.owner.display_name} still owns it.")
-    heir = next(_heirs(succession.inherit, left, leaver, absent), None)
-    if heir is not None:
-        person, as_role = heir
-        after = Owners(person, _others(left.co_owners, person.id), left.sponsors)
-        reason = f"{who}; {as_role} {person.display_name} took over."
-        return Outcome(agent, role, Fate.HANDED_OVER, after, reason, successor=person)
-    proposed, proposed_role = next(_heirs(succession.propose, left, leaver, absent), (None, ""))
-    # The record of who owned it stays, so that everybody sees whose agent it was.
-    kept = Owners(agent.owners.owner, left.co_owners, left.sponsors)
-    wanted = " or ".join(succession.inherit) or "successor"
-    return Outcome(
-        agent,
-        role,
-        Fate.HELD,
-        kept,
-        f"{who}; no active {wanted} could take over.",
-        proposed=proposed,
-        proposed_role=proposed_role,
-    )
-
-
-def role_of(owners: Owners, person_id: str) -> str | None:
-    """The weightiest role a person has for an agent."""
-    if owners.owner is not None and owners.owner.id == person_id:
-        return OWNER
-    if any(person.id == person_id for person in owners.co_owners):
-        return CO_OWNER
-    return SPONSOR if any(person.id == person_id for person in owners.sponsors) else None
-
-
-def _others(people: Iterable[PersonRef], person_id: str) -> tuple[PersonRef, ...]:
-    return tuple(person for person in people if person.id != person_id)
-
-
-def _without(owners: Owners, person_id: str) -> Owners:
-    owner = owners.owner if owners.owner is not None and owners.owner.id != person_id else None
-    return Owners(owner, _others(owners.co_owners, person_id), _others(owners.sponsors, person_id))
-
-
-def _able(person: PersonRef, leaver: Leaver, absent: Absent) -> bool:
-    return person.active and person.id != leaver.person.id and person.id not in absent.gone
-
-
-def _heirs(
-    roles: Iterable[str], left: Owners, leaver: Leaver, absent: Absent
-) -> Iterator[tuple[PersonRef, str]]:
-    """People who could answer for the agent, in order; those about to leave themselves come last."""
-    line = {
-        CO_OWNER: left.co_owners,
-        SPONSOR: left.sponsors,
-        MANAGER: (leaver.manager,) if leaver.manager is not None else (),
-    }
-    able = [(p, role) for role in roles for p in line[role] if _able(p, leaver, absent)]
-    yield from sorted(able, key=lambda heir: heir[0].id in absent.leaving)
-
-
 def minute(instant: int) -> str:
     """An instant for people, to the minute in UTC: 2026-11-24T18:00Z."""
     return f"{iso(instant)[:16]}Z"
-
-
-def release_text(case_id: str, outcome: Outcome) -> str:
-    """What releases the hold of a departure, as a command to copy, and who would be next in line."""
-    command = f"a new owner: scim-bridge departures hand-over {case_id} {outcome.agent.slug} --to PERSON"
-    if outcome.proposed is None:
-        return command
-    return f"{command} (next in line: {outcome.proposed.display_name}, {outcome.proposed_role})"

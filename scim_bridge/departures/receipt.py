@@ -14,11 +14,23 @@ import orjson
 import structlog
 
 from scim_bridge.audit.record import record
-from scim_bridge.departures.model import Case
-from scim_bridge.departures.statement import TYPE, Keys, Step, Verdict, check, content_of, digest, packed
+from scim_bridge.departures.model import Case, Fate
+from scim_bridge.departures.statement import (
+    DONE,
+    TYPE,
+    Keys,
+    Step,
+    Verdict,
+    check,
+    content_of,
+    digest,
+    packed,
+)
+from scim_bridge.departures.status import SECONDS
 from scim_bridge.kernel import crypto
+from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.context import Context
-from scim_bridge.kernel.crypto import Tampered, public_keys, signing_key
+from scim_bridge.kernel.crypto import MasterKey, Tampered, public_keys, retire_key, signing_key
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import BadFile, NotFound
 from scim_bridge.kernel.work import SYSTEM, Work
@@ -43,10 +55,8 @@ async def issue(work: Work, case: Case, agents: Iterable[Mapping[str, Any]]) -> 
     )
     steps = [Step(row["decided"], row["fate"], row["slug"], row["reason"]) for row in rows]
     steps += [_step(row, slugs, names) for row in effects]
-    told = [
-        {"agent": row["slug"], "role": row["role"], "fate": row["fate"], "successor": row["successor"]}
-        for row in rows
-    ]
+    there = _there(effects, names)
+    told = [_agent(row, there) for row in rows]
     content = content_of(case, told, steps, work.now)
     body = packed(content)
     await work.tx.run(
@@ -65,6 +75,28 @@ async def issue(work: Work, case: Case, agents: Iterable[Mapping[str, Any]]) -> 
         "within_budget": content["within_budget"],
     }
     await record(work, ISSUED, "departure", case.id, detail)
+
+
+def _there(effects: Iterable[Any], connections: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """By agent id: when each IdP was told, by its name."""
+    found: dict[str, dict[str, str]] = {}
+    for effect in effects:
+        if effect["kind"] == IDP_PUSH and effect["state"] == DONE and effect["settled"] is not None:
+            name = connections.get(orjson.loads(effect["payload"])["connection_id"], "an IdP")
+            found.setdefault(effect["subject_id"], {})[name] = iso(effect["settled"])
+    return found
+
+
+def _agent(row: Mapping[str, Any], there: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """What became of one agent: since when it is denied here, and since when each IdP knows."""
+    return {
+        "agent": row["slug"],
+        "role": row["role"],
+        "fate": row["fate"],
+        "successor": row["successor"],
+        "denied_here": iso(row["decided"]) if row["fate"] == Fate.HELD.value else None,
+        "told_there": dict(there.get(row["agent_id"], {})),
+    }
 
 
 def _step(row: Any, slugs: Mapping[str, str], connections: Mapping[str, str]) -> Step:
@@ -92,16 +124,22 @@ def _told(kind: str, payload: Mapping[str, Any], connections: Mapping[str, str])
 async def sign_waiting(ctx: Context) -> int:
     """Sign every receipt that waits for it; how many were signed."""
     rows = await ctx.store.reads.all(
-        "SELECT case_id FROM sb_receipt WHERE signed IS NULL ORDER BY issued, case_id LIMIT ?", BATCH
+        "SELECT case_id, milliseconds FROM sb_receipt WHERE signed IS NULL ORDER BY issued, case_id LIMIT ?",
+        BATCH,
     )
     signed = 0
     for row in rows:
         try:
-            signed += await ctx.store.transact(SYSTEM, partial(_sign, ctx=ctx, case_id=row["case_id"]))
+            done = await ctx.store.transact(SYSTEM, partial(_sign, ctx=ctx, case_id=row["case_id"]))
         except Tampered as error:
+            done = 0
             log.error(
                 "receipt.unsigned", action="receipt.unsigned", case=row["case_id"], reason=error.message
             )
+        if done:
+            # One process signs a receipt, so each case is counted once, whoever is scraped.
+            SECONDS.observe(row["milliseconds"] / 1000)
+        signed += done
     return signed
 
 
@@ -122,6 +160,14 @@ async def _sign(work: Work, ctx: Context, case_id: str) -> int:
     )
     await record(work, "departure.receipt_signed", "departure", case_id, {"kid": key.kid})
     return changed
+
+
+async def rotate_key(work: Work, master: MasterKey) -> tuple[str | None, str]:
+    """Sign receipts with a new key from now on; (old id or None, new id). Old receipts verify as before."""
+    old = await retire_key(work, PURPOSE)
+    new = (await signing_key(work, master, PURPOSE)).kid
+    await record(work, "receipt.key_rotated", "key", new, {"before": old})
+    return old, new
 
 
 async def audited_digest(reader: Reader, case_id: str) -> str | None:

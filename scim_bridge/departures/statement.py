@@ -61,11 +61,13 @@ def content_of(
     case: Case, agents: Iterable[Mapping[str, Any]], steps: Sequence[Step], now: int
 ) -> dict[str, Any]:
     """The content of the receipt of a case that is closed now."""
-    begun = max(case.heard_at, case.effective_at)
+    begun = case.begun
     ended = max([begun, *(step.at for step in steps)])
     complete = all(step.state == DONE for step in steps)
     milliseconds = _millis(ended) - _millis(begun)
+    released = {} if case.released is None else {"released": iso(case.released)}
     return {
+        **released,
         "version": VERSION,
         "case": case.id,
         "person": {"id": case.person_id, "userName": case.person},
@@ -144,8 +146,9 @@ def _contradictions(content: Mapping[str, Any]) -> Iterable[str]:
     decided = {step["agent"] for step in content["steps"] if "ref" not in step}
     if content["version"] != VERSION:
         yield f"The receipt is of version {content['version']}, this program knows {VERSION}."
-    if begun != max(heard, effective):
-        yield "It does not begin when the departure was heard of and in effect."
+    released = [parse_iso(content["released"])] if "released" in content else []
+    if begun != max([heard, effective, *released]):
+        yield "It does not begin when the departure was heard of, in effect, and let go by the brake."
     if ended != max([begun, *times]) or closed < ended:
         yield "It does not end with its last step."
     if content["seconds"] != (ended - begun) // 1000 / 1000:
@@ -160,3 +163,15 @@ def _contradictions(content: Mapping[str, Any]) -> Iterable[str]:
         yield "It counts a step twice."
     if decided != {agent["agent"] for agent in content["agents"]}:
         yield "Its decisions are not about its agents."
+    if not all(_steps_say(content["steps"], agent) for agent in content["agents"]):
+        yield "When an agent was denied here or told of there is not what its steps say."
+
+
+def _steps_say(steps: Sequence[Mapping[str, Any]], agent: Mapping[str, Any]) -> bool:
+    """True when the times of one agent are those of its steps. Older receipts have none."""
+    own = [step for step in steps if step["agent"] == agent["agent"]]
+    decided = [step["at"] for step in own if "ref" not in step]
+    there = {(step["detail"], step["at"]) for step in own if step.get("state") == DONE}
+    told = agent.get("told_there", {}).items()
+    here = agent.get("denied_here")
+    return (here is None or here in decided) and all((f"told {name}", at) in there for name, at in told)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from scim_bridge.departures.model import Case, State
+from scim_bridge.departures.model import ABSENCE, Case, State
 from scim_bridge.kernel.database import Reader
-from scim_bridge.registry.signal import LEFT, Signal
+from scim_bridge.registry.signal import AWAY, LEFT, Signal
 
 AT_ONCE = 50
 
@@ -14,7 +14,7 @@ async def owners_gone(reader: Reader, limit: int = AT_ONCE) -> list[str]:
     rows = await reader.all(
         "SELECT DISTINCT d.person_id FROM sb_departure d JOIN sb_owner o ON o.person_id = d.person_id"
         " JOIN sb_resource r ON r.id = o.agent_id"
-        " WHERE d.state IN (?, ?, ?) AND d.gone_by <> '[]' AND o.role = 'owner'"
+        " WHERE d.drill IS NULL AND d.state IN (?, ?, ?) AND d.gone_by <> '[]' AND o.role = 'owner'"
         " AND r.deleted IS NULL AND r.active = 1 ORDER BY d.person_id LIMIT ?",
         State.OPEN.value,
         State.STUCK.value,
@@ -32,7 +32,7 @@ def seen(case: Case, now: int) -> Signal:
     return Signal(
         case.gone_by[0],
         f"{case.id}:{now}",
-        LEFT,
+        AWAY if case.kind == ABSENCE else LEFT,
         case.person_id,
         case.signal_at,
         case.effective_at,

@@ -6,14 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from scim_bridge.departures.cases import COLUMNS, case_of, find_case, outcomes_of
-from scim_bridge.departures.facts import concerned, leaver_of, outcomes_for
 from scim_bridge.departures.model import BUDGET, Case, Fate, State
 from scim_bridge.kernel.clock import SECOND, iso
 from scim_bridge.kernel.database import Reader
-from scim_bridge.kernel.errors import Invalid, NotFound
+from scim_bridge.kernel.errors import Invalid
 from scim_bridge.kernel.sql import marks
-from scim_bridge.registry.credentials import credentials_of
-from scim_bridge.registry.people_refs import find_person
 
 WAITING = ("pending", "handed")
 
@@ -51,6 +48,7 @@ def _head(case: Case) -> dict[str, Any]:
         "effective": iso(case.effective_at),
         "heard": iso(case.heard_at),
         "closed": _iso(case.closed_at),
+        "why": case.note if case.state is State.HELD else None,
     }
 
 
@@ -83,14 +81,15 @@ async def shown(reader: Reader, name: str, now: int) -> dict[str, Any]:
     receipt = await reader.one(
         "SELECT within_budget, milliseconds, steps, signed FROM sb_receipt WHERE case_id = ?", case.id
     )
-    begun = max(case.heard_at, case.effective_at)
-    running = max(0, now - begun) // 1000 / 1000 if case.decided_at is not None else None
+    running = max(0, now - case.begun) // 1000 / 1000 if case.decided_at is not None else None
     within = None if running is None or running <= BUDGET // SECOND else False
     return {
         **_head(case),
         "display_name": case.display_name,
         "immediate": case.immediate,
         "gone_by": list(case.gone_by),
+        "brake": case.brake_id,
+        "released": _iso(case.released),
         "decided": _iso(case.decided_at),
         "seconds": running if receipt is None else receipt["milliseconds"] / 1000,
         "steps": len(agents) + len(effects) if receipt is None else receipt["steps"],
@@ -116,6 +115,9 @@ def _agent(row: Any) -> dict[str, Any]:
         "successor": row["successor"],
         "next_in_line": row["proposed"],
         "reason": row["reason"],
+        "rule": row["rule"],
+        "accept_by": _iso(row["accept_by"]),
+        "accepted_at": _iso(row["accepted"]),
         "handed_over_to": row["resolved_to"],
         "handed_over_at": _iso(row["resolved"]),
     }
@@ -136,26 +138,3 @@ def _effect(row: Any, slugs: Mapping[str, str]) -> dict[str, Any]:
 
 def _iso(instant: int | None) -> str | None:
     return None if instant is None else iso(instant)
-
-
-async def simulated(reader: Reader, name: str, now: int) -> list[dict[str, Any]]:
-    """What would become of each agent if this person left now; nothing is changed. NotFound for nobody."""
-    person = await find_person(reader, name)
-    if person is None:
-        raise NotFound("person-unknown", f"No person is known as {name!r}.", "Give a userName or e-mail.")
-    leaver = await leaver_of(reader, person, now)
-    rows = []
-    for outcome in await outcomes_for(reader, leaver, await concerned(reader, person.id)):
-        live = [c for c in await credentials_of(reader, outcome.agent.agent_id) if c["state"] == "active"]
-        rows.append(
-            {
-                "agent": outcome.agent.slug,
-                "role": outcome.role,
-                "outcome": outcome.fate.value,
-                "successor": outcome.successor.user_name if outcome.successor is not None else None,
-                "next_in_line": outcome.proposed.user_name if outcome.proposed is not None else None,
-                "revoked": len(live) if outcome.fate is Fate.HELD else 0,
-                "reason": outcome.reason,
-            }
-        )
-    return rows

@@ -175,6 +175,22 @@ async def signing_key(work: Work, master: MasterKey, purpose: str) -> SigningKey
     return made
 
 
+async def retire_key(work: Work, purpose: str) -> str | None:
+    """Sign nothing more with the current key of a purpose; its id, None when there is none yet.
+
+    The next signature makes a new key. The public half stays: what was signed goes on to verify.
+    """
+    row = await work.tx.one(
+        "SELECT kid FROM sb_key WHERE purpose = ? AND retired IS NULL ORDER BY created DESC LIMIT 1", purpose
+    )
+    if row is None:
+        return None
+    await work.tx.run(
+        "UPDATE sb_key SET retired = ? WHERE purpose = ? AND retired IS NULL", work.now, purpose
+    )
+    return str(row["kid"])
+
+
 async def public_keys(reader: Any, purpose: str | None = None) -> dict[str, dict[str, Any]]:
     """Every public key ever used (of a purpose), by kid: what a verifier needs."""
     if purpose is None:

@@ -107,6 +107,11 @@ def opened_for(master: MasterKey, recipient_id: str, sealed: Mapping[str, str]) 
         raise Tampered("sealed-value", "A sealed value of a notification cannot be read.") from error
 
 
+def hush(work: Work) -> None:
+    """Nothing this transaction changes is pushed to an IdP: what a drill does is not for the world."""
+    work.memo["push sides"] = []
+
+
 async def push_to_idps(work: Work, agent_id: str, reason: str, *, case_id: str | None = None) -> list[str]:
     """Bring one agent's facts up to date at every IdP that has a push side; effect ids.
 

@@ -24,6 +24,7 @@ from scim_bridge.registry.standing import Standing, changed, save, standing
 
 ACTIVE = "active"
 LEFT = "left"
+ON_LEAVE = "leave"
 
 
 def _manager(doc: Doc) -> str | None:
@@ -137,8 +138,29 @@ async def set_employed(work: Work, person_id: str, active: bool) -> bool:
 
 
 async def set_leave(work: Work, person_id: str, leave_at: int | None) -> None:
-    """Note when a person leaves or left; None takes it back (the caller writes the audit row)."""
-    await work.tx.run("UPDATE sb_person SET leave_at = ? WHERE id = ?", leave_at, person_id)
+    """Note when a person leaves or left; None takes it back (the caller writes the audit row).
+
+    Whether they left is not disputed any more.
+    """
+    await work.tx.run("UPDATE sb_person SET leave_at = ?, disputed = NULL WHERE id = ?", leave_at, person_id)
+
+
+async def set_on_leave(work: Work, person_id: str, away: bool) -> None:
+    """Note that a person is on leave of absence, or not any more (the caller writes the audit row)."""
+    await work.tx.run(
+        "UPDATE sb_person SET employment = ? WHERE id = ? AND employment = ?",
+        ON_LEAVE if away else ACTIVE,
+        person_id,
+        ACTIVE if away else ON_LEAVE,
+    )
+
+
+async def set_disputed(work: Work, person_id: str, since: int | None) -> None:
+    """Note that the news of a person's leave waits for approval: until None is written they count as here.
+
+    The caller writes the audit row. Decisions ask for it; the person's own record says what its source said.
+    """
+    await work.tx.run("UPDATE sb_person SET disputed = ? WHERE id = ?", since, person_id)
 
 
 async def delete_person(work: Work, person_id: str, reason: str) -> None:

@@ -20,6 +20,8 @@ NAMED = "person.named_owner"
 MOVED = "person.moved"
 # On leave of absence from `effective_at` on: employed, and not there to answer for anything. RETURNED ends it.
 AWAY = "person.away"
+# The source of a drill's own signals, and the origin of its canary.
+DRILL = "drill"
 
 
 @dataclass(frozen=True, slots=True)

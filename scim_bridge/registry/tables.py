@@ -10,6 +10,7 @@ from scim_bridge.kernel.columns import KEYED, blob, text, text_key, whole
 
 LIVE = sql_text("deleted IS NULL")
 OPEN = sql_text("released IS NULL")
+EXPIRES = sql_text("expires_at IS NOT NULL")
 
 
 class ResourceRow(SQLModel, table=True):
@@ -49,6 +50,7 @@ class AgentRow(SQLModel, table=True):
     __table_args__ = (
         Index("sb_agent_slug", "slug", unique=True),
         Index("sb_agent_workload", "workload_id"),
+        Index("sb_agent_expires", "expires_at", sqlite_where=EXPIRES, postgresql_where=EXPIRES),
     )
 
     id: str = text_key()
@@ -82,6 +84,8 @@ class PersonRow(SQLModel, table=True):
     employment: str = text()
     leave_at: int | None = whole(nullable=True)
     time_zone: str | None = text(nullable=True)
+    # Since when the news that they left waits for approval: until then they count as here.
+    disputed: int | None = whole(nullable=True)
 
 
 class AttrRow(SQLModel, table=True):

@@ -116,7 +116,7 @@ def test_a_last_day_ahead_plans_and_returned_cancels(shell: Shell) -> None:
 def test_wrong_words_are_refused_by_name(shell: Shell, tmp_path: Path) -> None:
     assert "no departure 'nobody'" in shell.run(departures.app, "show", "nobody", code=1)
     assert "known as 'nobody'" in shell.run(departures.app, "simulate", "nobody", code=1)
-    assert "planned, cancelled" in shell.run(departures.app, "list", "--state", "gone", code=2)
+    assert "planned, held" in shell.run(departures.app, "list", "--state", "gone", code=2)
     shell.run(departures.app, "open", "priya@corp.test", "--last-day", "Friday", code=2, json=False)
     shell.run(departures.app, "open", "priya@corp.test", "--last-day", "9999-12-31", code=2, json=False)
     shell.run(receipts.app, "verify", code=2, json=False)

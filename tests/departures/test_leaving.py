@@ -9,7 +9,8 @@ from starlette.applications import Starlette
 from scim_bridge.departures.cases import find_case
 from scim_bridge.departures.receipt import export, verify_case
 from scim_bridge.departures.service import due, react
-from scim_bridge.departures.view import shown, simulated
+from scim_bridge.departures.simulate import simulated
+from scim_bridge.departures.view import shown
 from scim_bridge.kernel.clock import SECOND
 from scim_bridge.kernel.work import Store, Work
 from scim_bridge.registry.agents import set_owners

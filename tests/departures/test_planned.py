@@ -131,7 +131,7 @@ def test_who_returns_after_the_departure_finds_nothing_restored_but_is_told_how(
         await heard(store, left(ids["priya"], clock.now(), kind=RETURNED, key="3"))
         seen = await shown(store.reads, "priya@corp.test", clock.now())
         assert seen["gone_by"] == []
-        assert f"hand-over {seen['id']} AGENT --to priya@corp.test" in seen["note"]
+        assert f"departures return {seen['id']} --agent AGENT --to priya@corp.test" in seen["note"]
         assert not (await facts(store, ids["refund"])).resource.active
         assert (await row_of(store, ids["priya"]))[0] == 1
         clock.advance(seconds=1)

@@ -16,10 +16,9 @@ from scim_bridge.departures.model import (
     Move,
     Outcome,
     State,
-    decide,
     move,
-    release_text,
 )
+from scim_bridge.departures.succession import decide, release_text
 from scim_bridge.registry.model import Owners, PersonRef
 from scim_bridge.registry.signal import DELETED, LEFT, RETURNED, Signal
 
