@@ -1,6 +1,6 @@
-"""The tables of the last run, put into docs/explanation/performance.md.
+"""The tables of a run, put into docs/explanation/performance.md or another page that has the two marks.
 
-python -m tests.bench.report [bench-results.json]
+python -m tests.bench.report [bench-results.json [PAGE]]
 """
 
 from __future__ import annotations
@@ -106,8 +106,9 @@ def unexplained(page: str, rows: Iterable[Row]) -> list[str]:
 def main(arguments: Sequence[str]) -> int:
     """Write the page; 1 when a missed target has no paragraph yet."""
     results = Results.of_dict(json.loads((Path(arguments[0]) if arguments else RESULTS).read_text()))
-    page = written(PAGE.read_text(), results)
-    PAGE.write_text(page)
+    file = Path(arguments[1]) if len(arguments) > 1 else PAGE
+    page = written(file.read_text(), results)
+    file.write_text(page)
     missing = unexplained(page, results.rows)
     if missing:
         print(f"Missed, and the page does not say why: {', '.join(missing)}", file=sys.stderr)
