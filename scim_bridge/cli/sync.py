@@ -21,6 +21,7 @@ from scim_bridge.cli.output import (
     show,
 )
 from scim_bridge.cli.session import actor, with_bridge
+from scim_bridge.cli.sync_drift import add_to
 from scim_bridge.cli.sync_run import Telling, see_through
 from scim_bridge.cli.sync_show import (
     SHOWN,
@@ -219,3 +220,6 @@ def cancel(
         _tell_run(record)
     else:
         show(record, output)
+
+
+add_to(app)

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from scim_bridge.kernel.errors import Invalid
+from scim_bridge.registry.drift_rules import parse_drift
 from scim_bridge.registry.scope import parse_scope
 
 KINDS = ("okta", "entra", "generic")
@@ -182,6 +183,12 @@ SETTINGS: Mapping[str, Known] = {
     ),
     "graph_delta": Known(("entra",), "ask Entra every minute who changed: on or off", "on", _one_of(SWITCH)),
     "okta_log": Known(("okta",), "ask the System Log for news of people: on or off", "on", _one_of(SWITCH)),
+    "drift": Known(
+        PUSHED,
+        "what a change made at the IdP means: attribute:ours, theirs or ask; *:… for all others",
+        "*:ours",
+        _text,
+    ),
     "brake_count": Known(
         PUSHED,
         "park a plan that retires more agents, or misses more objects, than this",
@@ -226,6 +233,8 @@ def _check_value(name: str, known: Known, value: Any) -> None:
             raise Invalid("scope", "The scope is not a text.", "Write environment=production; group=…")
         parse_scope(value)
         return
+    if name == "drift":
+        parse_drift(str(value))
     text = str(value)
     if len(text) > LONGEST or not text.isprintable():
         raise Invalid(

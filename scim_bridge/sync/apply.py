@@ -15,6 +15,7 @@ from scim_bridge.sync.model import desired_digest
 from scim_bridge.sync.plan import APPLIED, HELD, KeptChange, Plan, changes_of, make_plan
 from scim_bridge.sync.run import FAILED, note_failure, start_run
 from scim_bridge.sync.run import HELD as RUN_HELD
+from scim_bridge.sync.strangers import NOBODYS
 
 READINGS = 3
 
@@ -101,6 +102,8 @@ async def _unmoved(ctx: Context, connection: Connection, changes: list[KeptChang
         part = changes[start : start + 500]
         now = await desired_of(ctx.store.reads, connection, [kept.change.agent_id for kept in part])
         for kept in part:
+            if kept.desired == NOBODYS:
+                continue
             agent = now.get(kept.change.agent_id)
             if agent is None or desired_digest(agent) != kept.desired:
                 moved.append(kept.change.slug)

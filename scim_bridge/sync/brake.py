@@ -60,12 +60,13 @@ def held(limits: Limits, listing: Listing, counts: Counts) -> str:
         return "The listing broke off before its last page."
     if listing.known and not listing.listed:
         return f"The listing came back empty, {listing.known} objects were there before."
-    if _many(limits, listing.missing, listing.known):
+    if many(limits, listing.missing, listing.known):
         return f"{listing.missing} of {listing.known} objects we wrote are missing from the listing."
-    if _many(limits, counts.retires, listing.known):
+    if many(limits, counts.retires, listing.known):
         return f"{counts.retires} of {listing.known} agents would be retired at once."
     return ""
 
 
-def _many(limits: Limits, number: int, known: int) -> bool:
+def many(limits: Limits, number: int, known: int) -> bool:
+    """True when so many of those known are more than may be acted on without a person's word."""
     return number > limits.count or (number >= FEW and number * 100 > limits.percent * known)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from scim_bridge.kernel.context import Context
 from scim_bridge.registry.connections import Connection
 from scim_bridge.sync.brake import Limits, Listing, held, limits_of
+from scim_bridge.sync.drift import Drift, Reading, spared
 from scim_bridge.sync.facts import desired_pages, pushed_all
+from scim_bridge.sync.idp.explaining import meaning_of
 from scim_bridge.sync.idp.port import (
     DesiredAgent,
     Idp,
@@ -24,6 +26,7 @@ from scim_bridge.sync.model import (
     Counts,
     Difference,
     Pushed,
+    buried,
     counted,
     desired_digest,
     difference,
@@ -31,6 +34,8 @@ from scim_bridge.sync.model import (
     remembered,
 )
 from scim_bridge.sync.shelf import Shelf
+from scim_bridge.sync.stranger_keeping import retiring
+from scim_bridge.sync.strangers import NOBODYS, Stranger
 
 T = TypeVar("T")
 Tell = Callable[[str, int], None]
@@ -68,6 +73,10 @@ class Draft:
     reason: str
     # What the listing taught: objects as wanted that nothing says we wrote, deleted agents that are off.
     recognised: tuple[Pushed, ...] = ()
+    # What others did there, and the agents that were looked at for it.
+    drifts: tuple[Drift, ...] = ()
+    compared: frozenset[str] = frozenset()
+    strangers: tuple[Stranger, ...] = ()
 
     @property
     def counts(self) -> Counts:
@@ -99,6 +108,7 @@ async def _shelf(idp: Idp, tell: Tell) -> Shelf:
     async for page in idp.listing():
         for observed in page.objects:
             shelf.put(observed)
+        shelf.others |= {observed.remote_id: observed for observed in page.others}
         shelf.complete = page.last
         tell("reading the IdP", len(shelf.by_id))
     return shelf
@@ -107,10 +117,13 @@ async def _shelf(idp: Idp, tell: Tell) -> Shelf:
 class _Reader:
     """Compares the registry with one tenant, page by page."""
 
-    def __init__(self, idp: Idp, shelf: Shelf, pushed: dict[str, Pushed]) -> None:
+    def __init__(self, idp: Idp, shelf: Shelf, pushed: dict[str, Pushed], reading: Reading) -> None:
         self._idp = idp
         self._shelf = shelf
         self._pushed = pushed
+        self._reading = reading
+        self.drifts: list[Drift] = []
+        self.compared: set[str] = set()
         self._gate = asyncio.Semaphore(AT_ONCE)
         self.changes: list[Planned] = []
         self.notes: list[str] = []
@@ -140,8 +153,10 @@ class _Reader:
         if listed is None and agent.deleted and (pushed is None or pushed.retired or not pushed.remote_id):
             return Difference(None)
         if listed is not None:
+            self._shelf.claimed.add(listed.remote_id)
             seen = difference(agent, wanted, listed, pushed)
-            if seen.change is None:
+            if seen.change is None and not self._reading.drifts(agent, wanted, listed, pushed):
+                self.compared.add(agent.agent_id)
                 self._recognise(agent, wanted, listed, pushed)
                 return seen
         # Searches lag behind at every IdP: before acting, the one object is read itself.
@@ -155,7 +170,25 @@ class _Reader:
             return Difference(None, notes=(f"{agent.slug} could not be read: {error.message}",))
         if observed is None and agent.deleted and pushed is not None:
             self.recognised.append(replace(pushed, retired=True))
-        return difference(agent, wanted, observed, pushed)
+        if observed is not None:
+            self._shelf.claimed.add(observed.remote_id)
+        found = self._reading.drifts(agent, wanted, observed, pushed)
+        self.compared.add(agent.agent_id)
+        self.drifts += found
+        return difference(agent, spared(wanted, found), observed, pushed)
+
+    async def retire(self, nobodys: Sequence[Stranger], asked: Mapping[str, str]) -> None:
+        """Plan to switch off what a person asked to, as it stands now."""
+        for each in nobodys:
+            seen = each.observed
+            if seen.remote_id not in asked:
+                continue
+            gone = buried(seen.agent_id, seen.name, seen.name)
+            wanted = (await patiently(lambda gone=gone: self._idp.wanted([gone])))[gone.agent_id]  # type: ignore[misc]
+            change = difference(gone, wanted, seen, None).change
+            if change is not None:
+                why = dict.fromkeys(change.after, f"nobody's here; retire: {asked[seen.remote_id]}")
+                self.changes.append(Planned(change, why, (), NOBODYS))
 
     def _recognise(
         self, agent: DesiredAgent, wanted: Wanted, listed: Observed, pushed: Pushed | None
@@ -180,14 +213,16 @@ async def draft_plan(ctx: Context, connection: Connection, idp: Idp, tell: Tell 
     setup = await patiently(idp.missing)
     shelf = await _shelf(idp, tell)
     pushed = await pushed_all(reads, connection.id)
-    reader = _Reader(idp, shelf, pushed)
+    reader = _Reader(idp, shelf, pushed, Reading.of(connection, meaning_of(idp)))
     known = set(pushed)
     async for agents in desired_pages(reads, connection):
         known |= {agent.agent_id for agent in agents}
         await reader.page(agents)
         tell("comparing agents", reader.agents)
     expected = {p.remote_id for p in pushed.values() if p.remote_id and not p.retired}
-    present = sum(1 for remote_id in expected if remote_id in shelf.by_id)
+    present = sum(1 for remote_id in expected if shelf.holds(remote_id))
+    nobodys = shelf.nobodys(known)
+    await reader.retire(nobodys, await retiring(reads, connection.id))
     listing = Listing(shelf.complete, len(shelf.by_id), len(expected), present)
     changes = tuple(reader.changes)
     reason = held(limits, listing, counted(planned.change for planned in changes))
@@ -201,4 +236,7 @@ async def draft_plan(ctx: Context, connection: Connection, idp: Idp, tell: Tell 
         setup,
         reason,
         tuple(reader.recognised),
+        tuple(reader.drifts),
+        frozenset(reader.compared),
+        nobodys,
     )

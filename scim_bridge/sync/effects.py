@@ -17,12 +17,17 @@ from scim_bridge.kernel.work import SYSTEM, Work
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.model import AGENT
 from scim_bridge.registry.outward import IDP_PUSH
+from scim_bridge.sync.drift import Reading, spared
+from scim_bridge.sync.drift_keeping import written_over
 from scim_bridge.sync.facts import desired_of, pushed_of, remember
+from scim_bridge.sync.idp.explaining import meaning_of
 from scim_bridge.sync.idp.open import Idps
 from scim_bridge.sync.idp.port import ENABLED, RETIRE, Idp, IdpError, ObjectChange
 from scim_bridge.sync.model import Pushed, desired_digest, difference, left_to_do, moved, remembered
 from scim_bridge.sync.plan import change as kept_change
+from scim_bridge.sync.retiring import retire_nobodys
 from scim_bridge.sync.run import SYNC_CHANGE, ever_applied, settle_change
+from scim_bridge.sync.strangers import NOBODYS
 
 WRITTEN = "written"
 ALREADY = "already so"
@@ -91,7 +96,8 @@ class _Writer:
             return _done(SKIPPED, "the agent was never written there")
         wanted = (await idp.wanted([agent]))[agent_id]
         observed = await idp.observe(agent, (pushed.remote_id or None) if pushed else None)
-        found = difference(agent, wanted, observed, pushed)
+        drifts = Reading.of(connection, meaning_of(idp)).drifts(agent, wanted, observed, pushed)
+        found = difference(agent, spared(wanted, drifts), observed, pushed)
         if found.change is None:
             retired = pushed if agent.deleted and pushed is not None and not pushed.retired else None
             return Done(
@@ -110,6 +116,8 @@ class _Writer:
             return _done(CANCELLED, kept.reason)
         connection, idp = await self._idps.of(effect.payload["connection_id"])
         planned = kept.change
+        if kept.desired == NOBODYS:
+            return await retire_nobodys(connection, idp, planned)
         agent = (await desired_of(reads, connection, [planned.agent_id])).get(planned.agent_id)
         if agent is None or desired_digest(agent) != kept.desired:
             return _done(MOVED, "the agent changed here since the plan was made")
@@ -155,6 +163,7 @@ class _Writer:
             await remember(work, connection.id, change.agent_id, remote_id, attributes, retired=retired)
             if not change.after:
                 return
+            written_over(work, connection.id, change.agent_id, change.after)
             detail = {
                 "connection": connection.name,
                 "action": change.action,

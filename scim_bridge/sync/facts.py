@@ -57,14 +57,18 @@ async def desired_of(
 
 def _pushed(row: Any) -> Pushed:
     return Pushed(
-        row["agent_id"], row["remote_id"], orjson.loads(row["attributes"]), row["retired"] is not None
+        row["agent_id"],
+        row["remote_id"],
+        orjson.loads(row["attributes"]),
+        row["retired"] is not None,
+        row["written"],
     )
 
 
 async def pushed_all(reader: Reader, connection_id: str) -> dict[str, Pushed]:
     """What was last written at a connection, by agent id."""
     rows = await reader.all(
-        "SELECT agent_id, remote_id, attributes, retired FROM sb_pushed WHERE connection_id = ?",
+        "SELECT agent_id, remote_id, attributes, retired, written FROM sb_pushed WHERE connection_id = ?",
         connection_id,
     )
     return {row["agent_id"]: _pushed(row) for row in rows}
@@ -73,7 +77,8 @@ async def pushed_all(reader: Reader, connection_id: str) -> dict[str, Pushed]:
 async def pushed_of(reader: Reader, connection_id: str, agent_id: str) -> Pushed | None:
     """What was last written for one agent at a connection."""
     row = await reader.one(
-        "SELECT agent_id, remote_id, attributes, retired FROM sb_pushed WHERE connection_id = ? AND agent_id = ?",
+        "SELECT agent_id, remote_id, attributes, retired, written FROM sb_pushed"
+        " WHERE connection_id = ? AND agent_id = ?",
         connection_id,
         agent_id,
     )

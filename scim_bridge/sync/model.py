@@ -32,6 +32,7 @@ class Pushed:
     remote_id: str
     attributes: Attributes
     retired: bool = False
+    written: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,9 +258,10 @@ def remembered(change: ObjectChange, pushed: Pushed | None) -> dict[str, Any]:
     "Off" is remembered only where we switched it off: what was off already is somebody else's stop.
     """
     last = {} if pushed is None else dict(pushed.attributes)
+    # What waits for a decision is not among what is wanted: of it the last word stays.
+    kept = {**last, **change.wanted}
     if change.action == RETIRE:
-        return {**last, **change.wanted}
-    kept = dict(change.wanted)
+        return kept
     ours = change.after.get(ENABLED) is False or last.get(ENABLED) is False
     if kept.get(ENABLED) is False and not ours:
         kept[ENABLED] = None

@@ -14,9 +14,13 @@ from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.work import Actor, Work
 from scim_bridge.registry.connections import Connection
+from scim_bridge.registry.drift_rules import THEIRS
+from scim_bridge.sync.brake import limits_of
 from scim_bridge.sync.draft import Draft, Planned, Tell, draft_plan, untold
 from scim_bridge.sync.facts import remember
+from scim_bridge.sync.findings import NOTHING_TOLD, Told, keep_found, told
 from scim_bridge.sync.idp.port import Idp, ObjectChange
+from scim_bridge.sync.settling import take_by_rule
 
 READY = "ready"
 HELD = "held"
@@ -68,15 +72,26 @@ class KeptChange:
 async def make_plan(
     ctx: Context, actor: Actor, connection: Connection, idp: Idp, tell: Tell = untold
 ) -> Plan:
-    """Read, compare and keep a plan. Nothing is written at the IdP; IdpError when it cannot be read."""
+    """Read, compare and keep a plan. Nothing is written at the IdP; IdpError when it cannot be read.
+
+    What somebody changed there and the connection's rules say is theirs is taken over, and then it reads again.
+    """
     draft = await draft_plan(ctx, connection, idp, tell)
-    plan_id = await ctx.store.transact(actor, lambda work: save_plan(work, draft))
+    found = await told(ctx, idp, draft)
+    if not draft.reason and any(each.rule == THEIRS for each in draft.drifts):
+        await ctx.store.transact(actor, lambda work: keep_found(work, draft, found))
+        if await take_by_rule(
+            ctx, actor, connection, limits_of(connection.settings), draft.listing.known, draft.drifts
+        ):
+            draft = await draft_plan(ctx, connection, idp, tell)
+    plan_id = await ctx.store.transact(actor, lambda work: save_plan(work, draft, found))
     return await plan(ctx.store.reads, plan_id)
 
 
-async def save_plan(work: Work, draft: Draft) -> str:
+async def save_plan(work: Work, draft: Draft, found: Told = NOTHING_TOLD) -> str:
     """Keep a plan as it was seen; its id. Old plans that were never applied are cleared away."""
     plan_id = work.ids.new()
+    await keep_found(work, draft, found)
     counts = draft.counts
     await _forget_old(work, draft.connection.id)
     await work.tx.run(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from scim_bridge.registry.model import fold
 from scim_bridge.sync.idp.port import DesiredAgent, Observed, Wanted
 from scim_bridge.sync.model import Pushed
+from scim_bridge.sync.strangers import Stranger, strangers
 
 
 @dataclass(slots=True)
@@ -16,6 +18,8 @@ class Shelf:
     by_id: dict[str, Observed] = field(default_factory=dict)
     by_mark: dict[str, list[Observed]] = field(default_factory=dict)
     by_name: dict[str, Observed] = field(default_factory=dict)
+    others: dict[str, Observed] = field(default_factory=dict)
+    claimed: set[str] = field(default_factory=set)
     complete: bool = False
 
     def put(self, observed: Observed) -> None:
@@ -25,6 +29,14 @@ class Shelf:
             self.by_mark.setdefault(observed.agent_id, []).append(observed)
         else:
             self.by_name[fold(observed.name)] = observed
+
+    def holds(self, remote_id: str) -> bool:
+        """True when an object was shown, as ours or as another of its kind."""
+        return remote_id in self.by_id or remote_id in self.others
+
+    def nobodys(self, agents: Collection[str]) -> tuple[Stranger, ...]:
+        """The objects shown that no agent claimed; `agents` are the ids known here."""
+        return strangers([*self.by_id.values(), *self.others.values()], self.claimed, agents)
 
     def find(self, agent: DesiredAgent, wanted: Wanted, pushed: Pushed | None) -> Observed | None:
         """The object of an agent: where we wrote it, else with its mark, else by a name it may have."""

@@ -6,6 +6,9 @@ from sqlalchemy import Index
 from sqlmodel import SQLModel
 
 from scim_bridge.kernel.columns import text, text_key, whole
+from scim_bridge.sync.drift_tables import DriftRow, StrangerRow
+
+__all__ = ["ChangeRow", "DriftRow", "PlanRow", "PushedRow", "RunRow", "StrangerRow"]
 
 
 class PlanRow(SQLModel, table=True):

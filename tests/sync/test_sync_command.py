@@ -244,3 +244,55 @@ def test_a_cancel_of_nothing_is_refused_and_no_wait_returns_at_once(command, cap
     assert code == 0 and stopped["cancelled"] == 6 and stopped["state"] == "WARNING"
     code, waiting = command("effects", "list", "--state", "pending")
     assert not [effect for effect in waiting if effect["kind"] == "sync.change"]
+
+
+def test_drift_and_strangers_are_shown_and_settled_by_commands(command, bridge) -> None:
+    assert command("connections", "configure", "okta", "--set", "drift=purpose:ask", output="table")[0] == 0
+    assert command("sync", "apply", "okta")[0] == 0
+    kind = bridge.user("agent-0@agents.test")["type"]["id"]
+    made = {"login": "helper@agents.test", "email": "h@agents.test", "firstName": "H", "lastName": "B"}
+    bridge.control(
+        "POST",
+        "/directory",
+        {"users": [{"login": f"agent-{n}@agents.test", "agentPurpose": "mining"} for n in range(2)] + [made]},
+    )
+    user = {**bridge.user("helper@agents.test"), "type": {"id": kind}}
+    bridge.sandbox.sandbox.store.put("user", user["id"], user)
+    code, plan = command("sync", "plan", "okta")
+    assert (code, plan["changes"]) == (0, 0) and len(plan["warnings"]) == 2
+    code, rows = command("sync", "drift", "okta")
+    assert code == 0 and [row["agent"] for row in rows] == ["agent-0", "agent-1"]
+    assert (rows[0]["ours"], rows[0]["theirs"]) == ("does thing 0", "mining")
+    assert rows[0]["changed_by"] is None and "E0000006" in rows[0]["who_is_unknown_because"]
+    assert {"agent", "theirs"} < set(command("sync", "drift", "okta", output="jsonl")[1][0])
+    for output in ("table", "csv"):
+        assert "mining" in command("sync", "drift", "okta", output=output)[1]
+    settle = ("sync", "settle", "okta")
+    code, done = command(*settle, "agent-0", "purpose", "--take", "theirs", "--reason", "we talked")
+    assert (code, done["state"]) == (0, "taken")
+    assert command("agents", "show", "agent-0")[1]["purpose"] == "mining"
+    assert (
+        command(*settle, "agent-1", "agentPurpose", "--take", "ours", "--reason", "no", output="table")[0]
+        == 0
+    )
+    assert command(*settle, "agent-1", "purpose", "--take", "ours", "--reason", "again")[0] == 1
+    assert command(*settle, "agent-1", "purpose", "--take", "mine", "--reason", "x")[0] == 2
+    assert command("sync", "apply", "okta")[0] == 0
+    assert bridge.user("agent-1@agents.test")["profile"]["agentPurpose"] == "does thing 1"
+    code, rows = command("sync", "drift", "okta", "--all")
+    assert [row["state"] for row in rows] == ["taken", "overridden"]
+
+    code, (row,) = command("sync", "strangers", "okta")
+    assert (row["name"], row["what"], row["state"]) == ("helper@agents.test", "no mark", "open")
+    adopt = ("sync", "adopt", "okta", row["remote"])
+    assert command(*adopt, "--as", "helper", "--into", "agent-0")[0] == 2
+    assert command(*adopt)[0] == 2
+    assert command(*adopt, "--as", "helper")[0] == 1, "nobody would answer for it"
+    code, done = command(*adopt, "--as", "helper", "--owner", "maria@corp.test")
+    assert code == 0 and done["agent"] == "helper" and done["agent_id"]
+    assert command("sync", "apply", "okta")[0] == 0
+    assert bridge.user("helper@agents.test")["profile"]["agentId"] == done["agent_id"]
+    assert command("sync", "ignore", "okta", row["remote"], "--reason", "x")[0] == 1
+    assert command("sync", "retire", "okta", "nobody", "--reason", "x")[0] == 1
+    assert command("sync", "strangers", "okta") == (0, [])
+    assert command("sync", "strangers", "okta", "--all", output="table")[1].count("adopted") == 1

@@ -74,10 +74,14 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a listing; `last` is True on the page after which there is none."""
+    """One page of a listing; `last` is True on the page after which there is none.
+
+    `others` are objects of the same kind that no agent of ours can be: only told to people.
+    """
 
     objects: tuple[Observed, ...]
     last: bool
+    others: tuple[Observed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ LIFECYCLE_READ = (*IDENTITY_LIST, *POLICY_READ)
 
 REGISTRY_READ = ("AgentRegistration.Read.All", "AgentRegistration.ReadWrite.All")
 REGISTRY_WRITE = ("AgentRegistration.ReadWrite.All",)
+AUDIT_READ = ("AuditLog.Read.All",)
 
 ASSIGN_WRITE = ("AppRoleAssignment.ReadWrite.All",)
 
@@ -73,5 +74,5 @@ KNOWN = frozenset(
     for name, roles in list(globals().items())
     if name.isupper() and isinstance(roles, tuple)
     for role in roles
-) | {"AuditLog.Read.All", "GroupMember.ReadWrite.All", "Organization.Read.All"}
+) | {"GroupMember.ReadWrite.All", "Organization.Read.All"}
 """Every role that may be granted; an app registration with another one is refused."""

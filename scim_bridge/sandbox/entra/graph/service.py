@@ -15,6 +15,7 @@ from scim_bridge.sandbox.entra.graph import (
     answerable,
     applications,
     attributes,
+    audits,
     batch,
     creation,
     delta,
@@ -53,6 +54,7 @@ _ROOMS = (
     delta,
     subscriptions,
     registry,
+    audits,
 )
 _UNREADABLE = (
     "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON "
@@ -169,7 +171,9 @@ class Graph:
         operation, ids = self._routes.find(call.method, call.path)
         try:
             with self.tenant.store.transaction():
-                return operation.run(self.tenant, call, ids)
+                answer = operation.run(self.tenant, call, ids)
+                audits.note(self.tenant, call)
+                return answer
         except NotSettled as error:
             settling.missed(self.tenant, error.object_id)
             raise

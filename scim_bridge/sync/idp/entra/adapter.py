@@ -28,6 +28,7 @@ from scim_bridge.sync.idp.entra.preparing import Preparing
 from scim_bridge.sync.idp.entra.proofs import identity_hosts
 from scim_bridge.sync.idp.entra.reading import Reading
 from scim_bridge.sync.idp.entra.registrations import Registrations
+from scim_bridge.sync.idp.entra.telling import Telling
 from scim_bridge.sync.idp.entra.tokens import Tokens
 from scim_bridge.sync.idp.entra.writing import Writing
 from scim_bridge.sync.idp.port import (
@@ -42,7 +43,7 @@ from scim_bridge.sync.idp.port import (
 )
 
 
-class EntraIdp:
+class EntraIdp(Telling):
     """One Entra tenant. See `port.Idp` for the promises."""
 
     kind = "entra"
@@ -58,7 +59,7 @@ class EntraIdp:
     ) -> None:
         self._options = options
         self._own = [one for one in (outbound, near) if one is not None and one is not ctx.outbound]
-        graph = Graph(options.graph_url, tokens, outbound)
+        graph = self._graph = Graph(options.graph_url, tokens, outbound)
         self._features = Features(graph, tokens, options)
         self._defining = Defining(graph, options, self._features)
         self.news = EntraNews(graph)
@@ -133,7 +134,7 @@ class EntraIdp:
 
     async def observe(self, agent: DesiredAgent, remote_id: str | None) -> Observed | None:
         """One agent as it is now."""
-        return await self._reading.observe(agent, remote_id, await self._preparing.known())
+        return await self._reading.observe(agent, remote_id)
 
     async def write(self, change: ObjectChange) -> str:
         """Make one agent identity as wanted; its id."""

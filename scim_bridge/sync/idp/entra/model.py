@@ -70,7 +70,8 @@ def wanted_of(agent: DesiredAgent, accounts: Accounts | None, attribute_set: str
     notes: list[str] = []
     if accounts is not None:
         notes += _people(agent, accounts, wanted)
-    return Wanted(wanted, (name_of(agent),), tuple(notes))
+    # A display name is nobody's own: no object is taken for an agent by it.
+    return Wanted(wanted, (), tuple(notes))
 
 
 def _people(agent: DesiredAgent, accounts: Accounts, wanted: dict[str, Any]) -> list[str]:

@@ -53,7 +53,8 @@ class Reading:
         return WITH_ATTRIBUTES if await self._features.usable(ATTRIBUTES) else SELECT
 
     async def listing(self, blueprint: Blueprint | None) -> AsyncIterator[Page]:
-        """Ours, and what may become ours: marked by us, or under our blueprint without a mark.
+        """Ours, and what may become ours: marked by us, or under our blueprint without a mark. And all others,
+        without their people.
 
         Graph serves no filter by blueprint for agent identities that could be relied on: all are read.
         """
@@ -66,7 +67,12 @@ class Reading:
             await self._compliance.page(found)
             if last:
                 await self._compliance.end()
-            yield Page(found, last)
+            others = [
+                observed_of(one, (), (), self._options.attribute_set)
+                for one in objects
+                if not self._concerns(one, blueprint)
+            ]
+            yield Page(found, last, tuple(others))
 
     def _concerns(self, found: Mapping[str, Any], blueprint: Blueprint | None) -> bool:
         if marked(found.get("tags") or ()):
@@ -128,32 +134,18 @@ class Reading:
         more = await self._parts.one(remote_id, replies[3:])
         return await self._observed(itself.body, sponsors, owners, more), itself.body
 
-    async def found(self, agent_id: str, name: str, blueprint: Blueprint | None) -> Mapping[str, Any] | None:
-        """The agent's object by our mark, else the one unmarked object of that name under our blueprint."""
-        condition = f"tags/any(t:t eq {literal(tag_of(agent_id))})"
-        if name:
-            condition += f" or displayName eq {literal(name)}"
-        query = {"$filter": condition, "$select": SELECT}
+    async def found(self, agent_id: str) -> Mapping[str, Any] | None:
+        """The agent's object by our mark. Not by its name: that may be anybody's."""
+        query = {"$filter": f"tags/any(t:t eq {literal(tag_of(agent_id))})", "$select": SELECT}
         objects = await self._graph.every("look for the agent identity", IDENTITIES, query)
         ours = sorted(
             (one for one in objects if marked(one.get("tags") or ()) == agent_id),
             key=lambda one: str(one["id"]),
         )
-        if ours:
-            return ours[0]
-        named = [
-            one
-            for one in objects
-            if not marked(one.get("tags") or ())
-            and self._concerns(one, blueprint)
-            and one.get("displayName") == name
-        ]
-        return named[0] if len(named) == 1 else None
+        return ours[0] if ours else None
 
-    async def observe(
-        self, agent: DesiredAgent, remote_id: str | None, blueprint: Blueprint | None
-    ) -> Observed | None:
-        """One agent as it is now: where it was written, else by mark, else by name.
+    async def observe(self, agent: DesiredAgent, remote_id: str | None) -> Observed | None:
+        """One agent as it is now: where it was written, else by mark.
 
         Of a deleted agent also what its identity left behind when it went.
         """
@@ -161,8 +153,7 @@ class Reading:
             there = await self.by_id(remote_id)
             if there is not None and there[0].agent_id in ("", agent.agent_id):
                 return there[0]
-        name = "" if agent.deleted else name_of(agent)
-        found = await self.found(agent.agent_id, name, blueprint)
+        found = await self.found(agent.agent_id)
         if found is None:
             return await self._remains(agent, remote_id)
         observed = await self.by_id(str(found["id"]))

@@ -61,7 +61,7 @@ class Writing:
     async def _create(self, change: ObjectChange) -> str:
         wanted = change.wanted
         # The answer to an earlier create may have been lost: look for its mark first.
-        before = await self._reading.found(change.agent_id, "", None)
+        before = await self._reading.found(change.agent_id)
         if before is not None:
             return await self._finish(str(before["id"]), change)
         if not wanted.get(SPONSORS):

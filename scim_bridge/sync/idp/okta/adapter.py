@@ -15,6 +15,7 @@ from scim_bridge.sync.idp.okta.news import OktaNews
 from scim_bridge.sync.idp.okta.people import FEW, People
 from scim_bridge.sync.idp.okta.private_key import check_private_key
 from scim_bridge.sync.idp.okta.session import Credentials, Reply, Session
+from scim_bridge.sync.idp.okta.telling import Telling
 from scim_bridge.sync.idp.okta.tenant import Shape, Tenant
 from scim_bridge.sync.idp.okta.vocabulary import (
     MARK,
@@ -83,7 +84,7 @@ def _credentials(connection: Connection, secrets: Mapping[str, Any]) -> Credenti
     )
 
 
-class OktaIdp:
+class OktaIdp(Telling):
     """One Okta org behind the port."""
 
     kind = "okta"

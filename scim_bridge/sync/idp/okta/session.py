@@ -145,6 +145,7 @@ class Session:
         self.org_url = org_url
         # What the service app asks for; None of a token that may whatever its owner may.
         self.scopes = None if credentials.ssws_token else credentials.scopes
+        self.client_id = credentials.client_id
         self._outbound = outbound if own else None
         self._pace = Pace()
         self._renewing = asyncio.Lock()

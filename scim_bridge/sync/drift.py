@@ -1,0 +1,101 @@
+"""What somebody changed at the IdP since we last wrote it, and what the connection's rules make of it. Pure.
+
+Three-way: what is there is neither what was last written nor what the registry wants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from scim_bridge.registry.connections import Connection
+from scim_bridge.registry.drift_rules import ASK, OURS, THEIRS, DriftRules, parse_drift
+from scim_bridge.sync.idp.port import ENABLED, DesiredAgent, Observed, Wanted
+from scim_bridge.sync.model import Pushed, absent, same
+
+# How a drift stands: nobody decided yet; the registry took it over; ours was written over it; they undid it.
+OPEN = "open"
+TAKEN = "taken"
+OVERRIDDEN = "overridden"
+UNDONE = "undone"
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One attribute of one agent that is neither as we wrote it nor as we want it.
+
+    `field` is our name for it, empty when it is only the IdP's; `rule` is what the connection says of it;
+    `written` is when we wrote the object last.
+    """
+
+    agent_id: str
+    slug: str
+    remote_id: str
+    attribute: str
+    field: str
+    ours: Any
+    theirs: Any
+    rule: str
+    written: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a connection reads drift: the IdP's words in ours, and its rules."""
+
+    meaning: Mapping[str, str]
+    rules: DriftRules
+
+    @classmethod
+    def of(cls, connection: Connection, meaning: Mapping[str, str]) -> Reading:
+        """As the connection's setting says."""
+        return cls(meaning, parse_drift(str(connection.settings.get("drift") or "")))
+
+    def drifts(
+        self, agent: DesiredAgent, wanted: Wanted, observed: Observed | None, pushed: Pushed | None
+    ) -> tuple[Drift, ...]:
+        """What of an agent was changed there. Nothing is drift that we never wrote, nor a stop known as theirs."""
+        if observed is None or pushed is None or pushed.retired or agent.deleted:
+            return ()
+        found = []
+        for attribute, ours in wanted.attributes.items():
+            last, theirs = pushed.attributes.get(attribute), observed.attributes.get(attribute)
+            if attribute not in pushed.attributes or (attribute == ENABLED and last is None):
+                continue
+            if same(attribute, theirs, last) or same(attribute, theirs, ours):
+                continue
+            name = self.meaning.get(attribute, "")
+            found.append(
+                Drift(
+                    agent.agent_id,
+                    agent.slug,
+                    observed.remote_id,
+                    attribute,
+                    name,
+                    ours,
+                    theirs,
+                    self._rule(name, theirs),
+                    pushed.written,
+                )
+            )
+        return tuple(found)
+
+    def _rule(self, name: str, theirs: Any) -> str:
+        rule = self.rules.of(name)
+        if rule == THEIRS and name == ENABLED:
+            # A stop may be taken over; what switches an agent on never is.
+            return THEIRS if theirs is False else OURS
+        # An attribute that came back empty is no wish: somebody has to say so.
+        return ASK if rule == THEIRS and absent(theirs) else rule
+
+
+def spared(wanted: Wanted, found: Iterable[Drift]) -> Wanted:
+    """What is wanted without what waits for a decision: it is neither written nor forgotten. A stop never waits."""
+    waiting = [each for each in found if each.rule != OURS and each.attribute != ENABLED]
+    if not waiting:
+        return wanted
+    names = {each.attribute for each in waiting}
+    kept = {name: value for name, value in wanted.attributes.items() if name not in names}
+    note = f"{waiting[0].slug}: {', '.join(sorted(names))} changed at the IdP and left so until settled (sync drift)."
+    return replace(wanted, attributes=kept, notes=(*wanted.notes, note))

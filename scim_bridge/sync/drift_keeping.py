@@ -1,0 +1,183 @@
+"""Drift as it is kept: found in a reading, followed through the next ones, closed when it is settled or undone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from scim_bridge.audit.record import record, record_all
+from scim_bridge.kernel.database import Reader
+from scim_bridge.kernel.sql import marks
+from scim_bridge.kernel.work import Work
+from scim_bridge.registry.model import AGENT
+from scim_bridge.sync.drift import OPEN, OVERRIDDEN, UNDONE, Drift
+from scim_bridge.sync.idp.explaining import LastChange, last_change
+from scim_bridge.sync.idp.port import Attributes, Idp
+from scim_bridge.sync.model import canonical
+
+# Audit logs are slow and few calls are allowed (Entra: five in ten seconds): of so many agents a reading asks.
+ASKED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDrift:
+    """A drift as kept. `unknown` says why nobody knows who changed it; `reason` why it was settled as it was."""
+
+    id: str
+    connection_id: str
+    agent_id: str
+    slug: str
+    attribute: str
+    field: str
+    ours: Any
+    theirs: Any
+    rule: str
+    first_seen: int
+    last_seen: int
+    changed_by: str
+    changed_at: int | None
+    unknown: str
+    state: str
+    settled: int | None
+    settled_by: str
+    reason: str
+
+
+def drift_of(row: Any) -> KeptDrift:
+    """A row of sb_drift as a value."""
+    made = {name: row[name] for name in KeptDrift.__slots__}
+    return KeptDrift(**{**made, "ours": orjson.loads(row["ours"]), "theirs": orjson.loads(row["theirs"])})
+
+
+async def drifts_of(reader: Reader, connection_id: str, *, every: bool = False) -> list[KeptDrift]:
+    """The open drifts of a connection by agent and attribute; with `every`, settled ones as well, the newest last."""
+    only = "" if every else " AND slot = ''"
+    rows = await reader.all(
+        f"SELECT * FROM sb_drift WHERE connection_id = ?{only} ORDER BY slug, attribute, first_seen, id",
+        connection_id,
+    )
+    return [drift_of(row) for row in rows]
+
+
+async def told_of(
+    reader: Reader, connection_id: str, idp: Idp, found: Sequence[Drift]
+) -> dict[str, LastChange]:
+    """Who changed each agent last, by agent id: asked only where something is new, and not of everybody."""
+    known = {(row.agent_id, row.attribute): row for row in await drifts_of(reader, connection_id)}
+    new: dict[str, Drift] = {}
+    for each in found:
+        row = known.get((each.agent_id, each.attribute))
+        if row is None or canonical(row.theirs) != canonical(each.theirs):
+            new.setdefault(each.agent_id, each)
+    told = {each.agent_id: LastChange(reason="not asked: too many at once") for each in new.values()}
+    for each in list(new.values())[:ASKED]:
+        told[each.agent_id] = await last_change(idp, each.remote_id, each.written)
+    return told
+
+
+async def keep_drifts(
+    work: Work,
+    connection_id: str,
+    found: Sequence[Drift],
+    told: Mapping[str, LastChange],
+    compared: Collection[str],
+) -> None:
+    """Note what a reading found; what is no longer so for an agent it `compared` was undone there."""
+    known = {(row.agent_id, row.attribute): row for row in await drifts_of(work.tx, connection_id)}
+    news: dict[str, list[Drift]] = {}
+    for each in found:
+        row = known.pop((each.agent_id, each.attribute), None)
+        if row is None:
+            _insert(work, connection_id, each, told.get(each.agent_id))
+            news.setdefault(each.agent_id, []).append(each)
+        else:
+            _follow(work, row, each, told.get(each.agent_id))
+    record_all(work, [_found(agent_id, each, told.get(agent_id)) for agent_id, each in news.items()])
+    for row in known.values():
+        if row.agent_id in compared:
+            await close_drift(work, row, UNDONE, "it is no longer so at the IdP")
+
+
+def _found(
+    agent_id: str, found: Sequence[Drift], told: LastChange | None
+) -> tuple[str, str, str, Mapping[str, Any]]:
+    detail = {"attributes": sorted(each.attribute for each in found), "by": told.by if told else ""}
+    return "agent.drifted", AGENT, agent_id, detail
+
+
+def _insert(work: Work, connection_id: str, each: Drift, told: LastChange | None) -> None:
+    who = told or LastChange()
+    work.tx.later(
+        "INSERT INTO sb_drift (id, connection_id, agent_id, slug, attribute, field, ours, theirs, rule, first_seen,"
+        " last_seen, changed_by, changed_at, unknown, state, slot, settled, settled_by, reason)"
+        f" VALUES ({marks(19)}) ON CONFLICT (connection_id, agent_id, attribute, slot) DO NOTHING",
+        work.ids.new(),
+        connection_id,
+        each.agent_id,
+        each.slug,
+        each.attribute,
+        each.field,
+        canonical(each.ours).decode(),
+        canonical(each.theirs).decode(),
+        each.rule,
+        work.now,
+        work.now,
+        who.by,
+        who.at,
+        who.reason,
+        OPEN,
+        "",
+        None,
+        "",
+        "",
+    )
+
+
+def _follow(work: Work, row: KeptDrift, each: Drift, told: LastChange | None) -> None:
+    who = told or LastChange(row.changed_by, row.changed_at, "", row.unknown)
+    work.tx.later(
+        "UPDATE sb_drift SET ours = ?, theirs = ?, rule = ?, slug = ?, last_seen = ?, changed_by = ?, changed_at = ?,"
+        " unknown = ? WHERE id = ? AND slot = ''",
+        canonical(each.ours).decode(),
+        canonical(each.theirs).decode(),
+        each.rule,
+        each.slug,
+        work.now,
+        who.by,
+        who.at,
+        who.reason,
+        row.id,
+    )
+
+
+async def close_drift(work: Work, row: KeptDrift, state: str, reason: str) -> None:
+    """Close an open drift, audited."""
+    work.tx.later(
+        "UPDATE sb_drift SET state = ?, slot = id, settled = ?, settled_by = ?, reason = ? WHERE id = ? AND slot = ''",
+        state,
+        work.now,
+        work.actor.name,
+        reason,
+        row.id,
+    )
+    detail = {"attribute": row.attribute, "state": state, "reason": reason}
+    await record(work, "agent.drift_settled", AGENT, row.agent_id, detail, connection_id=row.connection_id)
+
+
+def written_over(work: Work, connection_id: str, agent_id: str, after: Attributes) -> None:
+    """Close what a write of ours has overridden (the caller's audit row names the attributes)."""
+    if after:
+        work.tx.later(
+            "UPDATE sb_drift SET state = ?, slot = id, settled = ?, settled_by = ?, reason = ?"
+            f" WHERE connection_id = ? AND agent_id = ? AND slot = '' AND attribute IN ({marks(len(after))})",
+            OVERRIDDEN,
+            work.now,
+            work.actor.name,
+            "written as the registry has it",
+            connection_id,
+            agent_id,
+            *after,
+        )

@@ -1,0 +1,266 @@
+"""Promises about what somebody changes at the IdP: it is seen, told with its author, and settled as a person says."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scim_bridge.kernel.errors import Invalid, NotFound, Refused
+from scim_bridge.kernel.work import Store
+from scim_bridge.registry.connection_settings import check_settings
+from scim_bridge.registry.drift_rules import DriftRules, parse_drift
+from scim_bridge.sync.drift import Reading
+from scim_bridge.sync.idp.port import ENABLED, IdpError, Observed, Wanted
+from scim_bridge.sync.model import Pushed, buried, same
+from scim_bridge.sync.plan import changes_of
+from tests.sync.drift_bench import audited, drifts, facts, settled, written
+from tests.sync.engine_bench import by_login, redescribe
+
+
+async def planned(bench) -> dict[str, dict]:
+    plan = await bench.plan()
+    return {
+        kept.change.slug: dict(kept.change.after) for kept in await changes_of(bench.store.reads, plan.id)
+    }
+
+
+def test_a_foreign_change_is_kept_with_its_author_and_by_default_overwritten(on_store) -> None:
+    async def body(store: Store) -> None:
+        bench, idp, agents = await written(store)
+        assert await drifts(bench) == [] and not idp.asked
+        by_login(idp, "triage")["purpose"] = "mining"
+        assert await planned(bench) == {"triage": {"purpose": "the triage"}}
+        (row,) = await drifts(bench)
+        assert (row.slug, row.attribute, row.field, row.rule) == ("triage", "purpose", "purpose", "ours")
+        assert (row.ours, row.theirs, row.changed_by) == ("the triage", "mining", "mallory@corp.test")
+        assert (row.state, row.first_seen, row.unknown) == ("open", store.clock.now(), "")
+        store.clock.advance(seconds=60)
+        await bench.plan()
+        (again,) = await drifts(bench)
+        assert (again.id, again.first_seen) == (row.id, row.first_seen) and again.last_seen > row.last_seen
+        assert len(idp.asked) == 1, "the log is asked for what is new"
+        (told,) = await audited(bench, "agent.drifted")
+        assert told[0] == agents[0] and "mallory@corp.test" in told[1] and "mining" not in told[1]
+        assert (await bench.apply()).state == "OK"
+        (over,) = await drifts(bench, every=True)
+        assert (over.state, over.settled_by) == ("overridden", "scim-bridge")
+        assert by_login(idp, "triage")["purpose"] == "the triage"
+        assert await planned(bench) == {} and await drifts(bench) == []
+
+    on_store(body)
+
+
+def test_what_is_asked_about_waits_while_everything_else_is_written(on_store) -> None:
+    async def body(store: Store) -> None:
+        bench, idp, agents = await written(store, drift="purpose:ask")
+        there = by_login(idp, "triage")
+        there["purpose"], there["owner"] = "mining", "mallory@corp.test"
+        plan = await bench.plan()
+        (kept,) = await changes_of(store.reads, plan.id)
+        assert kept.change.after == {"owner": "maria@corp.test"}
+        assert any("triage: purpose changed at the IdP and left so" in note for note in plan.notes)
+        assert (await bench.apply(plan)).state == "OK"
+        await redescribe(bench, agents[0], "another purpose")
+        await bench.hold(agents[0], "admin")
+        await bench.perform()
+        assert (there["purpose"], there["owner"], there[ENABLED]) == ("mining", "maria@corp.test", False)
+        assert [row.attribute for row in await drifts(bench)] == ["purpose"]
+        assert await planned(bench) == {}
+        row = await settled(bench, "triage", "purpose", "ours")
+        assert row.theirs == "mining" and await drifts(bench) == []
+        await bench.perform()
+        assert there["purpose"] == "another purpose"
+        assert await planned(bench) == {}
+        there["purpose"] = "mining again"
+        assert await planned(bench) == {}
+        assert [row.theirs for row in await drifts(bench)] == ["mining again"], (
+            "a new change is asked about anew"
+        )
+
+    on_store(body)
+
+
+def test_theirs_is_taken_over_in_one_transaction_with_its_audit(on_store) -> None:
+    async def body(store: Store) -> None:
+        bench, idp, agents = await written(store, drift="*:ask")
+        there = by_login(idp, "triage")
+        there["purpose"], there["owner"] = "sorts tickets", "omar@corp.test"
+        await bench.plan()
+        for attribute in ("purpose", "owner"):
+            await settled(bench, "triage", attribute, "theirs")
+        found = await facts(bench, "triage")
+        assert found.extension["purpose"] == "sorts tickets"
+        assert found.owners.owner is not None and found.owners.owner.user_name == "omar@corp.test"
+        assert {row.state for row in await drifts(bench, every=True)} == {"taken"}
+        rows = await audited(bench, "agent.drift_settled")
+        assert [subject for subject, _ in rows] == [agents[0]] * 2 and "we talked" in rows[0][1]
+        assert len(await audited(bench, "agent.owners_changed")) == 1
+        await bench.perform()
+        assert await planned(bench) == {} and await drifts(bench) == []
+        assert (there["purpose"], there["owner"]) == ("sorts tickets", "omar@corp.test")
+
+    on_store(body)
+
+
+@pytest.mark.parametrize(
+    "attribute, value, code",
+    [
+        ("owner", "stranger@corp.test", "drift-person"),
+        ("owner", None, "drift-owner"),
+        ("purpose", ["a", "list"], "drift-value"),
+        ("purpose", "x" * 9_000, "drift-value"),
+        ("attestation", "valid", "drift-not-takeable"),
+        ("login", "other@agents.test", "drift-not-takeable"),
+    ],
+)
+def test_what_is_not_the_registrys_to_take_is_refused_and_nothing_changes(
+    on_store, attribute, value, code
+) -> None:
+    async def body(store: Store) -> None:
+        bench, idp, _ = await written(store, drift="*:ask")
+        by_login(idp, "triage")[attribute] = value
+        await bench.plan()
+        before = (await facts(bench, "triage")).resource
+        with pytest.raises((Refused, Invalid)) as refusal:
+            await settled(bench, "triage", attribute, "theirs")
+        assert refusal.value.code == code and refusal.value.fix
+        assert (await facts(bench, "triage")).resource == before
+        assert [row.state for row in await drifts(bench)] == ["open"]
+        with pytest.raises(NotFound):
+            await settled(bench, "review", attribute, "theirs")
+
+    on_store(body)
+
+
+def test_a_stop_of_theirs_may_be_taken_and_a_start_never(on_store) -> None:
+    async def body(store: Store) -> None:
+        bench, idp, agents = await written(store)
+        off, on = by_login(idp, "triage"), by_login(idp, "review")
+        await bench.hold(agents[1], "watch")
+        await bench.perform()
+        off[ENABLED], on[ENABLED] = False, True
+        assert await planned(bench) == {"review": {ENABLED: False}}
+        assert [(row.slug, row.theirs) for row in await drifts(bench)] == [
+            ("review", True),
+            ("triage", False),
+        ]
+        for slug, choice, code in (("review", "theirs", "drift-start"), ("triage", "ours", "drift-stop")):
+            with pytest.raises(Refused) as refusal:
+                await settled(bench, slug, "enabled", choice)
+            assert refusal.value.code == code
+        await settled(bench, "triage", "enabled", "theirs")
+        await settled(bench, "review", "enabled", "ours")
+        await bench.perform()
+        assert on[ENABLED] is False and off[ENABLED] is False
+        (hold,) = (await facts(bench, "triage")).holds
+        assert hold.source == "admin" and "switched off at there: we talked" in hold.reason
+        await bench.hold(agents[0], "admin", release=True)
+        await bench.perform()
+        assert off[ENABLED] is False, "their own stop is not undone by us"
+        assert await planned(bench) == {}
+
+    on_store(body)
+
+
+def test_a_rule_takes_over_what_it_names_and_the_plan_sees_it(on_store) -> None:
+    async def body(store: Store) -> None:
+        bench, idp, _agents = await written(store, drift="purpose:theirs; enabled:theirs")
+        there = by_login(idp, "triage")
+        there["purpose"], there[ENABLED] = "sorts tickets", False
+        by_login(idp, "review")["purpose"] = None
+        by_login(idp, "deploy")["owner"] = "omar@corp.test"
+        assert await planned(bench) == {"deploy": {"owner": "maria@corp.test"}}
+        found = await facts(bench, "triage")
+        assert found.extension["purpose"] == "sorts tickets" and [h.source for h in found.holds] == ["admin"]
+        assert (await facts(bench, "review")).extension["purpose"] == "the review"
+        states = {(row.slug, row.attribute): row.state for row in await drifts(bench, every=True)}
+        assert states == {
+            ("triage", "purpose"): "taken",
+            ("triage", "enabled"): "taken",
+            ("review", "purpose"): "open",
+            ("deploy", "owner"): "open",
+        }
+        assert (await bench.apply()).state == "OK"
+        assert by_login(idp, "review")["purpose"] is None, "what came back empty is asked about"
+
+    on_store(body)
+
+
+def test_a_rule_takes_nothing_over_when_it_would_be_too_much_at_once(on_store) -> None:
+    async def body(store: Store) -> None:
+        bench, idp, _ = await written(store, drift="purpose:theirs", brake_percent="50")
+        for kept in idp.objects.values():
+            kept["purpose"] = "gone mad"
+        assert await planned(bench) == {}
+        assert {(row.state, row.rule) for row in await drifts(bench)} == {("open", "theirs")}
+        assert (await facts(bench, "triage")).extension["purpose"] == "the triage"
+        await settled(bench, "triage", "purpose", "theirs")
+        assert (await facts(bench, "triage")).extension["purpose"] == "gone mad"
+
+    on_store(body)
+
+
+def test_what_they_undo_is_closed_and_a_listing_that_is_not_believed_closes_nothing(on_store) -> None:
+    async def body(store: Store) -> None:
+        bench, idp, _ = await written(store, drift="purpose:ask")
+        by_login(idp, "triage")["purpose"] = "mining"
+        await bench.plan()
+        by_login(idp, "triage")["purpose"] = "the triage"
+        idp.cut = True
+        assert (await bench.plan()).state == "held"
+        assert len(await drifts(bench)) == 1
+        idp.cut = False
+        await bench.plan()
+        (row,) = await drifts(bench, every=True)
+        assert (row.state, row.slug) == ("undone", "triage")
+
+    on_store(body)
+
+
+def test_a_log_that_cannot_be_read_is_said_and_fails_nothing(on_store) -> None:
+    async def body(store: Store) -> None:
+        bench, idp, _ = await written(store)
+        idp.log_fails = IdpError("memory-403", "E0000006: okta.logs.read is missing", transient=False)
+        by_login(idp, "triage")["purpose"] = "mining"
+        assert (await bench.plan()).updates == 1
+        (row,) = await drifts(bench)
+        assert row.changed_by == "" and "okta.logs.read is missing" in row.unknown
+
+    on_store(body)
+
+
+values = st.sampled_from([None, "", "a", "b", True, False])
+
+
+@given(values, values, values)
+def test_drift_is_what_is_neither_as_written_nor_as_wanted(last, theirs, ours) -> None:
+    agent = buried("a1", "triage", "t@agents.test")
+    live = type(agent)(**{**{name: getattr(agent, name) for name in agent.__slots__}, "deleted": False})
+    found = Reading({}, DriftRules()).drifts(
+        live, Wanted({"x": ours}), Observed("r1", "a1", "t", {"x": theirs}), Pushed("a1", "r1", {"x": last})
+    )
+    assert bool(found) is (not same("x", theirs, last) and not same("x", theirs, ours))
+    assert Reading({}, DriftRules()).drifts(agent, Wanted({"x": ours}), None, None) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["purpose", "purpose:mine", "porpoise:ours", "purpose:ours;purpose:ask", "enabled:ask", "login:theirs"],
+)
+def test_a_rule_nobody_could_mean_is_refused_where_it_is_set(text) -> None:
+    with pytest.raises(Invalid) as refusal:
+        check_settings("okta", {"drift": text})
+    assert refusal.value.code == "drift-rules" and refusal.value.fix
+
+
+def test_rules_are_read_by_our_names_and_never_start_anything() -> None:
+    rules = parse_drift(" purpose:theirs; *:ask ;")
+    assert [rules.of(name) for name in ("purpose", "riskTier", "", "enabled")] == [
+        "theirs",
+        "ask",
+        "ask",
+        "ours",
+    ]
+    assert parse_drift("*:theirs").of("") == "ours" and parse_drift("*:theirs").of("enabled") == "ours"
+    assert parse_drift("").of("purpose") == "ours"
