@@ -10,6 +10,7 @@ import structlog
 
 from scim_bridge.kernel.clock import SECOND, parse_iso
 from scim_bridge.sync.idp.entra.attributes import ATTESTATION, ATTESTED_AT, STATEMENT, attribute_patch, key
+from scim_bridge.sync.idp.entra.batches import Write, write_all
 from scim_bridge.sync.idp.entra.calls import BETA, V1, Reply
 from scim_bridge.sync.idp.entra.graph import Graph, settled
 from scim_bridge.sync.idp.entra.model import NAME, OWNERS, SPONSORS, TAG, marked, tags_after
@@ -18,7 +19,8 @@ from scim_bridge.sync.idp.entra.parts import Parts
 from scim_bridge.sync.idp.entra.people import People
 from scim_bridge.sync.idp.entra.preparing import Preparing
 from scim_bridge.sync.idp.entra.reading import IDENTITIES, Reading, identity
-from scim_bridge.sync.idp.entra.refusals import already_there, error_of, unknown_call
+from scim_bridge.sync.idp.entra.refusals import error_of, unknown_call
+from scim_bridge.sync.idp.entra.relating import Relating
 from scim_bridge.sync.idp.port import CREATE, ENABLED, Attributes, IdpError, ObjectChange
 from scim_bridge.sync.model import absent, same
 
@@ -49,6 +51,7 @@ class Writing:
         self._preparing = preparing
         self._reading = reading
         self._people = people
+        self._relating = Relating(graph, people)
         self._parts = parts
 
     async def write(self, change: ObjectChange) -> str:
@@ -124,43 +127,57 @@ class Writing:
 
     async def _bring(self, remote_id: str, change: ObjectChange) -> None:
         change = replace(change, remote_id=remote_id)
-        before, after = change.before, change.after
+        after = change.after
         if after.get(ENABLED) is False:
             await self._patch(identity(remote_id), {"accountEnabled": False})
         await self._parts.stop(change)
-        for relation in (SPONSORS, OWNERS):
-            if relation in after:
-                await self._relate(remote_id, relation, before.get(relation) or (), after[relation] or ())
+        statement, attested = self._statement(change)
+        facts = {name: value for name, value in after.items() if not (attested and name == statement)}
+        writes = await self._writes(remote_id, change, facts)
+        if writes:
+            await self._write_all(writes)
         # An account, too, is switched on before its identity is: were one answer lost, all is tried again.
         await self._parts.bring(change)
-        await self._describe(remote_id, change.agent_id, after)
-        await self._say(remote_id, after, change.wanted)
-
-    async def _say(self, remote_id: str, after: Attributes, wanted: Attributes) -> None:
-        """The facts about the agent, and that somebody answered for it."""
-        statement = key(self._options.attribute_set, STATEMENT)
-        attested = (
-            bool(after.get(statement))
-            and wanted.get(key(self._options.attribute_set, ATTESTATION)) == "valid"
-        )
-        facts = {name: value for name, value in after.items() if not (attested and name == statement)}
-        await self._assign(remote_id, facts)
+        if after.get(ENABLED) is True:
+            await self._patch(identity(remote_id), {"accountEnabled": True})
         if attested:
             # The statement's id is written last: it says that this statement was told to Entra.
-            since = str(wanted.get(key(self._options.attribute_set, ATTESTED_AT)) or "")
+            since = str(change.wanted.get(key(self._options.attribute_set, ATTESTED_AT)) or "")
             await self._attest(remote_id, str(after[statement]), since)
-            await self._assign(remote_id, {statement: after[statement]})
+            body = attribute_patch({statement: after[statement]}, self._options.attribute_set)
+            await self._patch(f"/servicePrincipals/{remote_id}", body)
 
-    async def _describe(self, remote_id: str, agent_id: str, after: Attributes) -> None:
-        body: dict[str, Any] = {}
-        if NAME in after:
-            body["displayName"] = after[NAME]
-        if after.get(ENABLED) is True:
-            body["accountEnabled"] = True
+    def _statement(self, change: ObjectChange) -> tuple[str, bool]:
+        """The attribute that holds a statement's id, and whether there is a valid one to tell of."""
+        statement = key(self._options.attribute_set, STATEMENT)
+        state = change.wanted.get(key(self._options.attribute_set, ATTESTATION))
+        return statement, bool(change.after.get(statement)) and state == "valid"
+
+    async def _writes(self, remote_id: str, change: ObjectChange, facts: Attributes) -> list[Write]:
+        """Everything about the identity that can be said in one call: its people, its name and mark, its facts."""
+        before, after = change.before, change.after
+        writes: list[Write] = []
+        for relation in (SPONSORS, OWNERS):
+            if relation in after:
+                old, new = before.get(relation) or (), after[relation] or ()
+                writes += await self._relating.writes(remote_id, relation, old, new, len(writes))
+        body: dict[str, Any] = {NAME: after[NAME]} if NAME in after else {}
         if TAG in after:
-            body["tags"] = await self._tags(remote_id, agent_id)
+            body["tags"] = await self._tags(remote_id, change.agent_id)
         if body:
-            await self._patch(identity(remote_id), body)
+            writes.append(Write(CHANGE, "PATCH", identity(remote_id), body))
+        if said := attribute_patch(facts, self._options.attribute_set):
+            writes.append(Write(CHANGE, "PATCH", f"/servicePrincipals/{remote_id}", said))
+        return writes
+
+    async def _write_all(self, writes: list[Write]) -> None:
+        try:
+            await write_all(self._graph, writes)
+        except IdpError as error:
+            if error.code == "entra-settling":
+                # Somebody who was known may be gone.
+                self._people.forget()
+            raise
 
     async def _tags(self, remote_id: str, agent_id: str) -> list[str]:
         reply = await self._graph.call(
@@ -173,54 +190,8 @@ class Writing:
             )
         return tags_after(found, (await self._preparing.blueprint()).tags, agent_id)
 
-    async def _assign(self, remote_id: str, after: Attributes) -> None:
-        body = attribute_patch(after, self._options.attribute_set)
-        if body:
-            await self._patch(f"/servicePrincipals/{remote_id}", body)
-
     async def _patch(self, path: str, body: Mapping[str, Any]) -> None:
         await self._graph.call(CHANGE, "PATCH", path, body)
-
-    async def _relate(
-        self, remote_id: str, relation: str, before: Sequence[str], after: Sequence[str]
-    ) -> None:
-        """Add who is new, then take away who is gone: an agent identity is never without a sponsor."""
-        added = [name for name in after if name not in before]
-        removed = [name for name in before if name not in after]
-        place = f"{identity(remote_id)}/{relation}"
-        for name, person in (await self._people.ids(added)).items():
-            body = {"@odata.id": f"{self._graph.base_url}/{V1}/directoryObjects/{person}"}
-            reply = await self._graph.call(
-                f"add {name} to the {relation}",
-                "POST",
-                f"{place}/$ref",
-                body,
-                expect=lambda reply: (
-                    reply.status == 404 or already_there(reply.status, error_of(reply.body)[1])
-                ),
-            )
-            if reply.status == 404:
-                self._people.forget()
-                raise IdpError(
-                    "entra-settling",
-                    f"Entra does not find {name} or the agent identity now.",
-                    transient=True,
-                    retry_after=5,
-                )
-        if removed:
-            await self._unrelate(place, relation, removed)
-
-    async def _unrelate(self, place: str, relation: str, names: Sequence[str]) -> None:
-        listed = await self._graph.every(f"list the {relation}", place)
-        by_name = {str(one.get("userPrincipalName") or "").casefold(): str(one["id"]) for one in listed}
-        for name in names:
-            if name in by_name:
-                await self._graph.call(
-                    f"remove {name} from the {relation}",
-                    "DELETE",
-                    f"{place}/{by_name[name]}/$ref",
-                    expect=lambda reply: reply.status == 404,
-                )
 
     async def _attest(self, remote_id: str, statement: str, since: str) -> None:
         """Tell Entra that somebody answered for the agent: once for each statement, made at `since`.
