@@ -17,6 +17,7 @@ from scim_bridge.access import routes as access
 from scim_bridge.app import Bridge, drill_accept, effects_of, open_bridge
 from scim_bridge.attestations import duties as attestations
 from scim_bridge.attestations import routes as attestation_routes
+from scim_bridge.audit import routes as published
 from scim_bridge.audit.seal import seal
 from scim_bridge.console import routes as console
 from scim_bridge.departures import drill
@@ -72,6 +73,7 @@ def routes(bridge: Bridge, jobs: Jobs, decisions: access.Door) -> Sequence[BaseR
     return [
         Route("/", _home),
         *health(ctx, jobs),
+        *published.routes(ctx),
         *decisions.routes(),
         *signals.routes(ctx, settings.hr, react),
         *idp_doors.routes(ctx),

@@ -95,6 +95,7 @@ class Settings:
     notify_url: str = ""
     notify_secret: str = ""
     security_contact: str = ""
+    templates: str = ""
     allow_networks: tuple[str, ...] = ()
     ca_file: str = ""
     hr: dict[str, str] = field(default_factory=dict)

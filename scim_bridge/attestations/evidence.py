@@ -10,11 +10,13 @@ from typing import Any
 import orjson
 
 from scim_bridge.attestations.model import STATEMENT_TYPE
+from scim_bridge.audit.record import record
 from scim_bridge.kernel import crypto
 from scim_bridge.kernel.clock import iso
-from scim_bridge.kernel.crypto import Tampered, public_keys, verify
+from scim_bridge.kernel.crypto import MasterKey, Tampered, public_keys, retire_key, signing_key, verify
 from scim_bridge.kernel.database import Database, Reader
 from scim_bridge.kernel.errors import BadFile, NotFound
+from scim_bridge.kernel.work import Work
 
 Keys = dict[str, dict[str, Any]]
 MEMBERS = (
@@ -168,6 +170,14 @@ async def export_lines(database: Database, agent_id: str | None = None) -> list[
     lines += [orjson.dumps({"type": "attestation", **record_of(row)}) for row in rows]
     lines.append(orjson.dumps({"type": "end", "statements": len(rows)}))
     return lines
+
+
+async def rotate_key(work: Work, master: MasterKey) -> dict[str, str | None]:
+    """Sign with a new key from now on; the ids of both. What the old one signed verifies as before."""
+    before = await retire_key(work, "attestation")
+    now = (await signing_key(work, master, "attestation")).kid
+    await record(work, "attestation.key_rotated", "key", now, {"before": before})
+    return {"before": before, "now": now}
 
 
 def verify_export(lines: Iterable[bytes], trusted: Keys | None = None) -> Verdict:

@@ -179,3 +179,17 @@ def keys_(database_url: DatabaseUrl = None, output: Output = Format.JSON) -> Non
         return {**await public_keys(reads, "attestation"), **await public_keys(reads, "audit")}
 
     show(with_bridge(database_url, body), output)
+
+
+@app.command("rotate-key")
+def rotate_key(database_url: DatabaseUrl = None, output: Output = Format.TABLE) -> None:
+    """Sign statements with a new key from now on. Old statements go on to verify: give out `attest keys` again."""
+
+    async def body(bridge: Any) -> dict[str, Any]:
+        ctx = bridge.ctx
+        done: dict[str, Any] = await ctx.store.transact(
+            actor(), lambda work: evidence.rotate_key(work, ctx.master)
+        )
+        return done
+
+    show(with_bridge(database_url, body), output)

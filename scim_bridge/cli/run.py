@@ -30,6 +30,7 @@ NOUNS = {
     "departures": "Owners who leave: simulate, list, hand over.",
     "effects": "Outward calls: waiting, dead, retry.",
     "indexes": "Indexes over the attributes the settings declare: list, rebuild.",
+    "notices": "What people are told: list the templates, preview one.",
     "policy": "Access policies: check, test, explain.",
     "receipts": "Signed proof of departures: show, verify.",
     "sync": "Push facts to an IdP: plan, apply, status.",

@@ -40,6 +40,10 @@ class WatchSettings(Protocol):
         """Signs notices (whsec_…)."""
 
     @property
+    def templates(self) -> str:
+        """A directory of templates that replace packaged ones; empty: none."""
+
+    @property
     def security_contact(self) -> str:
         """The address that stands for nobody in particular."""
 
@@ -51,7 +55,7 @@ def handlers(ctx: Context, settings: WatchSettings) -> dict[str, Handler]:
     without `runtime_secret` is dead and names the setting. Without `notify_url` a notice is done, and its
     result says that it was not delivered and why: an installation without notices is a choice.
     """
-    templates = read_templates()
+    templates = read_templates(settings.templates)
 
     async def hook(effect: Effect) -> Outcome:
         if not settings.runtime_secret:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from jinja2 import TemplateError
 
 from scim_bridge.kernel.clock import parse_iso
+from scim_bridge.kernel.errors import ConfigurationError
 from scim_bridge.kernel.pages import moment
 
 log = structlog.get_logger("scim_bridge.watch")
@@ -37,13 +39,66 @@ class Notice:
     text: str
 
 
-def read_templates(directory: Path = TEMPLATES) -> dict[str, Template]:
-    """Every template of a directory by its file's name: TOML with `subject` and `text`."""
+def read_templates(own: str = "") -> dict[str, Template]:
+    """Every template by its name: the packaged ones, and those of a directory of one's own in their place.
+
+    Each is a TOML file with `subject` and `text`, named like what it replaces. ConfigurationError names a
+    file that cannot be read.
+    """
+    found = _templates_in(TEMPLATES)
+    if own:
+        if not Path(own).is_dir():
+            raise ConfigurationError(
+                "templates", f"{own} is no directory", "Name one with .toml files in it."
+            )
+        found |= _templates_in(Path(own))
+    return found
+
+
+def _templates_in(directory: Path) -> dict[str, Template]:
     found = {}
     for file in sorted(directory.glob("*.toml")):
-        said = tomllib.loads(file.read_text())
-        found[file.stem] = Template(str(said["subject"]), str(said["text"]))
+        try:
+            said = tomllib.loads(file.read_text())
+            template = Template(str(said["subject"]), str(said["text"]))
+            _compiled(template.subject), _compiled(template.text)
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TemplateError) as error:
+            raise ConfigurationError(
+                "templates",
+                f"{file} is no template ({error})",
+                "Write subject and text, in Jinja's language.",
+            ) from error
+        found[file.stem] = template
     return found
+
+
+def example(name: str) -> dict[str, Any]:
+    """Made-up values for a preview of any template."""
+    return {
+        "agent": "support-triage",
+        "name": "Support Triage",
+        "purpose": "Sorts tickets",
+        "person": "Olga Novak",
+        "by": "Olga Novak",
+        "role": "owner",
+        "campaign": "Spring 2027",
+        "reason": f"a preview of {name}",
+        "comment": "on leave until May",
+        "count": 2,
+        "agents": [{"agent": "support-triage", "fate": "held", "reason": "a preview"}]
+        if name.startswith("departure")
+        else ["Support Triage", "Refund Assistant"],
+        "case": "01a22cf9-0000-7000-8000-000000000000",
+        "effective": "2027-03-31T16:00Z",
+        "due": "2027-04-14T09:00:00.000Z",
+        "ends": "2027-04-21T09:00:00.000Z",
+        "until": "2027-06-30T09:00:00.000Z",
+        "expires": "2027-04-14T09:00:00.000Z",
+        "hold": True,
+        "transfer": False,
+        "link": "https://bridge.example/attest/…",
+        "links": "Support Triage: https://bridge.example/attest/…",
+    }
 
 
 def written(

@@ -27,6 +27,7 @@ from scim_bridge.attestations.campaigns import campaign, counts, open_campaign
 from scim_bridge.attestations.chasing import chase
 from scim_bridge.attestations.routes import routes
 from scim_bridge.kernel.clock import SECOND, ManualClock, SystemClock
+from scim_bridge.kernel.telemetry import configure_logging
 from scim_bridge.kernel.work import Store
 from scim_bridge.migrations import upgrade
 from scim_bridge.registry.connections import create_connection
@@ -83,8 +84,8 @@ async def synced(store: Store, benches: dict[str, Bench]) -> None:
         begun = time.monotonic()
         done = await one.apply(perform=False)
         while done.state == "RUNNING":
-            for pause in await one.perform(("sync.change",), tries=1):
-                await asyncio.sleep(min(pause, 2.0) / 10)
+            pauses = await one.perform(("sync.change",), tries=1)
+            await asyncio.sleep(max(pauses, default=0))
             done = await run(store.reads, done.id)
         again = await one.plan()
         say(
@@ -159,6 +160,7 @@ def main() -> int:
     parser.add_argument("--agents", type=int, default=1000)
     parser.add_argument("--owners", type=int, default=120)
     read = parser.parse_args()
+    configure_logging("error", "text")
     with tempfile.TemporaryDirectory() as folder:
         there = Path(folder)
         url = f"sqlite:///{there / 'bridge.db'}"

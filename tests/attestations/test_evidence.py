@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import httpx2
 import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from starlette.applications import Starlette
 
 from scim_bridge.attestations import evidence
+from scim_bridge.audit.routes import routes as published
 from scim_bridge.kernel.crypto import public_keys
 from scim_bridge.kernel.errors import BridgeError, NotFound
 from scim_bridge.kernel.work import Store
 from tests.attestations.scene import context, scene
 from tests.attestations.test_answers import say
-from tests.conftest import TESTER, run_with_store
+from tests.conftest import MASTER, TESTER, run_with_store
 
 
 @pytest.fixture(scope="module")
@@ -125,5 +128,24 @@ def test_an_edited_database_row_does_not_verify(on_store, column: str, value: ob
         with pytest.raises(NotFound):
             await evidence.verify_stored(store.database, "no-such-id")
         assert len(await public_keys(store.reads, "attestation")) == 1
+
+    on_store(body)
+
+
+def test_after_a_new_key_old_statements_verify_and_both_keys_are_published(on_store) -> None:
+    async def body(store: Store) -> None:
+        ctx = context(store)
+        await scene(store)
+        await say(ctx, "refuse", "Who is this?")
+        made = await store.transact(TESTER, lambda work: evidence.rotate_key(work, MASTER))
+        await say(ctx, "confirm", "Now I know")
+        assert made["before"] != made["now"]
+        assert (await evidence.verify_stored(store.database)).ok
+        app = Starlette(routes=published(ctx))
+        transport = httpx2.ASGITransport(app=app)
+        async with httpx2.AsyncClient(transport=transport, base_url="https://bridge.test") as web:
+            told = (await web.get("/.well-known/jwks.json")).json()["keys"]
+        assert {made["before"], made["now"]} <= {key["kid"] for key in told}
+        assert all("d" not in key for key in told)
 
     on_store(body)

@@ -38,6 +38,7 @@ class Settings:
     notify_url: str = ""
     notify_secret: str = OTHER
     security_contact: str = "security@corp.test"
+    templates: str = ""
 
 
 def context(store: Store) -> Context:
