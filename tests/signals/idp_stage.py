@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from scim_bridge.registry.outward import CREDENTIAL_REVOKE, IDP_PUSH, NOTIFY, RU
 from scim_bridge.registry.people import create_person
 from scim_bridge.registry.resources import set_external_id
 from scim_bridge.registry.tokens import create_token
+from scim_bridge.sandbox.kit.tls import LocalCa
 from scim_bridge.signals.doors import Door, door
 from scim_bridge.signals.idp import doors as idp_doors
 from scim_bridge.signals.idp import reading
@@ -148,6 +150,16 @@ class Stage:
         return httpx2.AsyncClient(transport=transport, base_url="https://bridge.test")
 
 
+@cache
+def _issued(ca_file: str, ca: LocalCa) -> tuple[Path, Path]:
+    return ca.issue(["127.0.0.1"])
+
+
+def certificate(running: Running) -> tuple[Path, Path]:
+    """A certificate of a sandbox's authority for this machine, and its key; made once."""
+    return _issued(running.ca_file, running.sandbox.ca)
+
+
 @contextlib.asynccontextmanager
 async def stage(
     store: Store,
@@ -165,7 +177,7 @@ async def stage(
         )
 
     chosen = await store.transact(TESTER, made)
-    cert, key = running.sandbox.ca.issue(["127.0.0.1"])
+    cert, key = certificate(running)
     listening = socket.create_server(("127.0.0.1", 0))
     url = f"https://127.0.0.1:{listening.getsockname()[1]}"
     ctx = Context(store, MASTER, Outbound(allow=["127.0.0.0/8"]), url, Path())

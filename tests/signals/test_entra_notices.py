@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from scim_bridge.kernel.clock import DAY, SECOND, iso
-from scim_bridge.kernel.work import Store
+from scim_bridge.kernel.work import Store, Work
+from scim_bridge.registry.connections import configure_connection
 from scim_bridge.sandbox.entra.app import build
 from scim_bridge.signals.idp import graph_delta, graph_subscription
 from scim_bridge.signals.idp.listeners import listener
-from tests.conftest import run_with_store
+from tests.conftest import MASTER, TESTER, run_with_store
 from tests.sandbox.servers import Running, running
 from tests.signals.idp_stage import Stage, real_time, stage
 from tests.sync.entra_tenant import Tenant, upn
@@ -303,5 +304,21 @@ def test_people_nobody_knows_here_are_nobodys_news(on_entra) -> None:
         assert await ask(made) == 1
         await made.look()
         assert await made.signals() == [("person.left", "bob")]
+
+    on_entra(body)
+
+
+def test_switched_off_entra_calls_no_more_and_switched_on_it_does_again(on_entra) -> None:
+    async def body(made: Stage, tenant: Tenant) -> None:
+        async def switch(value: str | None) -> None:
+            async def configured(work: Work) -> None:
+                await configure_connection(work, MASTER, "acme", settings={"graph_notices": value})
+
+            await made.store.transact(TESTER, configured)
+            await subscribe(made)
+
+        for value, orders in ((None, 1), ("off", 0), ("off", 0), (None, 1)):
+            await switch(value)
+            assert len(tenant.objects("subscription")) == orders
 
     on_entra(body)

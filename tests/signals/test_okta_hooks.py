@@ -16,17 +16,16 @@ from scim_bridge.signals.idp import news
 from scim_bridge.signals.idp.guard import REFUSALS_A_MINUTE
 from tests.conftest import MASTER, TESTER, run_with_store
 from tests.signals.idp_stage import Stage, real_time, stage
-from tests.sync.okta_org import CLIENT, Org, okta_org, private_key
+from tests.sync.okta_org import Org, okta_org
 
-SCOPES = ["okta.users.manage", "okta.logs.read"]
-SECRETS = {"client_id": CLIENT, "private_key": private_key(), "kid": "k1", "scopes": SCOPES}
+SECRETS = {"ssws_token": "00Tokenofthetests0000000000000000000000000"}
 Body = Callable[[Stage, Org], Awaitable[None]]
 
 
 @pytest.fixture(scope="module")
 def running_org(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Org]:
     """An org that runs as long as this file's tests."""
-    with okta_org(tmp_path_factory.mktemp("okta"), SCOPES) as made:
+    with okta_org(tmp_path_factory.mktemp("okta")) as made:
         yield made
 
 
@@ -36,7 +35,7 @@ def on_hook(running_org: Org, request: pytest.FixtureRequest) -> Callable[..., N
 
     def runner(body: Body, url: str = "") -> None:
         clock = real_time()
-        running_org.afresh(SCOPES)
+        running_org.emptied(SECRETS["ssws_token"])
         running_org.people("maria@corp.test", "omar@corp.test")
         running_org.control("POST", "/hooks/settings", {"hold": True})
 

@@ -13,12 +13,13 @@ from scim_bridge.registry.connections import configure_connection
 from scim_bridge.sandbox.kit.clock import http_date
 from scim_bridge.signals.idp import okta_log
 from scim_bridge.signals.idp.compare import GRACE
+from scim_bridge.sync.idp.okta import news as okta_news
 from tests.conftest import MASTER, TESTER, run_with_store
 from tests.signals.idp_stage import Stage, real_time, stage
 from tests.sync.okta_org import CLIENT, Org, okta_org, private_key
 
-SCOPES = ["okta.users.manage", "okta.logs.read"]
-SECRETS: dict[str, Any] = {"client_id": CLIENT, "private_key": private_key(), "kid": "k1", "scopes": SCOPES}
+SECRETS = {"ssws_token": "00Tokenofthetests0000000000000000000000000"}
+APP = {"client_id": CLIENT, "private_key": private_key(), "kid": "k1"}
 Body = Callable[[Stage, Org], Awaitable[None]]
 LOGS = {"method": "GET", "path": "/api/v1/logs"}
 
@@ -26,7 +27,7 @@ LOGS = {"method": "GET", "path": "/api/v1/logs"}
 @pytest.fixture(scope="module")
 def running_org(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Org]:
     """An org that runs as long as this file's tests."""
-    with okta_org(tmp_path_factory.mktemp("okta"), SCOPES) as made:
+    with okta_org(tmp_path_factory.mktemp("okta")) as made:
         yield made
 
 
@@ -36,12 +37,12 @@ def on_log(running_org: Org, request: pytest.FixtureRequest) -> Callable[..., No
 
     def runner(body: Body, url: str = "", **secrets: Any) -> None:
         clock = real_time()
-        running_org.afresh(SCOPES)
+        running_org.emptied(SECRETS["ssws_token"])
         running_org.people("maria@corp.test", "omar@corp.test")
 
         async def main(store: Store) -> None:
             settings = {"org_url": running_org.sandbox.url, "ca_file": running_org.sandbox.ca_file}
-            given = {**SECRETS, **secrets}
+            given = secrets or SECRETS
             async with stage(store, clock, running_org.sandbox, "okta", settings, given) as made:
                 await made.owner("maria", running_org.user("maria@corp.test")["id"])
                 await body(made, running_org)
@@ -156,17 +157,19 @@ def test_a_late_event_is_found_although_later_ones_were_read_before(on_log) -> N
     on_log(body)
 
 
-def test_more_than_a_page_is_read_to_its_end_in_one_turn(on_log) -> None:
+def test_more_than_a_page_is_read_to_its_end_in_one_turn(on_log, monkeypatch) -> None:
+    monkeypatch.setattr(okta_news, "PAGE", 20)
+
     async def body(made: Stage, org: Org) -> None:
         user_id = org.user("maria@corp.test")["id"]
         store = made.running.sandbox.store
         with store.transaction():
-            for number in range(1100):
+            for number in range(45):
                 key = f"zzzzzz{number:06d}"
                 target = [{"id": user_id, "type": "User"}]
                 event = {"key": key, "uuid": key, "eventType": "user.lifecycle.unsuspend", "target": target}
                 store.put("log", key, {**event, "published": "2026-11-30T00:00:00.000Z", "outcome": {}})
-        assert await poll(made) == 1100
+        assert await poll(made) == 45
         assert await poll(made) == 0
         # One look at the person serves all of them.
         before = len(org.calls())
@@ -249,4 +252,4 @@ def test_without_the_scope_the_door_says_so_and_switched_off_it_does_not_ask(on_
         assert await okta_log.poll(made.ctx, made.idps.news) == 0
         assert org.calls() == []
 
-    on_log(body, scopes=["okta.users.manage"])
+    on_log(body, **APP, scopes=["okta.users.manage"])

@@ -56,6 +56,11 @@ class Org:
             there, {**secrets, **changes}, Context(store, MASTER, outbound, "http://127.0.0.1", Path())
         )
 
+    def emptied(self, token: str) -> None:
+        """Empty the org, and give an admin this API token: much faster than keys are."""
+        self.control("POST", "/reset")
+        self.control("POST", "/api-tokens", {"token": token})
+
     def afresh(self, scopes: list[str] = SCOPES) -> None:
         """Empty the org, and let our service app in again."""
         self.control("POST", "/reset")

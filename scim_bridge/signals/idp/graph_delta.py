@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-import structlog
-
 from scim_bridge.kernel.clock import MINUTE, SECOND
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.database import Reader
@@ -20,17 +18,15 @@ from scim_bridge.kernel.work import SYSTEM, Work
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.model import PERSON, fold
 from scim_bridge.registry.news import ChangePage, CursorLost, NewsOf, RemotePerson, There
-from scim_bridge.signals.doors import door, note_gap, note_heard, note_trouble
-from scim_bridge.signals.idp.listeners import give, take, wanted
+from scim_bridge.signals.doors import door, note_gap, note_heard
+from scim_bridge.signals.idp.listeners import give, in_turn, unheard, wanted
 from scim_bridge.signals.idp.news import Event, keep_again
 
 KIND = "graph-delta"
 SETTING = "graph_delta"
 EVERY = MINUTE
-LATER = 5 * MINUTE
+SOON = 20 * SECOND
 PAGES_A_TURN = 100
-
-log = structlog.get_logger("scim_bridge.signals")
 
 
 def door_name(connection: Connection) -> str:
@@ -40,11 +36,8 @@ def door_name(connection: Connection) -> str:
 
 async def poll(ctx: Context, news_of: NewsOf) -> int:
     """Ask every tenant whose turn it is; how many people are looked at. A periodic duty."""
-    looked = 0
-    for chosen in await wanted(ctx.store.reads, "entra", SETTING):
-        if await take(ctx, door_name(chosen), chosen.id):
-            looked += await ask(ctx, news_of, chosen)
-    return looked
+    tenants = await wanted(ctx.store.reads, "entra", SETTING)
+    return await in_turn(ctx, tenants, KIND, partial(ask, ctx, news_of))
 
 
 async def ask(ctx: Context, news_of: NewsOf, chosen: Connection) -> int:
@@ -67,7 +60,7 @@ async def ask(ctx: Context, news_of: NewsOf, chosen: Connection) -> int:
     except CursorLost as error:
         await ctx.store.transact(SYSTEM, partial(_forgotten, chosen=chosen, why=error.message))
     except BridgeError as error:
-        await ctx.store.transact(SYSTEM, partial(_unheard, chosen=chosen, error=error))
+        await unheard(ctx, chosen, KIND, error, SOON)
     return looked
 
 
@@ -152,13 +145,3 @@ async def _look_at_all(work: Work, chosen: Connection) -> None:
     )
     events = [Event("", "user.lost_sight_of", row["remote_id"]) for row in rows]
     await keep_again(work, chosen.id, door_name(chosen), events)
-
-
-async def _unheard(work: Work, chosen: Connection, error: BridgeError) -> None:
-    work.bookkeeping("a door that cannot be heard")
-    name = door_name(chosen)
-    await note_trouble(work, name, KIND, error.text(), connection_id=chosen.id)
-    transient = bool(getattr(error, "transient", False))
-    pause = (error.retry_after or 0) * SECOND
-    await give(work, name, max(pause, 20 * SECOND if transient else LATER))
-    log.warning("door.trouble", action="door.trouble", door=name, reason=error.message)

@@ -5,19 +5,25 @@ from __future__ import annotations
 from functools import partial
 from urllib.parse import urlsplit
 
-import structlog
-
-from scim_bridge.kernel.clock import DAY, MINUTE, SECOND
+from scim_bridge.kernel.clock import DAY, MINUTE
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import BridgeError, StoreUnavailable
 from scim_bridge.kernel.work import SYSTEM, Work
-from scim_bridge.registry.connections import Connection
+from scim_bridge.registry.connections import Connection, connections
 from scim_bridge.registry.news import ChangeNews, NewsOf, Subscription
 from scim_bridge.registry.tokens import minted
-from scim_bridge.signals.doors import note_gap, note_heard, note_trouble
+from scim_bridge.signals.doors import note_gap, note_heard
 from scim_bridge.signals.idp import graph_delta
 from scim_bridge.signals.idp.graph_notice import KIND, digest, door_name
-from scim_bridge.signals.idp.listeners import Listener, give, hurry, listener, take, wanted
+from scim_bridge.signals.idp.listeners import (
+    Listener,
+    give,
+    hurry,
+    in_turn,
+    listener,
+    switched_on,
+    unheard,
+)
 
 SETTING = "graph_notices"
 # Graph allows users 41,760 minutes; a little less, for clocks differ.
@@ -25,20 +31,47 @@ LIFE = 41_000 * MINUTE
 # Renewed every day: that also tells within a day when somebody removed it.
 RENEW_AFTER = DAY
 EVERY = 5 * MINUTE
-LATER = 10 * MINUTE
-
-log = structlog.get_logger("scim_bridge.signals")
 
 
 async def tend(ctx: Context, news_of: NewsOf) -> int:
-    """See to every tenant's subscription whose turn it is; how many were made or renewed. A periodic duty."""
-    if not reachable(ctx.public_url):
+    """See to every tenant's subscription whose turn it is; how many were made, renewed or ended. A periodic duty."""
+    tenants = [
+        found for found in await connections(ctx.store.reads) if found.kind == "entra" and found.has_secrets
+    ]
+    orders = reachable(ctx.public_url)
+    on = [found for found in tenants if orders and switched_on(found, SETTING)]
+    off = [found for found in tenants if found not in on and await _ordered_before(ctx, found)]
+    done = await in_turn(ctx, on, KIND, partial(_tended, ctx, news_of))
+    return done + await in_turn(ctx, off, KIND, partial(_ended, ctx, news_of))
+
+
+async def _ordered_before(ctx: Context, chosen: Connection) -> bool:
+    known = await listener(ctx.store.reads, door_name(chosen))
+    return known is not None and bool(known.remote_id)
+
+
+async def _ended(ctx: Context, news_of: NewsOf, chosen: Connection) -> int:
+    """The door was switched off: Entra need not call any more."""
+    known = await listener(ctx.store.reads, door_name(chosen))
+    try:
+        _, source = await news_of(chosen.id)
+        await source.unsubscribe(known.remote_id if known is not None else "")
+    except StoreUnavailable:
+        raise
+    except BridgeError as error:
+        await unheard(ctx, chosen, KIND, error, MINUTE)
         return 0
-    done = 0
-    for chosen in await wanted(ctx.store.reads, "entra", SETTING):
-        if await take(ctx, door_name(chosen), chosen.id):
-            done += await _tended(ctx, news_of, chosen)
-    return done
+
+    async def body(work: Work) -> None:
+        work.bookkeeping("the standing order for notices")
+        await work.tx.run(
+            "UPDATE sb_listener SET remote_id = '', expires = NULL, proof = '' WHERE name = ?",
+            door_name(chosen),
+        )
+        await give(work, door_name(chosen), 0)
+
+    await ctx.store.transact(SYSTEM, body)
+    return 1
 
 
 def reachable(public_url: str) -> bool:
@@ -58,7 +91,7 @@ async def _tended(ctx: Context, news_of: NewsOf, chosen: Connection) -> int:
     except StoreUnavailable:
         raise
     except BridgeError as error:
-        await ctx.store.transact(SYSTEM, partial(_failed, chosen=chosen, error=error))
+        await unheard(ctx, chosen, KIND, error, MINUTE)
         return 0
 
 
@@ -107,12 +140,3 @@ async def _kept(work: Work, chosen: Connection, made: Subscription, lost: str) -
 async def _again_in(work: Work, name: str) -> None:
     work.bookkeeping("whose turn it is to ask")
     await give(work, name, EVERY)
-
-
-async def _failed(work: Work, chosen: Connection, error: BridgeError) -> None:
-    work.bookkeeping("a door that cannot be heard")
-    name = door_name(chosen)
-    await note_trouble(work, name, KIND, error.text(), connection_id=chosen.id)
-    pause = (error.retry_after or 0) * SECOND
-    await give(work, name, max(pause, MINUTE if getattr(error, "transient", False) else LATER))
-    log.warning("door.trouble", action="door.trouble", door=name, reason=error.message)

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import structlog
-
 from scim_bridge.kernel.clock import DAY, MINUTE, SECOND, iso
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import BridgeError, StoreUnavailable
@@ -21,7 +19,7 @@ from scim_bridge.registry.news import CursorLost, LogPage, NewsOf, instant
 from scim_bridge.signals.doors import door, note_gap, note_heard, note_trouble
 from scim_bridge.signals.idp import okta_hook
 from scim_bridge.signals.idp.compare import compare
-from scim_bridge.signals.idp.listeners import give, take, wanted
+from scim_bridge.signals.idp.listeners import LATER, give, in_turn, unheard, wanted
 from scim_bridge.signals.idp.news import keep
 from scim_bridge.signals.idp.okta_event import FOLLOWED, read_events
 
@@ -29,16 +27,12 @@ KIND = "okta-log"
 SETTING = "okta_log"
 
 EVERY = 20 * SECOND
-# After a refusal that no waiting heals (a scope is missing).
-LATER = 5 * MINUTE
 PAGES_A_TURN = 20
 # How far back a door begins that was never open, and how long Okta keeps its log.
 FIRST = 7 * DAY
 KEPT = 90 * DAY
 # Events are kept a moment after they happened: where a lost cursor is taken up again by time, from a bit before.
 OVERLAP = 15 * MINUTE
-
-log = structlog.get_logger("scim_bridge.signals")
 
 
 def door_name(connection: Connection) -> str:
@@ -48,11 +42,8 @@ def door_name(connection: Connection) -> str:
 
 async def poll(ctx: Context, news_of: NewsOf) -> int:
     """Ask the log of every org whose turn it is; how many events were news. A periodic duty."""
-    fresh = 0
-    for chosen in await wanted(ctx.store.reads, "okta", SETTING):
-        if await take(ctx, door_name(chosen), chosen.id):
-            fresh += await ask(ctx, news_of, chosen)
-    return fresh
+    orgs = await wanted(ctx.store.reads, "okta", SETTING)
+    return await in_turn(ctx, orgs, KIND, partial(ask, ctx, news_of))
 
 
 async def ask(ctx: Context, news_of: NewsOf, chosen: Connection) -> int:
@@ -80,7 +71,7 @@ async def ask(ctx: Context, news_of: NewsOf, chosen: Connection) -> int:
     except CursorLost as error:
         await ctx.store.transact(SYSTEM, partial(_forgotten, chosen=chosen, why=error.message))
     except BridgeError as error:
-        await ctx.store.transact(SYSTEM, partial(_unheard, chosen=chosen, error=error))
+        await unheard(ctx, chosen, KIND, error, EVERY)
     return fresh
 
 
@@ -134,16 +125,6 @@ async def _forgotten(work: Work, chosen: Connection, why: str) -> None:
     await note_gap(work, name, f"{why}; read again from {OVERLAP // MINUTE} minutes before it was last heard")
     await work.tx.run("UPDATE sb_door SET cursor = '' WHERE name = ?", name)
     await give(work, name, 0)
-
-
-async def _unheard(work: Work, chosen: Connection, error: BridgeError) -> None:
-    work.bookkeeping("a door that cannot be heard")
-    name = door_name(chosen)
-    await note_trouble(work, name, KIND, error.text(), connection_id=chosen.id)
-    transient = bool(getattr(error, "transient", False))
-    pause = (error.retry_after or 0) * SECOND
-    await give(work, name, max(pause, EVERY if transient else LATER))
-    log.warning("door.trouble", action="door.trouble", door=name, reason=error.message)
 
 
 async def _silent(work: Work, chosen: Connection, why: str) -> None:

@@ -32,6 +32,8 @@ from scim_bridge.signals.service import accept
 log = structlog.get_logger("scim_bridge.signals")
 
 PUT_OFF = "put off"
+# Seconds between attempts while an IdP is away.
+LONGEST = 10.0
 TITLES = {"okta": "Okta", "entra": "Entra"}
 
 
@@ -82,7 +84,8 @@ class Looking:
         # Never dead: the row stays waiting, and the upkeep asks again.
         if not transient or effect.attempts + 2 >= MAX_ATTEMPTS:
             return Done({"outcome": PUT_OFF, "why": error.message})
-        return Retry(error.message, None if error.retry_after is None else float(error.retry_after))
+        # What waits behind it in the lane waits as long: no pauses that grow to minutes.
+        return Retry(error.message, LONGEST if error.retry_after is None else float(error.retry_after))
 
     async def _found(
         self, effect: Effect, connection: Connection, remote: RemotePerson, began: int, work: Work
