@@ -23,6 +23,7 @@ from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.ownership import claim, may_have_new_key
 from scim_bridge.kernel.work import Store, Work
 from scim_bridge.migrations import upgrade
+from scim_bridge.registry.employee_numbers import EMPLOYEE_NUMBER
 from scim_bridge.registry.signal import Signal
 from scim_bridge.settings import Settings
 
@@ -32,7 +33,13 @@ if TYPE_CHECKING:
 
 KEY_FILE = "scim-bridge.key"
 # What is worth nothing without the master key it was stored with.
-BOUND = ("sb_key", "sb_token", "sb_oauth_secret", "sb_connection WHERE secrets IS NOT NULL")
+BOUND = (
+    "sb_key",
+    "sb_token",
+    "sb_oauth_secret",
+    "sb_connection WHERE secrets IS NOT NULL",
+    "sb_ssf_stream WHERE secrets IS NOT NULL OR push_digest IS NOT NULL",
+)
 
 
 @dataclass(slots=True)
@@ -67,8 +74,10 @@ async def open_bridge(settings: Settings, *, create: bool = False, patience: flo
 
     StoreUnavailable when it is away, ConfigurationError when it is another program's or another key's.
     """
+    from scim_bridge.signals.hr_mappings import mappings
     from scim_bridge.sync.idp.open import Idps
 
+    mappings(settings.hr_mappings)
     clock = SystemClock()
     await upgrade(settings.database_url, create=create)
     database = await open_database(settings.database_url, patience=patience)
@@ -78,7 +87,9 @@ async def open_bridge(settings: Settings, *, create: bool = False, patience: flo
     except BaseException:
         await database.close()
         raise
-    indexes = Indexes(indexes_of(settings.scim.attributes))
+    # Of use only to HR doors, and kept in step with every person that is written.
+    numbers = (EMPLOYEE_NUMBER,) if settings.hr else ()
+    indexes = Indexes((*indexes_of(settings.scim.attributes), *numbers))
     store = Store(database, clock, UuidV7(clock), indexes)
     public_url = settings.public_url.rstrip("/")
     ctx = Context(store, master, outbound, public_url, settings.data_dir)

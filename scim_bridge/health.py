@@ -22,6 +22,7 @@ from scim_bridge.kernel.web import json_response
 from scim_bridge.migrations import head
 from scim_bridge.oauth.upkeep import expiring_secrets
 from scim_bridge.registry import expiry
+from scim_bridge.signals.doors import doors, show_in_metrics
 
 OK = "ok"
 FAILING = "failing"
@@ -106,6 +107,7 @@ async def gauges(ctx: Context) -> None:
     for kind in ("agent", "person", "group"):
         RESOURCES.labels(kind).set(await counters.total(reads, f"live:{kind}"))
     now = ctx.store.clock.now()
+    show_in_metrics(await doors(reads), now)
     secrets = [*await expiry.expiring_tokens(reads, now), *await expiring_secrets(reads, now)]
     expiry.show_in_metrics(secrets, now)
     await departures.show_in_metrics(reads, now)

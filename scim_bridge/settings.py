@@ -21,6 +21,7 @@ from scim_bridge.asking import AttestationSettings, check_attestations
 from scim_bridge.declared import AttributeSettings, check_attributes
 from scim_bridge.kernel.allow_list import readable
 from scim_bridge.kernel.errors import ConfigurationError
+from scim_bridge.kernel.vendor_webhook import SHORTEST, STANDARD, signing_of
 
 PREFIX = "SCIM_BRIDGE_"
 # Entra asks of a SCIM server to keep up at least 25 requests a second for a tenant (requirements of its gallery).
@@ -99,6 +100,7 @@ class Settings:
     allow_networks: tuple[str, ...] = ()
     ca_file: str = ""
     hr: dict[str, str] = field(default_factory=dict)
+    hr_mappings: dict[str, dict[str, Any]] = field(default_factory=dict)
     revokers: dict[str, dict[str, str]] = field(default_factory=dict)
     scim: ScimSettings = field(default_factory=ScimSettings)
     attestations: AttestationSettings = field(default_factory=AttestationSettings)
@@ -277,11 +279,10 @@ def _check(settings: Settings) -> None:
             "log_format", f"{settings.log_format!r} is no format", "Use auto, json or text."
         )
     signing = {"runtime_secret": settings.runtime_secret, "notify_secret": settings.notify_secret}
-    for name, value in settings.hr.items():
-        signing |= {f"hr.{name}": part for part in value.split()}
     for key, value in signing.items():
         if value:
             _check_signing_secret(key, value)
+    _check_hr(settings)
     if not 60 <= settings.oauth.token_minutes <= 360:
         raise ConfigurationError(
             "oauth.token_minutes", "must be between 60 and 360", "Entra refuses tokens that live otherwise."
@@ -302,6 +303,21 @@ def _check(settings: Settings) -> None:
     for limit in ("max_body_kib", "page_size", "max_page_size"):
         if getattr(settings.scim, limit) < 1:
             raise ConfigurationError(f"scim.{limit}", "must be at least 1", "Remove it to use the default.")
+
+
+def _check_hr(settings: Settings) -> None:
+    for name, value in settings.hr.items():
+        table = settings.hr_mappings.get(name, {})
+        standard = not isinstance(table, dict) or signing_of(name, table) == STANDARD
+        for part in value.split():
+            if standard:
+                _check_signing_secret(f"hr.{name}", part)
+            elif len(part) < SHORTEST:
+                raise ConfigurationError(
+                    f"hr.{name}",
+                    f"is too weak (under {SHORTEST} characters)",
+                    "Copy the key from the HR system.",
+                )
 
 
 def _check_rate(scim: ScimSettings) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from scim_bridge.cli import departures_answers, departures_brake, departures_drill, departures_policy
+from scim_bridge.cli.leave_file import import_
 from scim_bridge.cli.output import DatabaseUrl, Format, Output, say, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.departures.hand_over import HandedOver
@@ -34,6 +35,7 @@ app.command()(departures_answers.decline)
 app.command("return")(departures_answers.give_back)
 app.command()(departures_answers.keep)
 app.command()(departures_drill.drill)
+app.command("import")(import_)
 
 Person = Annotated[str, typer.Argument(help="userName, e-mail or id")]
 Reason = Annotated[str, typer.Option("--reason", help="audited and shown")]

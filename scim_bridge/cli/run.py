@@ -28,18 +28,20 @@ NOUNS = {
     "conformance": "Prove a SCIM server before Okta or Entra is connected to it.",
     "connections": "The IdP tenants on the other side of the bridge.",
     "departures": "Owners who leave: simulate, list, hand over.",
+    "doors": "Doors for news about people: list, show, test.",
     "effects": "Outward calls: waiting, dead, retry.",
     "indexes": "Indexes over the attributes the settings declare: list, rebuild.",
     "notices": "What people are told: list the templates, preview one.",
     "policy": "Access policies: check, test, explain.",
     "receipts": "Signed proof of departures: show, verify.",
+    "streams": "Streams of security events (SSF) that an IdP sends: create, verify, status.",
     "sync": "Push facts to an IdP: plan, apply, status.",
     "tokens": "Bearer tokens: shown once, stored as a digest.",
 }
 VERBS = {
     "serve": "Run the server, with its worker in the same process.",
     "demo": "Play the main job against the sandbox IdPs, over the network.",
-    "sandbox": "Run a simulated Okta, Entra, HR system or agent platform.",
+    "sandbox": "Run a simulated Okta, Entra, HR system, agent platform or SSF transmitter.",
 }
 
 

@@ -1,4 +1,4 @@
-"""`scim-bridge sandbox okta|entra|hr|platform`: a simulated other side, for rehearsal and tests."""
+"""`scim-bridge sandbox okta|entra|hr|platform|ssf`: a simulated other side, for rehearsal and tests."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-KINDS = ("okta", "entra", "hr", "platform")
+KINDS = ("okta", "entra", "hr", "platform", "ssf")
 
 
 def sandbox(
-    kind: Annotated[str, typer.Argument(help="okta, entra, hr or platform")],
+    kind: Annotated[str, typer.Argument(help="okta, entra, hr, platform or ssf")],
     port: Annotated[
         int,
         typer.Option("--port", min=0, max=65535, help="where to listen on 127.0.0.1; 0 takes a free port"),
@@ -40,7 +40,7 @@ def sandbox(
     ] = None,
     exit_with_parent: Annotated[bool, typer.Option("--exit-with-parent", hidden=True)] = False,
 ) -> None:
-    """Run a simulated Okta org, Entra tenant, HR system or agent platform, over HTTPS on this machine.
+    """Run a simulated Okta, Entra, HR system, agent platform or SSF transmitter, over HTTPS on this machine.
 
     It prints one line of JSON when it listens: its address, its authority (ca_file), the file with the token
     that steers it, and a certificate for whoever else must speak HTTPS here. docs/how-to/rehearse.md goes on.

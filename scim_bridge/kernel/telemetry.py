@@ -41,6 +41,21 @@ THROTTLED = Counter(
 EFFECTS = Gauge("scim_bridge_effects", "Outward calls by open state.", ["state"], registry=REGISTRY)
 AUDIT_UNSEALED = Gauge("scim_bridge_audit_unsealed", "Audit rows that wait for the seal.", registry=REGISTRY)
 RESOURCES = Gauge("scim_bridge_resources", "Live resources by kind.", ["kind"], registry=REGISTRY)
+DOOR_SILENT = Gauge(
+    "scim_bridge_door_silent_seconds",
+    "Seconds since a door for news heard something, or asked and was answered.",
+    ["door"],
+    registry=REGISTRY,
+)
+DOOR_LAG = Gauge(
+    "scim_bridge_door_lag_seconds",
+    "How long the newest event of a door took to be heard.",
+    ["door"],
+    registry=REGISTRY,
+)
+DOOR_TROUBLE = Gauge(
+    "scim_bridge_door_trouble", "1 while a door for news cannot be heard.", ["door"], registry=REGISTRY
+)
 
 SECRET_WORDS = ("authorization", "password", "secret", "token", "private_key", "cookie")
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import orjson
 
-from scim_bridge.kernel.clock import iso
+from scim_bridge.kernel.clock import SECOND, iso
 from scim_bridge.kernel.database import Reader
+from scim_bridge.kernel.telemetry import DOOR_LAG, DOOR_SILENT, DOOR_TROUBLE
 from scim_bridge.kernel.work import Work
 
 KEPT_GAPS = 10
@@ -105,6 +106,28 @@ async def note_heard(
     )
 
 
+async def note_open(work: Work, name: str, kind: str, *, connection_id: str | None = None) -> None:
+    """A door was set up: it is listed from now on, as one that heard nothing yet."""
+    await work.tx.run(
+        "INSERT INTO sb_door (name, kind, connection_id, events, cursor, gaps, trouble)"
+        " VALUES (?, ?, ?, 0, '', '[]', '') ON CONFLICT (name) DO UPDATE SET kind = excluded.kind,"
+        " connection_id = excluded.connection_id, trouble = '', troubled = NULL",
+        name,
+        kind,
+        connection_id,
+    )
+
+
+async def end_trouble(work: Work, name: str, start: str) -> None:
+    """A door's trouble is over, when it is the one whose words begin like this."""
+    await work.tx.run(
+        "UPDATE sb_door SET trouble = '', troubled = NULL WHERE name = ? AND substr(trouble, 1, ?) = ?",
+        name,
+        len(start),
+        start,
+    )
+
+
 async def note_trouble(
     work: Work, name: str, kind: str, why: str, *, connection_id: str | None = None
 ) -> None:
@@ -130,3 +153,15 @@ async def note_gap(work: Work, name: str, why: str) -> None:
     await work.tx.run(
         "UPDATE sb_door SET gaps = ? WHERE name = ?", orjson.dumps(gaps[-KEPT_GAPS:]).decode(), name
     )
+
+
+def show_in_metrics(found: list[Door], now: int) -> None:
+    """Bring the doors' gauges up to date; a door that was removed has none any more."""
+    for gauge in (DOOR_SILENT, DOOR_LAG, DOOR_TROUBLE):
+        gauge.clear()
+    for one in found:
+        DOOR_TROUBLE.labels(one.name).set(1 if one.trouble else 0)
+        if one.heard is not None:
+            DOOR_SILENT.labels(one.name).set((now - one.heard) / SECOND)
+        if one.lag is not None:
+            DOOR_LAG.labels(one.name).set(one.lag / SECOND)

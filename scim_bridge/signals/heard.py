@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from enum import Enum
 
 from scim_bridge.audit.record import record
 from scim_bridge.kernel.database import Reader
-from scim_bridge.kernel.errors import Conflict
+from scim_bridge.kernel.errors import BridgeError, Conflict
+from scim_bridge.kernel.vendor_webhook import Event
 from scim_bridge.kernel.work import Work
+from scim_bridge.registry.employee_numbers import people_numbered
 from scim_bridge.registry.model import PERSON
 from scim_bridge.registry.people_refs import people_named
 from scim_bridge.registry.signal import LEFT, React, Signal
+from scim_bridge.signals.doors import note_heard
 from scim_bridge.signals.hr import Notice, effective_at, warning
 from scim_bridge.signals.service import accept, keep_unmatched
 
@@ -40,16 +44,44 @@ class Heard(Enum):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One attempt to tell an event: its id, and the seconds at which this attempt was signed."""
+class NotYet(BridgeError):
+    """What is needed to say who is meant is being prepared: the same again, a little later."""
 
-    id: str
-    signed: int
+    status = 503
 
 
 class Replayed(Conflict):
     """A genuine message that is not a new one. Codes: webhook-replayed, webhook-id-reused."""
+
+
+async def hear_all(
+    work: Work,
+    door: str,
+    event: Event,
+    notices: Sequence[Notice | None],
+    react: React,
+    *,
+    numbers: bool = True,
+) -> Heard:
+    """Hear everything one message says; what became of it, the weightiest first.
+
+    `numbers`: whether employee numbers can be looked up; NotYet when they cannot and somebody has no other name.
+    """
+    work.bookkeeping("a message that asks for nothing was heard")
+    heard = [Heard.IGNORED]
+    for place, notice in enumerate(notices):
+        if notice is None:
+            continue
+        if notice.number and not numbers and not notice.names:
+            raise NotYet(
+                "hr-numbers", "Employee numbers are being indexed.", "Send the same again.", retry_after=5
+            )
+        one = replace(event, id=f"{event.id}#{place}") if len(notices) > 1 else event
+        heard.append(await hear(work, door, one, notice, react))
+    newest = max((notice.happened for notice in notices if notice is not None), default=None)
+    known = min(newest, work.now) if newest is not None else None
+    await note_heard(work, door, "hr", event=known, events=len(heard) - 1)
+    return next(one for one in Heard if one in heard)
 
 
 async def hear(work: Work, door: str, event: Event, notice: Notice, react: React) -> Heard:
@@ -99,7 +131,15 @@ async def _known(work: Work, door: str, event: Event, notice: Notice) -> bool:
 
 def _digest(notice: Notice) -> str:
     """What is acted on. Members that are not, as the time of sending, may differ from attempt to attempt."""
-    said = (notice.kind, sorted(notice.names), str(notice.last_day), notice.zone, notice.involuntary)
+    said: tuple[object, ...] = (
+        notice.kind,
+        sorted(notice.names),
+        str(notice.last_day),
+        notice.zone,
+        notice.involuntary,
+    )
+    if notice.number is not None:
+        said = (*said, notice.number)
     return hashlib.sha256(repr(said).encode()).hexdigest()
 
 
@@ -117,7 +157,7 @@ async def _heard(work: Work, door: str, event_id: str, notice: Notice, react: Re
         immediate=notice.kind == LEFT and notice.involuntary,
     )
     if person_id is None:
-        fresh = await keep_unmatched(work, signal, " or ".join(notice.names), why)
+        fresh = await keep_unmatched(work, signal, notice.named, why)
         return Heard.UNMATCHED if fresh else Heard.SEEN
     if not await accept(work, signal, react):
         return Heard.SEEN
@@ -131,15 +171,17 @@ async def _heard(work: Work, door: str, event_id: str, notice: Notice, react: Re
 async def whom(reader: Reader, notice: Notice) -> tuple[str | None, str]:
     """The id of the one person all names agree on, else None and why."""
     candidates: set[str] | None = None
-    for name in notice.names:
-        found = set(await people_named(reader, name))
+    every = [set(await people_named(reader, name)) for name in notice.names]
+    if notice.number is not None:
+        every.append(await people_numbered(reader, notice.number))
+    for found in every:
         if found:
             candidates = found if candidates is None else candidates & found
     if candidates is None:
-        return None, "nobody is known by this userName or e-mail address"
+        return None, "nobody is known by this userName, e-mail address or employee number"
     if len(candidates) == 1:
         return candidates.pop(), ""
-    return None, "userName and e-mail address do not name the same single person"
+    return None, "userName, e-mail address and employee number do not name the same single person"
 
 
 async def _zone_of_person(reader: Reader, person_id: str | None) -> str | None:

@@ -1,26 +1,23 @@
-"""What an HR system's event says: which mapping reads it, who it means, when the leave takes effect.
+"""What an HR system's event says: who it means, what happened to them, when it takes effect. Pure.
 
-Mappings are data: a further HR system is one more row of `MAPPINGS`, found by the name of its door.
+Mappings are data (`hr_mappings.py`): a further HR system is one more row, or a table of the settings file.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from scim_bridge.kernel.clock import SECOND, parse_iso
+from scim_bridge.kernel.clock import SECOND
 from scim_bridge.kernel.errors import Invalid
-from scim_bridge.registry.signal import LEFT, RETURNED
+from scim_bridge.registry.signal import AWAY, LEFT, MOVED, RETURNED
+from scim_bridge.signals.hr_fields import Day, Paths, at, day, instant, number, text
 
-LONGEST = 320
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_YEARS = range(1970, 2200)
-
-Paths = tuple[str, ...]
+MOST = 500
+WHOLE = "_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +25,9 @@ class HrMapping:
     """Where one HR system's events keep what we need.
 
     Paths are member names joined by dots (a number picks from a list); the first that holds something
-    counts. `leaving` and `returning` are the event types acted on, `involuntary` the kinds of leave
-    that allow no grace.
+    counts. `leaving`, `returning`, `moving` and `going_away` are the event types acted on, `involuntary` the
+    kinds of leave that allow no grace. With `each`, a message is about every item of that list: paths start
+    at the item, and at the whole message where they start with `_.`.
     """
 
     name: str
@@ -43,27 +41,32 @@ class HrMapping:
     zone: Paths
     kind: Paths
     involuntary: frozenset[str]
+    moving: frozenset[str] = frozenset()
+    going_away: frozenset[str] = frozenset()
+    # Employee numbers: who has them as employeeNumber of the enterprise extension.
+    numbers: Paths = ()
+    # The first day of a leave of absence.
+    first_day: Paths = ()
+    each: str = ""
+    # Whether a leaver without a last day is refused; else they have left.
+    dated: bool = True
+    # Whether a last day that lies ahead is a leave, though the type says that somebody is here.
+    by_last_day: bool = False
+    # How messages are signed: a name of `kernel.vendor_webhook.SIGNINGS`.
+    signing: str = "standard"
+    # Whole messages that only try the connection.
+    pings: tuple[str, ...] = ()
 
-
-GENERIC = HrMapping(
-    name="generic",
-    type=("type",),
-    leaving=frozenset({"employee.leaving", "employee.left", "employee.terminated"}),
-    returning=frozenset({"employee.returned", "employee.rehired", "employee.leave_cancelled"}),
-    happened=("timestamp",),
-    user_name=("data.employee.user_name", "data.employee.userName"),
-    emails=("data.employee.work_email", "data.employee.email"),
-    last_day=("data.last_day",),
-    zone=("data.employee.time_zone",),
-    kind=("data.kind",),
-    involuntary=frozenset({"involuntary"}),
-)
-MAPPINGS: Mapping[str, HrMapping] = {mapping.name: mapping for mapping in (GENERIC,)}
+    @property
+    def kinds(self) -> Mapping[str, str]:
+        """The kind of signal by the type of event."""
+        groups = {RETURNED: self.returning, MOVED: self.moving, AWAY: self.going_away, LEFT: self.leaving}
+        return {one: kind for kind, types in groups.items() for one in types}
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """An event as read. `last_day` is a date, or an instant in microseconds where HR gives one.
+    """An event as read. `last_day` is the day of a leave, or the first of an absence.
 
     The reason HR gives is not read: what is kept here is shown to colleagues.
     """
@@ -72,59 +75,89 @@ class Notice:
     user_name: str | None
     emails: tuple[str, ...]
     happened: int
-    last_day: date | int | None = None
+    last_day: Day | None = None
     zone: str | None = None
     involuntary: bool = False
+    number: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every name the person is given, the most telling first."""
+        """Every userName and address the person is given, the most telling first."""
         return (*((self.user_name,) if self.user_name else ()), *self.emails)
 
+    @property
+    def named(self) -> str:
+        """What the person is called, for whoever looks for what matched nobody."""
+        said = (*self.names, *((f"employee number {self.number}",) if self.number else ()))
+        return " or ".join(said)
 
-def mapping_for(name: str) -> HrMapping:
-    """The mapping of a door: the one of its name, else the generic one."""
-    return MAPPINGS.get(name, GENERIC)
+
+def items(mapping: HrMapping, payload: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What a message is about, one after the other; Invalid when its list is none."""
+    if not mapping.each:
+        return [payload]
+    listed = at(payload, mapping.each)
+    if not isinstance(listed, list) or len(listed) > MOST or not all(isinstance(one, dict) for one in listed):
+        raise Invalid("hr-list", f"{mapping.each} is not a list of at most {MOST} objects.")
+    return [{**one, WHOLE: payload} for one in listed]
 
 
 def read_notice(mapping: HrMapping, payload: Mapping[str, Any], now: int) -> Notice | None:
     """What an event says; None for a type that is not acted on. Invalid names what is missing or wrong."""
-    kind = _text(payload, mapping.type)
-    if kind is None:
+    said = text(payload, mapping.type)
+    if said is None:
         raise Invalid("hr-type", f"The event has no type ({' or '.join(mapping.type)}).", "Send one.")
-    if kind not in mapping.leaving | mapping.returning:
+    kind = mapping.kinds.get(said)
+    if mapping.by_last_day and kind in (None, RETURNED) and _ahead(day(payload, mapping.last_day), now):
+        kind = LEFT
+    if kind is None:
         return None
-    involuntary = _text(payload, mapping.kind) in mapping.involuntary
+    involuntary = kind == LEFT and text(payload, mapping.kind) in mapping.involuntary
+    days = mapping.first_day if kind == AWAY else mapping.last_day
     found = Notice(
-        kind=LEFT if kind in mapping.leaving else RETURNED,
-        user_name=_text(payload, mapping.user_name),
-        emails=tuple(dict.fromkeys(email for path in mapping.emails if (email := _text(payload, (path,))))),
-        happened=_instant(payload, mapping.happened, now),
+        kind=kind,
+        user_name=text(payload, mapping.user_name),
+        emails=tuple(dict.fromkeys(email for path in mapping.emails if (email := text(payload, (path,))))),
+        happened=instant(payload, mapping.happened, now),
         # Somebody to be stopped at once is not let through for a date that nobody needs.
-        last_day=None if involuntary else _last_day(payload, mapping.last_day),
-        zone=_text(payload, mapping.zone),
+        last_day=None if involuntary or kind not in (LEFT, AWAY) else day(payload, days),
+        zone=text(payload, mapping.zone),
         involuntary=involuntary,
+        number=number(payload, mapping.numbers),
     )
-    if not found.names:
-        wanted = " or ".join((*mapping.user_name, *mapping.emails))
+    if not found.names and found.number is None:
+        wanted = " or ".join((*mapping.user_name, *mapping.emails, *mapping.numbers))
         raise Invalid("hr-person", f"The event names nobody ({wanted}).", "Send a userName or an e-mail.")
-    if found.kind == LEFT and found.last_day is None and not found.involuntary:
+    if found.kind == LEFT and mapping.dated and found.last_day is None and not found.involuntary:
         raise Invalid(
             "hr-last-day", f"The event has no last day ({' or '.join(mapping.last_day)}).", "Send a date."
         )
     return found
 
 
+def _ahead(when: Day | None, now: int) -> bool:
+    return when is not None and moment(when, zone_of(())) > now
+
+
 def effective_at(notice: Notice, person_zone: str | None, now: int) -> int:
-    """When the leave takes effect: the end of the last day where the person works.
+    """When it takes effect: a leave at the end of the last day where the person works, an absence when it begins.
 
     An involuntary leave takes effect at once, whatever day it names. The event's time zone counts
     before the person's; without a known one it is UTC.
     """
-    day = notice.last_day
-    if day is None or notice.kind != LEFT or notice.involuntary:
+    if notice.last_day is None or notice.kind not in (LEFT, AWAY) or notice.involuntary:
         return now
-    return day if isinstance(day, int) else end_of_day(day, zone_of((notice.zone, person_zone)))
+    zone = zone_of((notice.zone, person_zone))
+    return moment(notice.last_day, zone, start=notice.kind == AWAY)
+
+
+def moment(when: Day, zone: ZoneInfo, *, start: bool = False) -> int:
+    """The instant that is meant, in microseconds: of a whole day its end, or its start."""
+    if isinstance(when, int):
+        return when
+    if isinstance(when, datetime):
+        return int(when.replace(tzinfo=zone).timestamp()) * SECOND
+    return end_of_day(when - timedelta(days=1) if start else when, zone)
 
 
 def end_of_day(day: date, zone: ZoneInfo) -> int:
@@ -135,13 +168,13 @@ def end_of_day(day: date, zone: ZoneInfo) -> int:
 
 def zone_of(names: Iterable[str | None]) -> ZoneInfo:
     """The first of these time zones that exists, else UTC."""
-    known = (_zone(name) for name in names if name)
+    known = (known_zone(name) for name in names if name)
     return next((zone for zone in known if zone is not None), ZoneInfo("UTC"))
 
 
 def warning(notice: Notice) -> str | None:
     """What the sender should mend although the event is acted on: a leaver must not stay for a misspelt zone."""
-    if notice.zone is None or notice.kind != LEFT or _zone(notice.zone) is not None:
+    if notice.zone is None or notice.kind not in (LEFT, AWAY) or known_zone(notice.zone) is not None:
         return None
     return (
         f"{notice.zone[:60]!r} is no time zone of the IANA database (write for example Europe/Lisbon);"
@@ -149,58 +182,9 @@ def warning(notice: Notice) -> str | None:
     )
 
 
-def _zone(name: str) -> ZoneInfo | None:
+def known_zone(name: str) -> ZoneInfo | None:
+    """The time zone with this name; None when there is none."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return None
-
-
-def _at(payload: Any, path: str) -> Any:
-    here = payload
-    for part in path.split("."):
-        if isinstance(here, Mapping):
-            here = here.get(part)
-        elif isinstance(here, list) and part.isdigit() and int(part) < len(here):
-            here = here[int(part)]
-        else:
-            return None
-    return here
-
-
-def _text(payload: Mapping[str, Any], paths: Paths) -> str | None:
-    for path in paths:
-        value = _at(payload, path)
-        if value is None or value == "":
-            continue
-        if not isinstance(value, str) or len(value) > LONGEST or not value.isprintable():
-            raise Invalid(
-                "hr-field", f"{path} is not a short, printable text.", f"At most {LONGEST} characters."
-            )
-        return value.strip() or None
-    return None
-
-
-def _instant(payload: Mapping[str, Any], paths: Paths, now: int) -> int:
-    value = _text(payload, paths)
-    if value is None:
-        return now
-    try:
-        return parse_iso(value)
-    except ValueError as error:
-        raise Invalid(
-            "hr-time", f"{paths[0]} is not a date and time with a zone.", "Write 2026-11-24T10:00:00Z."
-        ) from error
-
-
-def _last_day(payload: Mapping[str, Any], paths: Paths) -> date | int | None:
-    value = _text(payload, paths)
-    if value is None:
-        return None
-    try:
-        day = date.fromisoformat(value[:10])
-        if day.year not in _YEARS:
-            raise ValueError(value)
-        return day if _DATE.fullmatch(value) else parse_iso(value)
-    except ValueError as error:
-        raise Invalid("hr-last-day", f"{paths[0]} is not a date.", "Write it as 2026-11-24.") from error

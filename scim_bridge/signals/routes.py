@@ -1,4 +1,4 @@
-"""HTTP doors for signals: POST /signals/hr/{name} takes signed webhooks of HR systems."""
+"""HTTP doors for signals: POST /signals/hr/{name} takes signed webhooks of HR systems, /signals/ssf/ events."""
 
 from __future__ import annotations
 
@@ -16,12 +16,17 @@ from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import BridgeError, Invalid, NotFound
 from scim_bridge.kernel.json_keys import check_keys
 from scim_bridge.kernel.throttle import Throttle, TooManyRequests
+from scim_bridge.kernel.vendor_webhook import Event, proven, timely
 from scim_bridge.kernel.web import address_of, endpoint, json_response, read_body, request_id
-from scim_bridge.kernel.webhook import Untrusted, check
-from scim_bridge.kernel.work import Actor
+from scim_bridge.kernel.webhook import Untrusted
+from scim_bridge.kernel.work import Actor, Work
+from scim_bridge.registry import employee_numbers
 from scim_bridge.registry.signal import React
-from scim_bridge.signals.heard import Event, Heard, Replayed, hear
-from scim_bridge.signals.hr import mapping_for, read_notice, warning
+from scim_bridge.signals import ssf_routes
+from scim_bridge.signals.doors import note_trouble
+from scim_bridge.signals.heard import Heard, Replayed, hear_all
+from scim_bridge.signals.hr import HrMapping, Notice, items, read_notice, warning
+from scim_bridge.signals.hr_mappings import KNOWN, mapping_for
 
 log = structlog.get_logger("scim_bridge.signals")
 
@@ -29,18 +34,34 @@ MAX_BYTES = 65_536
 FORGERIES_A_MINUTE = 100
 
 
-def routes(ctx: Context, hr: Mapping[str, str], react: React) -> list[BaseRoute]:
+def routes(
+    ctx: Context,
+    hr: Mapping[str, str],
+    react: React,
+    mappings: Mapping[str, HrMapping] = KNOWN,
+) -> list[BaseRoute]:
     """The doors. `hr` gives each HR system's signing secrets, several separated by blanks."""
-    return [Route("/signals/hr/{name}", endpoint(HrDoor(ctx, hr, react).receive), methods=["POST"])]
+    receive = HrDoor(ctx, hr, react, mappings).receive
+    return [
+        Route("/signals/hr/{name}", endpoint(receive), methods=["POST"]),
+        *ssf_routes.routes(ctx, react),
+    ]
 
 
 class HrDoor:
     """Takes webhooks: proves where they come from, keeps what it refuses, passes on what is news."""
 
-    def __init__(self, ctx: Context, hr: Mapping[str, str], react: React) -> None:
+    def __init__(
+        self,
+        ctx: Context,
+        hr: Mapping[str, str],
+        react: React,
+        mappings: Mapping[str, HrMapping] = KNOWN,
+    ) -> None:
         self._ctx = ctx
         self._secrets = {name.casefold(): value.split() for name, value in hr.items()}
         self._react = react
+        self._mappings = mappings
         # Each refusal is an audit row: a flood of forgeries must not fill the disk. Genuine events pass.
         self._forgeries = Throttle(ctx.store.clock, FORGERIES_A_MINUTE, 60)
 
@@ -50,43 +71,65 @@ class HrDoor:
         if not self._secrets.get(name):
             raise NotFound("hr-unknown", "No HR system is set up under this name.", "Set hr.<name>.")
         body = await read_body(request, MAX_BYTES)
-        heard, warned = await self._taken(request, name, body)
+        mapping = mapping_for(name, self._mappings)
+        heard, warned = await self._taken(request, name, mapping, body)
         answer: dict[str, Any] = {"state": heard.value, "message": heard.message}
-        if warned is not None:
-            answer["warnings"] = [warned]
+        if warned:
+            answer["warnings"] = warned
         if heard is Heard.IGNORED:
-            mapping = mapping_for(name)
-            answer["acted_on"] = sorted(mapping.leaving | mapping.returning)
+            answer["acted_on"] = sorted(mapping.kinds)
         return json_response(answer, heard.status)
 
-    async def _taken(self, request: Request, name: str, body: bytes) -> tuple[Heard, str | None]:
+    async def _taken(
+        self, request: Request, name: str, mapping: HrMapping, body: bytes
+    ) -> tuple[Heard, list[str]]:
         """What became of a webhook, and what its sender should mend nevertheless."""
-        now = self._ctx.store.clock.now()
-        door = f"hr:{name}"
-        event_id = await self._proven(request, door, body, self._secrets[name], now)
+        now, door = self._ctx.store.clock.now(), f"hr:{name}"
+        event = await self._proven(request, door, mapping, body, now)
         sender = Actor("connection", door, door, None, request_id(request), address_of(request))
-        event = Event(event_id, int(request.headers["webhook-timestamp"]))
-        try:
-            notice = read_notice(mapping_for(name), _object(body), now)
-        except Invalid as error:
+        notices, faults = self._read(mapping, body, now)
+        for fault in faults:
             # Genuine and unreadable: perhaps a leaver nobody stops. It must be found.
-            await self._refused(sender, door, request, error)
-            raise
-        if notice is None:
-            return Heard.IGNORED, None
+            await self._refused(sender, door, request, fault)
+        if faults:
+            await self._ctx.store.transact(sender, lambda work: _troubled(work, door, faults[0]))
+        if faults and not notices:
+            raise faults[0]
+        numbers = employee_numbers.ready(self._ctx.store)
         try:
+            for notice in filter(None, notices):
+                timely(event, notice.happened, now)
             heard = await self._ctx.store.transact(
-                sender, lambda work: hear(work, door, event, notice, self._react)
+                sender, lambda work: hear_all(work, door, event, notices, self._react, numbers=numbers)
             )
-        except Replayed as error:
+        except (Replayed, Untrusted) as error:
             self._paced(address_of(request) or "unknown", error)
             await self._refused(sender, door, request, error)
             raise
-        return heard, warning(notice)
+        warned = [said for notice in notices if notice is not None and (said := warning(notice)) is not None]
+        return heard, [*warned, *(fault.text() for fault in faults)]
 
-    async def _proven(self, request: Request, door: str, body: bytes, secrets: list[str], now: int) -> str:
+    @staticmethod
+    def _read(mapping: HrMapping, body: bytes, now: int) -> tuple[list[Notice | None], list[Invalid]]:
+        """What a message says of each person, and what of it cannot be read."""
+        if body.decode(errors="replace") in mapping.pings:
+            return [None], []
+        notices: list[Notice | None] = []
+        faults: list[Invalid] = []
         try:
-            return check(request.headers, body, secrets, now)
+            for item in items(mapping, _object(body)):
+                try:
+                    notices.append(read_notice(mapping, item, now))
+                except Invalid as error:
+                    faults.append(error)
+        except Invalid as error:
+            faults.append(error)
+        return notices, faults
+
+    async def _proven(self, request: Request, door: str, mapping: HrMapping, body: bytes, now: int) -> Event:
+        secrets = self._secrets[door.removeprefix("hr:")]
+        try:
+            return proven(mapping.signing, request.headers, body, secrets, now)
         except Untrusted as error:
             address = address_of(request)
             stranger = Actor(
@@ -125,3 +168,8 @@ def _object(body: bytes) -> Mapping[str, Any]:
     # Of two dates of leave, whichever is believed may be the wrong one.
     check_keys(body, found)
     return found
+
+
+async def _troubled(work: Work, door: str, fault: Invalid) -> None:
+    work.bookkeeping("a message that cannot be read; its refusal is audited")
+    await note_trouble(work, door, "hr", f"A genuine message could not be read: {fault.text()}")
