@@ -58,9 +58,10 @@ class Due:
 class Poller:
     """Asks every transmitter that is polled, again and again. Access tokens are kept between the rounds."""
 
-    def __init__(self, ctx: Context, react: React) -> None:
+    def __init__(self, ctx: Context, react: React, *, events: int = EVENTS) -> None:
         self._ctx = ctx
         self._react = react
+        self._events = events
         self._calls = Calls(ctx)
 
     async def poll_due(self) -> int:
@@ -121,7 +122,7 @@ class Poller:
             "SELECT jti, err, description FROM sb_ssf_set WHERE connection_id = ? AND ack = 1"
             " ORDER BY received, jti LIMIT ?",
             found.connection_id,
-            EVENTS,
+            self._events,
         )
         errs = {
             row["jti"]: {"err": row["err"], "description": row["description"]} for row in rows if row["err"]
@@ -129,7 +130,7 @@ class Poller:
         return Due(tuple(row["jti"] for row in rows if not row["err"]), errs)
 
     async def _asked(self, found: Stream, secrets: dict[str, str], due: Due) -> tuple[dict[str, str], bool]:
-        body: dict[str, Any] = {"maxEvents": EVENTS, "returnImmediately": True}
+        body: dict[str, Any] = {"maxEvents": self._events, "returnImmediately": True}
         if due.acks:
             body["ack"] = due.acks
         if due.errs:

@@ -108,8 +108,8 @@ class Stage:
         await stream_keys.refresh(self.ctx)
         return done
 
-    def poller(self) -> Poller:
-        return Poller(self.ctx, self.react)
+    def poller(self, **more: int) -> Poller:
+        return Poller(self.ctx, self.react, **more)
 
     async def steer(self, path: str, **body: Any) -> dict[str, Any]:
         """A call of the sandbox's control API, beside the loop that answers what it leads to."""
