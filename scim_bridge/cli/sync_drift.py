@@ -222,6 +222,7 @@ def _drift_row(row: KeptDrift) -> dict[str, Any]:
         "first seen": _when(row.first_seen),
         "rule": row.rule,
         "state": row.state if row.state == OPEN else f"{row.state} by {row.settled_by}",
+        "reason": row.reason or None,
     }
 
 

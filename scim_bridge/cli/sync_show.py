@@ -175,6 +175,8 @@ def status_record(found: Status) -> dict[str, Any]:
         "kind": found.connection.kind,
         "written": found.written,
         "retired": found.retired,
+        "drifts": found.drifts,
+        "strangers": found.strangers,
         "plan": None if plan is None else plan_record(plan, name, []),
         "next_try": None if found.next_try is None else iso(found.next_try),
         "parked": [trouble_record(trouble) for trouble in latest],
@@ -194,5 +196,6 @@ def status_row(found: Status) -> dict[str, Any]:
         "reason": None if last is None else last.reason or None,
         "next try": None if found.next_try is None else iso(found.next_try),
         "kept in step": found.written,
+        "to settle": f"{found.drifts} drifts, {found.strangers} strangers",
         "last plan": None if plan is None else f"{plan.changes} changes, {plan.state}",
     }

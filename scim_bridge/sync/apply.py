@@ -36,7 +36,7 @@ async def apply_now(
     while True:
         left -= 1
         try:
-            made = await make_plan(ctx, actor, connection, idp, tell)
+            made = await make_plan(ctx, actor, connection, idp, tell, taking=True)
         except BridgeError as error:
             return await _failed(ctx, actor, connection, "reading", error)
         try:

@@ -34,8 +34,8 @@ from scim_bridge.sync.model import (
     remembered,
 )
 from scim_bridge.sync.shelf import Shelf
-from scim_bridge.sync.stranger_keeping import retiring
-from scim_bridge.sync.strangers import NOBODYS, Stranger
+from scim_bridge.sync.stranger_keeping import decisions
+from scim_bridge.sync.strangers import IGNORED, NOBODYS, OPEN, RETIRING, Stranger
 
 T = TypeVar("T")
 Tell = Callable[[str, int], None]
@@ -77,6 +77,8 @@ class Draft:
     drifts: tuple[Drift, ...] = ()
     compared: frozenset[str] = frozenset()
     strangers: tuple[Stranger, ...] = ()
+    # The objects there that are agents' of ours, by id.
+    claimed: frozenset[str] = frozenset()
 
     @property
     def counts(self) -> Counts:
@@ -221,12 +223,17 @@ async def draft_plan(ctx: Context, connection: Connection, idp: Idp, tell: Tell 
         tell("comparing agents", reader.agents)
     expected = {p.remote_id for p in pushed.values() if p.remote_id and not p.retired}
     present = sum(1 for remote_id in expected if shelf.holds(remote_id))
-    nobodys = shelf.nobodys(known)
-    await reader.retire(nobodys, await retiring(reads, connection.id))
+    nobodys, decided = shelf.nobodys(known), await decisions(reads, connection.id)
+    await reader.retire(nobodys, {key: why for key, (state, why) in decided.items() if state == RETIRING})
+    waiting = [each for each in nobodys if decided.get(each.observed.remote_id, (OPEN, ""))[0] == OPEN]
     listing = Listing(shelf.complete, len(shelf.by_id), len(expected), present)
     changes = tuple(reader.changes)
     reason = held(limits, listing, counted(planned.change for planned in changes))
-    notes = dict.fromkeys([*reader.notes, *shelf.strangers(known)])
+    ignored = {key for key, (state, _) in decided.items() if state == IGNORED}
+    notes = dict.fromkeys([*reader.notes, *shelf.strangers(known, ignored)])
+    if waiting:
+        words = "1 object there is" if len(waiting) == 1 else f"{len(waiting)} objects there are"
+        notes[f"{words} nobody's here: see sync strangers {connection.name}."] = None
     return Draft(
         connection,
         changes,
@@ -239,4 +246,5 @@ async def draft_plan(ctx: Context, connection: Connection, idp: Idp, tell: Tell 
         tuple(reader.drifts),
         frozenset(reader.compared),
         nobodys,
+        frozenset(shelf.claimed),
     )

@@ -97,5 +97,10 @@ def spared(wanted: Wanted, found: Iterable[Drift]) -> Wanted:
         return wanted
     names = {each.attribute for each in waiting}
     kept = {name: value for name, value in wanted.attributes.items() if name not in names}
-    note = f"{waiting[0].slug}: {', '.join(sorted(names))} changed at the IdP and left so until settled (sync drift)."
+    words = (
+        "to be settled (sync drift)"
+        if any(each.rule == ASK for each in waiting)
+        else "taken over by sync apply"
+    )
+    note = f"{waiting[0].slug}: {', '.join(sorted(names))} changed at the IdP and left so, {words}."
     return replace(wanted, attributes=kept, notes=(*wanted.notes, note))

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from scim_bridge.audit.record import record, record_all
+from scim_bridge.audit.record import record
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.sql import marks
 from scim_bridge.kernel.work import Work
@@ -66,6 +66,8 @@ async def told_of(
     reader: Reader, connection_id: str, idp: Idp, found: Sequence[Drift]
 ) -> dict[str, LastChange]:
     """Who changed each agent last, by agent id: asked only where something is new, and not of everybody."""
+    if not found:
+        return {}
     known = {(row.agent_id, row.attribute): row for row in await drifts_of(reader, connection_id)}
     new: dict[str, Drift] = {}
     for each in found:
@@ -95,17 +97,13 @@ async def keep_drifts(
             news.setdefault(each.agent_id, []).append(each)
         else:
             _follow(work, row, each, told.get(each.agent_id))
-    record_all(work, [_found(agent_id, each, told.get(agent_id)) for agent_id, each in news.items()])
+    for agent_id, new in news.items():
+        by = told[agent_id].by if agent_id in told else ""
+        detail = {"attributes": sorted(each.attribute for each in new), "by": by}
+        await record(work, "agent.drifted", AGENT, agent_id, detail, connection_id=connection_id)
     for row in known.values():
         if row.agent_id in compared:
             await close_drift(work, row, UNDONE, "it is no longer so at the IdP")
-
-
-def _found(
-    agent_id: str, found: Sequence[Drift], told: LastChange | None
-) -> tuple[str, str, str, Mapping[str, Any]]:
-    detail = {"attributes": sorted(each.attribute for each in found), "by": told.by if told else ""}
-    return "agent.drifted", AGENT, agent_id, detail
 
 
 def _insert(work: Work, connection_id: str, each: Drift, told: LastChange | None) -> None:
@@ -165,6 +163,18 @@ async def close_drift(work: Work, row: KeptDrift, state: str, reason: str) -> No
     )
     detail = {"attribute": row.attribute, "state": state, "reason": reason}
     await record(work, "agent.drift_settled", AGENT, row.agent_id, detail, connection_id=row.connection_id)
+
+
+def not_taken(work: Work, connection_id: str, agent_id: str, attribute: str, why: str) -> None:
+    """Say at an open drift why a rule could not take it over: it waits for a person."""
+    work.bookkeeping("a rule could not be followed")
+    work.tx.later(
+        "UPDATE sb_drift SET reason = ? WHERE connection_id = ? AND agent_id = ? AND attribute = ? AND slot = ''",
+        why,
+        connection_id,
+        agent_id,
+        attribute,
+    )
 
 
 def written_over(work: Work, connection_id: str, agent_id: str, after: Attributes) -> None:

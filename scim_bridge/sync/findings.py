@@ -41,4 +41,6 @@ async def keep_found(work: Work, draft: Draft, found: Told) -> None:
     await keep_drifts(
         work, draft.connection.id, draft.drifts, found.changes, draft.compared if believed else ()
     )
-    await keep_strangers(work, draft.connection.id, draft.strangers, found.origins, complete=believed)
+    await keep_strangers(
+        work, draft.connection.id, draft.strangers, found.origins, draft.claimed, complete=believed
+    )

@@ -70,15 +70,21 @@ class KeptChange:
 
 
 async def make_plan(
-    ctx: Context, actor: Actor, connection: Connection, idp: Idp, tell: Tell = untold
+    ctx: Context,
+    actor: Actor,
+    connection: Connection,
+    idp: Idp,
+    tell: Tell = untold,
+    *,
+    taking: bool = False,
 ) -> Plan:
     """Read, compare and keep a plan. Nothing is written at the IdP; IdpError when it cannot be read.
 
-    What somebody changed there and the connection's rules say is theirs is taken over, and then it reads again.
+    With `taking`, what somebody changed there and the connection's rules say is theirs is taken over first.
     """
     draft = await draft_plan(ctx, connection, idp, tell)
     found = await told(ctx, idp, draft)
-    if not draft.reason and any(each.rule == THEIRS for each in draft.drifts):
+    if taking and not draft.reason and any(each.rule == THEIRS for each in draft.drifts):
         await ctx.store.transact(actor, lambda work: keep_found(work, draft, found))
         if await take_by_rule(
             ctx, actor, connection, limits_of(connection.settings), draft.listing.known, draft.drifts

@@ -26,7 +26,8 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One connection at a glance. `written` objects are kept in step there, `retired` ones are off."""
+    """One connection at a glance. `written` objects are kept in step there, `retired` ones are off; so many
+    drifts and strangers wait for a decision."""
 
     connection: Connection
     plan: Plan | None
@@ -35,6 +36,8 @@ class Status:
     next_try: int | None
     written: int
     retired: int
+    drifts: int = 0
+    strangers: int = 0
 
 
 async def status(reader: Reader, connection: Connection, *, limit: int = 5) -> Status:
@@ -43,11 +46,15 @@ async def status(reader: Reader, connection: Connection, *, limit: int = 5) -> S
     troubles = await troubles_of(reader, found[0]) if found else []
     tries = [trouble.next_try for trouble in troubles if trouble.next_try is not None]
     row = await reader.one(
-        "SELECT COUNT(*) AS n, COUNT(retired) AS retired FROM sb_pushed"
-        " WHERE connection_id = ? AND remote_id <> ''",
+        "SELECT COUNT(*) AS n, COUNT(retired) AS retired,"
+        " (SELECT COUNT(*) FROM sb_drift WHERE connection_id = ? AND slot = '') AS drifts,"
+        " (SELECT COUNT(*) FROM sb_stranger WHERE connection_id = ? AND state = 'open') AS strangers"
+        " FROM sb_pushed WHERE connection_id = ? AND remote_id <> ''",
+        connection.id,
+        connection.id,
         connection.id,
     )
-    counted: Any = row if row is not None else {"n": 0, "retired": 0}
+    counted: Any = row if row is not None else dict.fromkeys(("n", "retired", "drifts", "strangers"), 0)
     return Status(
         connection,
         await last_plan(reader, connection.id),
@@ -56,6 +63,8 @@ async def status(reader: Reader, connection: Connection, *, limit: int = 5) -> S
         min(tries, default=None),
         counted["n"] - counted["retired"],
         counted["retired"],
+        counted["drifts"],
+        counted["strangers"],
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import orjson
@@ -16,7 +16,7 @@ from scim_bridge.registry.drift_rules import OURS, THEIRS
 from scim_bridge.registry.outward import IDP_PUSH
 from scim_bridge.sync.brake import Limits, many
 from scim_bridge.sync.drift import OVERRIDDEN, TAKEN, Drift
-from scim_bridge.sync.drift_keeping import KeptDrift, close_drift, drift_of
+from scim_bridge.sync.drift_keeping import KeptDrift, close_drift, drift_of, not_taken
 from scim_bridge.sync.idp.port import ENABLED
 from scim_bridge.sync.taking import take
 
@@ -102,6 +102,13 @@ async def _push(work: Work, connection_id: str, agent_id: str) -> None:
     )
 
 
+def _refusing(connection: Connection, each: Drift, why: str) -> Callable[[Work], Awaitable[None]]:
+    async def body(work: Work) -> None:
+        not_taken(work, connection.id, each.agent_id, each.attribute, f"not taken over: {why}")
+
+    return body
+
+
 async def take_by_rule(
     ctx: Context, actor: Actor, connection: Connection, limits: Limits, known: int, found: Sequence[Drift]
 ) -> int:
@@ -124,6 +131,7 @@ async def take_by_rule(
         except BridgeError as error:
             if error.status >= 500:
                 raise
+            await ctx.store.transact(actor, _refusing(connection, each, error.message))
             continue
         taken += 1
     return taken

@@ -52,10 +52,16 @@ class Shelf:
         named = (self.by_name.get(fold(name)) for name in wanted.match)
         return next((observed for observed in named if observed is not None), None)
 
-    def strangers(self, known: set[str]) -> list[str]:
-        """Notes on marks that are not of agents we know, and on marks that several objects carry."""
+    def strangers(self, known: set[str], ignored: Collection[str] = ()) -> list[str]:
+        """Notes on marks that are not of agents we know, and on marks that several objects carry.
+
+        Objects whose ids are `ignored` are spoken of no more.
+        """
         notes = []
-        for mark, objects in sorted(self.by_mark.items()):
+        for mark, every in sorted(self.by_mark.items()):
+            objects = [observed for observed in every if observed.remote_id not in ignored]
+            if not objects:
+                continue
             if mark not in known:
                 notes.append(f"{objects[0].name} carries the mark of an agent unknown here: left as it is.")
             elif len(objects) > 1:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from scim_bridge.audit.record import record, record_all
+from scim_bridge.audit.record import record
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.sql import marks
@@ -16,7 +16,7 @@ from scim_bridge.kernel.work import Work
 from scim_bridge.sync.idp.explaining import Origin, origin
 from scim_bridge.sync.idp.port import ENABLED, Idp
 from scim_bridge.sync.model import canonical
-from scim_bridge.sync.strangers import GONE, OPEN, RETIRED, RETIRING, Stranger
+from scim_bridge.sync.strangers import ADOPTED, GONE, OPEN, RETIRED, RETIRING, Stranger
 
 ASKED = 20
 SUBJECT = "stranger"
@@ -75,21 +75,21 @@ async def stranger(work: Work, connection_id: str, remote_id: str) -> KeptStrang
     return stranger_of(row)
 
 
-async def retiring(reader: Reader, connection_id: str) -> dict[str, str]:
-    """The ids of objects a person asked to retire, with the reason."""
+async def decisions(reader: Reader, connection_id: str) -> dict[str, tuple[str, str]]:
+    """How every object that ever was nobody's stands, by id, and why."""
     rows = await reader.all(
-        "SELECT remote_id, reason FROM sb_stranger WHERE connection_id = ? AND state = ?",
-        connection_id,
-        RETIRING,
+        "SELECT remote_id, state, reason FROM sb_stranger WHERE connection_id = ?", connection_id
     )
-    return {row["remote_id"]: row["reason"] for row in rows}
+    return {row["remote_id"]: (row["state"], row["reason"]) for row in rows}
 
 
 async def origins_of(
     reader: Reader, connection_id: str, idp: Idp, found: Sequence[Stranger]
 ) -> dict[str, Origin]:
     """Where new strangers came from, by remote id; asked of so many in one reading."""
-    known = {row.remote_id for row in await strangers_of(reader, connection_id, every=True)}
+    if not found:
+        return {}
+    known = await decisions(reader, connection_id)
     new = [each.observed for each in found if each.observed.remote_id not in known]
     told = {each.remote_id: Origin(reason="not asked: too many at once") for each in new}
     for each in new[:ASKED]:
@@ -102,70 +102,79 @@ async def keep_strangers(
     connection_id: str,
     found: Sequence[Stranger],
     told: Mapping[str, Origin],
+    claimed: Collection[str],
     *,
     complete: bool,
 ) -> None:
-    """Note what a reading showed. What a `complete` one does not show any more is gone, and may come again."""
+    """Note what a reading showed. What a `complete` one does not show any more is gone, and may come again; what
+    it `claimed` is an agent's now."""
     known = {row.remote_id: row for row in await strangers_of(work.tx, connection_id, every=True)}
-    news = []
+    new, again = [], []
     for each in found:
         row = known.pop(each.observed.remote_id, None)
         if row is None:
-            _insert(work, connection_id, each, told.get(each.observed.remote_id) or Origin())
-            news.append(each)
+            new.append(each)
         else:
-            await _follow(work, row, each)
-    record_all(
-        work,
-        [("stranger.found", SUBJECT, one.observed.remote_id, {"name": one.observed.name}) for one in news],
-    )
+            again.append(each)
+            await _reconsider(work, row, each)
+    await _write(work, connection_id, new, again, told)
+    for each in new:
+        await record(
+            work,
+            "stranger.found",
+            SUBJECT,
+            each.observed.remote_id,
+            {"name": each.observed.name, "mark": each.observed.agent_id},
+            connection_id=connection_id,
+        )
     for row in known.values() if complete else ():
         if row.state in (OPEN, RETIRING):
-            await decide(work, row, GONE, "it is no longer there")
+            ours = row.remote_id in claimed
+            why = "an agent here is found in it" if ours else "it is no longer there"
+            await decide(work, row, ADOPTED if ours else GONE, why)
 
 
-def _insert(work: Work, connection_id: str, each: Stranger, told: Origin) -> None:
-    seen = each.observed
-    work.tx.later(
-        "INSERT INTO sb_stranger (connection_id, remote_id, name, mark, attributes, origin, made, owner, unknown,"
-        " first_seen, last_seen, state, agent_id, decided, decided_by, reason)"
-        f" VALUES ({marks(16)}) ON CONFLICT (connection_id, remote_id) DO NOTHING",
-        connection_id,
-        seen.remote_id,
-        seen.name,
-        seen.agent_id,
-        canonical(dict(seen.attributes)).decode(),
-        told.by,
-        told.at,
-        told.owner,
-        told.reason,
-        work.now,
-        work.now,
-        OPEN,
-        "",
-        None,
-        "",
-        "",
-    )
-
-
-async def _follow(work: Work, row: KeptStranger, each: Stranger) -> None:
-    seen = each.observed
-    work.tx.later(
-        "UPDATE sb_stranger SET name = ?, mark = ?, attributes = ?, last_seen = ?"
-        " WHERE connection_id = ? AND remote_id = ?",
-        seen.name,
-        seen.agent_id,
-        canonical(dict(seen.attributes)).decode(),
-        work.now,
-        row.connection_id,
-        row.remote_id,
-    )
-    off = seen.attributes.get(ENABLED) is False
+async def _reconsider(work: Work, row: KeptStranger, each: Stranger) -> None:
+    off = each.observed.attributes.get(ENABLED) is False
     if row.state == RETIRING and off:
         await decide(work, row, RETIRED, row.reason)
     elif row.state == GONE or (row.state == RETIRED and not off):
         await decide(work, row, OPEN, "it is there again")
+
+
+async def _write(
+    work: Work,
+    connection_id: str,
+    new: Sequence[Stranger],
+    again: Sequence[Stranger],
+    told: Mapping[str, Origin],
+) -> None:
+    """What was seen, in two statements however much it was."""
+    if new:
+        await work.tx.many(
+            "INSERT INTO sb_stranger (connection_id, remote_id, name, mark, attributes, origin, made, owner, unknown,"
+            " first_seen, last_seen, state, agent_id, decided, decided_by, reason)"
+            f" VALUES ({marks(16)}) ON CONFLICT (connection_id, remote_id) DO NOTHING",
+            [_row(work, connection_id, each, told) for each in new],
+        )
+    if again:
+        await work.tx.many(
+            "UPDATE sb_stranger SET name = ?, mark = ?, attributes = ?, last_seen = ?"
+            " WHERE connection_id = ? AND remote_id = ?",
+            [(*_seen(each), work.now, connection_id, each.observed.remote_id) for each in again],
+        )
+
+
+def _row(work: Work, connection_id: str, each: Stranger, told: Mapping[str, Origin]) -> tuple[object, ...]:
+    key = each.observed.remote_id
+    from_ = told.get(key) or Origin()
+    origin_ = (from_.by, from_.at, from_.owner, from_.reason)
+    return (connection_id, key, *_seen(each), *origin_, work.now, work.now, OPEN, "", None, "", "")
+
+
+def _seen(each: Stranger) -> tuple[str, str, str]:
+    seen = each.observed
+    return seen.name, seen.agent_id, canonical(dict(seen.attributes)).decode()
 
 
 async def decide(work: Work, row: KeptStranger, state: str, reason: str, agent_id: str = "") -> None:

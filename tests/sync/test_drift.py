@@ -14,6 +14,7 @@ from scim_bridge.sync.drift import Reading
 from scim_bridge.sync.idp.port import ENABLED, IdpError, Observed, Wanted
 from scim_bridge.sync.model import Pushed, buried, same
 from scim_bridge.sync.plan import changes_of
+from scim_bridge.sync.service import status
 from tests.sync.drift_bench import audited, drifts, facts, settled, written
 from tests.sync.engine_bench import by_login, redescribe
 
@@ -59,7 +60,10 @@ def test_what_is_asked_about_waits_while_everything_else_is_written(on_store) ->
         plan = await bench.plan()
         (kept,) = await changes_of(store.reads, plan.id)
         assert kept.change.after == {"owner": "maria@corp.test"}
-        assert any("triage: purpose changed at the IdP and left so" in note for note in plan.notes)
+        assert any(
+            "triage: purpose changed at the IdP and left so, to be settled" in note for note in plan.notes
+        )
+        assert (await status(store.reads, bench.connection)).drifts == 2
         assert (await bench.apply(plan)).state == "OK"
         await redescribe(bench, agents[0], "another purpose")
         await bench.hold(agents[0], "admin")
@@ -171,6 +175,8 @@ def test_a_rule_takes_over_what_it_names_and_the_plan_sees_it(on_store) -> None:
         by_login(idp, "review")["purpose"] = None
         by_login(idp, "deploy")["owner"] = "omar@corp.test"
         assert await planned(bench) == {"deploy": {"owner": "maria@corp.test"}}
+        assert (await facts(bench, "triage")).extension["purpose"] == "the triage", "a plan changes nothing"
+        assert (await bench.apply(perform=False)).total == 1
         found = await facts(bench, "triage")
         assert found.extension["purpose"] == "sorts tickets" and [h.source for h in found.holds] == ["admin"]
         assert (await facts(bench, "review")).extension["purpose"] == "the review"
@@ -181,8 +187,28 @@ def test_a_rule_takes_over_what_it_names_and_the_plan_sees_it(on_store) -> None:
             ("review", "purpose"): "open",
             ("deploy", "owner"): "open",
         }
-        assert (await bench.apply()).state == "OK"
+        await bench.perform()
         assert by_login(idp, "review")["purpose"] is None, "what came back empty is asked about"
+        assert by_login(idp, "deploy")["owner"] == "maria@corp.test"
+
+    on_store(body)
+
+
+def test_what_a_rule_cannot_take_over_says_why_and_waits(on_store) -> None:
+    async def body(store: Store) -> None:
+        bench, idp, _ = await written(store, drift="owner:theirs")
+        by_login(idp, "triage")["owner"] = "stranger@corp.test"
+        assert (await bench.apply()).total == 0
+        (row,) = await drifts(bench)
+        assert (
+            row.state == "open" and "nobody is known here by the userName 'stranger@corp.test'" in row.reason
+        )
+        assert by_login(idp, "triage")["owner"] == "stranger@corp.test"
+        await bench.person("stranger@corp.test")
+        assert (await bench.apply()).total == 0
+        assert [each.state for each in await drifts(bench, every=True)] == ["taken"]
+        found = await facts(bench, "triage")
+        assert found.owners.owner is not None and found.owners.owner.user_name == "stranger@corp.test"
 
     on_store(body)
 
@@ -192,7 +218,7 @@ def test_a_rule_takes_nothing_over_when_it_would_be_too_much_at_once(on_store) -
         bench, idp, _ = await written(store, drift="purpose:theirs", brake_percent="50")
         for kept in idp.objects.values():
             kept["purpose"] = "gone mad"
-        assert await planned(bench) == {}
+        assert (await bench.apply()).total == 0
         assert {(row.state, row.rule) for row in await drifts(bench)} == {("open", "theirs")}
         assert (await facts(bench, "triage")).extension["purpose"] == "the triage"
         await settled(bench, "triage", "purpose", "theirs")

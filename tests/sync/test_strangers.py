@@ -12,6 +12,7 @@ from scim_bridge.sync import adopting
 from scim_bridge.sync.idp.port import ENABLED, IdpError
 from scim_bridge.sync.plan import changes_of
 from scim_bridge.sync.run import run
+from scim_bridge.sync.service import status
 from tests.conftest import TESTER
 from tests.sync.bench import Bench
 from tests.sync.drift_bench import TellingIdp, audited, facts, strangers, written
@@ -44,7 +45,10 @@ def test_what_is_nobodys_is_kept_with_where_it_came_from_until_it_is_gone(on_sto
         idp.objects["x3"] = {**OTHER, "login": "twin@agents.test", "mark": idp.objects["r001"]["mark"]}
         first = store.clock.now()
         store.clock.advance(seconds=60)
-        assert (await bench.plan()).changes == 0, "nothing is done to them"
+        plan = await bench.plan()
+        assert plan.changes == 0, "nothing is done to them"
+        assert plan.notes[-1] == "3 objects there are nobody's here: see sync strangers there."
+        assert (await status(store.reads, bench.connection)).strangers == 3
         rows = {row.remote_id: row for row in await strangers(bench)}
         assert set(rows) == {"x1", "x2", "x3"} and rows["x2"].mark == "0199-unknown"
         one = rows["x1"]
@@ -146,7 +150,7 @@ def test_another_bridges_object_is_adopted_by_nobody(on_store) -> None:
                 await adopted(bench, "x1")
             assert "0199-other-bridge" in refusal.value.message
         await decided(bench, adopting.ignore, "x1", "the other bridge's")
-        await bench.plan()
+        assert (await bench.plan()).notes == (), "it is spoken of no more"
         assert await strangers(bench) == []
         assert [row.state for row in await strangers(bench, every=True)] == ["ignored"]
 
@@ -168,6 +172,19 @@ def test_an_object_becomes_an_agents_that_is_there_only_when_somebody_says_so(on
         assert (await bench.apply(plan)).state == "OK"
         assert (there["mark"], there["login"]) == (late, "late@agents.test") and len(idp.objects) == 4
         assert (await bench.plan()).changes == 0
+
+    on_store(body)
+
+
+def test_what_turns_out_to_be_an_agents_is_no_stranger_any_more(on_store) -> None:
+    async def body(store: Store) -> None:
+        bench, idp, _there = await found(store)
+        await bench.agent("helper", None)
+        plan = await bench.plan()
+        assert (plan.creates, plan.updates) == (0, 1), "it bears exactly the agent's own login"
+        (row,) = await strangers(bench, every=True)
+        assert (row.state, row.reason) == ("adopted", "an agent here is found in it")
+        assert len(idp.objects) == 4
 
     on_store(body)
 

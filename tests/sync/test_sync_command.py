@@ -259,7 +259,7 @@ def test_drift_and_strangers_are_shown_and_settled_by_commands(command, bridge) 
     user = {**bridge.user("helper@agents.test"), "type": {"id": kind}}
     bridge.sandbox.sandbox.store.put("user", user["id"], user)
     code, plan = command("sync", "plan", "okta")
-    assert (code, plan["changes"]) == (0, 0) and len(plan["warnings"]) == 2
+    assert (code, plan["changes"]) == (0, 0) and len(plan["warnings"]) == 3
     code, rows = command("sync", "drift", "okta")
     assert code == 0 and [row["agent"] for row in rows] == ["agent-0", "agent-1"]
     assert (rows[0]["ours"], rows[0]["theirs"]) == ("does thing 0", "mining")

@@ -19,13 +19,18 @@ AUDIT = "directoryAudit"
 MOST = 999
 _SINCE = re.compile(r"activityDateTime ge (\S+)")
 _ABOUT = re.compile(r"targetResources/any\(t:\s?t/id eq '([^']+)'\)")
+_ID = re.compile(r"[0-9a-f-]{36}")
 _ACTIVITY = {"POST": "Add", "PATCH": "Update", "DELETE": "Delete"}
 
 
-def note(tenant: Tenant, call: Call) -> None:
+def note(tenant: Tenant, call: Call, answer: Answer) -> None:
     """Keep what a call changed of a service principal; for calls that succeeded, in their transaction."""
-    if call.method == "GET" or len(call.path) < 2 or call.path[0].lower() != "serviceprincipals":
+    if call.method == "GET" or not call.path or call.path[0].lower() != "serviceprincipals":
         return
+    named = call.path[1].lower() if len(call.path) > 1 else ""
+    if isinstance(answer.body, dict) and answer.status == 201:
+        # Made just now, or something made below it: a create names itself in its answer.
+        named = named if _ID.fullmatch(named) else str(answer.body.get("id"))
     application = tenant.application_of(call.caller.app_id) or {}
     entry = {
         "id": new_id(),
@@ -42,9 +47,7 @@ def note(tenant: Tenant, call: Call) -> None:
                 "servicePrincipalId": call.caller.object_id,
             },
         },
-        "targetResources": [
-            {"id": call.path[1].lower(), "type": "ServicePrincipal", "modifiedProperties": []}
-        ],
+        "targetResources": [{"id": named, "type": "ServicePrincipal", "modifiedProperties": []}],
     }
     key = f"{tenant.store.clock.now():020}-{entry['id']}"
     tenant.store.put(AUDIT, key, entry)

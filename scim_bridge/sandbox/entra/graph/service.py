@@ -172,7 +172,7 @@ class Graph:
         try:
             with self.tenant.store.transaction():
                 answer = operation.run(self.tenant, call, ids)
-                audits.note(self.tenant, call)
+                audits.note(self.tenant, call, answer)
                 return answer
         except NotSettled as error:
             settling.missed(self.tenant, error.object_id)
