@@ -338,7 +338,7 @@ def test_more_agents_than_a_page_or_a_batch_holds(
         began = len(tenant.calls())
         await nothing_left(bench)
         reads = [call for call in tenant.calls()[began:] if call["operation"] != "batch step"]
-        assert len(reads) <= 11, [(call["method"], call["path"]) for call in reads]
+        assert len(reads) <= 12, [(call["method"], call["url"]) for call in reads]
 
     on_bench(sqlite_url, clock, tenant, body)
 

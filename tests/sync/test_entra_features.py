@@ -39,7 +39,7 @@ def test_an_app_with_every_permission_can_do_everything_it_is_asked_for(
 ) -> None:
     async def body(bench: Bench) -> None:
         features = await found(bench)
-        assert {name for name, one in features.items() if not one.usable} == {"agent users"}
+        assert {name for name, one in features.items() if not one.usable} == {"agent users", "agent registry"}
         assert features["agent users"].reason == "not asked for: set agent_users."
 
     on_bench(sqlite_url, clock, Tenant.fresh(sandbox), body)
