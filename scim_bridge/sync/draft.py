@@ -110,6 +110,8 @@ async def _shelf(idp: Idp, tell: Tell) -> Shelf:
     async for page in idp.listing():
         for observed in page.objects:
             shelf.put(observed)
+        if not page.kindred:
+            shelf.unkind |= {observed.remote_id for observed in page.objects if not observed.agent_id}
         shelf.others |= {observed.remote_id: observed for observed in page.others}
         shelf.complete = page.last
         tell("reading the IdP", len(shelf.by_id))

@@ -9,17 +9,19 @@ from typing import Any
 import orjson
 
 from scim_bridge.audit.record import record
+from scim_bridge.kernel.clock import DAY
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.sql import marks
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.model import AGENT
 from scim_bridge.sync.drift import OPEN, OVERRIDDEN, UNDONE, Drift
-from scim_bridge.sync.idp.explaining import LastChange, last_change
+from scim_bridge.sync.idp.explaining import NOT_YET, LastChange, last_change
 from scim_bridge.sync.idp.port import Attributes, Idp
 from scim_bridge.sync.model import canonical
 
-# Audit logs are slow and few calls are allowed (Entra: five in ten seconds): of so many agents a reading asks.
+# Audit logs are slow and few calls are allowed (Entra: five in ten seconds).
 ASKED = 20
+KEPT = 365 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +67,26 @@ async def drifts_of(reader: Reader, connection_id: str, *, every: bool = False) 
 async def told_of(
     reader: Reader, connection_id: str, idp: Idp, found: Sequence[Drift]
 ) -> dict[str, LastChange]:
-    """Who changed each agent last, by agent id: asked only where something is new, and not of everybody."""
+    """Who changed each agent last, by agent id: asked where something is new, and what was put off before.
+
+    Of so many agents in one reading, and of no more once the IdP asks for a pause; the next reading goes on.
+    """
     if not found:
         return {}
     known = {(row.agent_id, row.attribute): row for row in await drifts_of(reader, connection_id)}
     new: dict[str, Drift] = {}
+    put_off: dict[str, Drift] = {}
     for each in found:
         row = known.get((each.agent_id, each.attribute))
         if row is None or canonical(row.theirs) != canonical(each.theirs):
             new.setdefault(each.agent_id, each)
-    told = {each.agent_id: LastChange(reason="not asked: too many at once") for each in new.values()}
-    for each in list(new.values())[:ASKED]:
-        told[each.agent_id] = await last_change(idp, each.remote_id, each.written)
+        elif row.unknown == NOT_YET:
+            put_off.setdefault(each.agent_id, each)
+    told = {agent_id: LastChange(reason=NOT_YET) for agent_id in new}
+    for agent_id, each in list((new | put_off).items())[:ASKED]:
+        told[agent_id] = await last_change(idp, each.remote_id, each.written)
+        if told[agent_id].reason == NOT_YET:
+            break
     return told
 
 
@@ -104,6 +114,10 @@ async def keep_drifts(
     for row in known.values():
         if row.agent_id in compared:
             await close_drift(work, row, UNDONE, "it is no longer so at the IdP")
+    # The audit keeps what happened; the table what may still be asked about.
+    work.tx.later(
+        "DELETE FROM sb_drift WHERE connection_id = ? AND settled < ?", connection_id, work.now - KEPT
+    )
 
 
 def _insert(work: Work, connection_id: str, each: Drift, told: LastChange | None) -> None:

@@ -20,6 +20,8 @@ class Shelf:
     by_name: dict[str, Observed] = field(default_factory=dict)
     others: dict[str, Observed] = field(default_factory=dict)
     claimed: set[str] = field(default_factory=set)
+    # Objects that may be people: never told as nobody's agents.
+    unkind: set[str] = field(default_factory=set)
     complete: bool = False
 
     def put(self, observed: Observed) -> None:
@@ -36,7 +38,8 @@ class Shelf:
 
     def nobodys(self, agents: Collection[str]) -> tuple[Stranger, ...]:
         """The objects shown that no agent claimed; `agents` are the ids known here."""
-        return strangers([*self.by_id.values(), *self.others.values()], self.claimed, agents)
+        shown = [each for each in self.by_id.values() if each.remote_id not in self.unkind]
+        return strangers([*shown, *self.others.values()], self.claimed, agents)
 
     def find(self, agent: DesiredAgent, wanted: Wanted, pushed: Pushed | None) -> Observed | None:
         """The object of an agent: where we wrote it, else with its mark, else by a name it may have."""

@@ -13,7 +13,7 @@ from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.sql import marks
 from scim_bridge.kernel.work import Work
-from scim_bridge.sync.idp.explaining import Origin, origin
+from scim_bridge.sync.idp.explaining import NOT_YET, Origin, origin
 from scim_bridge.sync.idp.port import ENABLED, Idp
 from scim_bridge.sync.model import canonical
 from scim_bridge.sync.strangers import ADOPTED, GONE, OPEN, RETIRED, RETIRING, Stranger
@@ -86,14 +86,24 @@ async def decisions(reader: Reader, connection_id: str) -> dict[str, tuple[str, 
 async def origins_of(
     reader: Reader, connection_id: str, idp: Idp, found: Sequence[Stranger]
 ) -> dict[str, Origin]:
-    """Where new strangers came from, by remote id; asked of so many in one reading."""
+    """Where strangers came from, by remote id: asked of new ones, and of those that were put off before.
+
+    Of so many in one reading, and of no more once the IdP asks for a pause; the next reading goes on.
+    """
     if not found:
         return {}
-    known = await decisions(reader, connection_id)
-    new = [each.observed for each in found if each.observed.remote_id not in known]
-    told = {each.remote_id: Origin(reason="not asked: too many at once") for each in new}
-    for each in new[:ASKED]:
+    rows = await reader.all(
+        "SELECT remote_id, unknown FROM sb_stranger WHERE connection_id = ?", connection_id
+    )
+    known = {row["remote_id"]: row["unknown"] for row in rows}
+    seen = [each.observed for each in found]
+    new = [each for each in seen if each.remote_id not in known]
+    put_off = [each for each in seen if known.get(each.remote_id) == NOT_YET]
+    told = {each.remote_id: Origin(reason=NOT_YET) for each in new}
+    for each in [*new, *put_off][:ASKED]:
         told[each.remote_id] = await origin(idp, each)
+        if told[each.remote_id].reason == NOT_YET:
+            break
     return told
 
 
@@ -117,6 +127,8 @@ async def keep_strangers(
         else:
             again.append(each)
             await _reconsider(work, row, each)
+            if row.unknown == NOT_YET and each.observed.remote_id in told:
+                _learn(work, row, told[each.observed.remote_id])
     await _write(work, connection_id, new, again, told)
     for each in new:
         await record(
@@ -132,6 +144,19 @@ async def keep_strangers(
             ours = row.remote_id in claimed
             why = "an agent here is found in it" if ours else "it is no longer there"
             await decide(work, row, ADOPTED if ours else GONE, why)
+
+
+def _learn(work: Work, row: KeptStranger, told: Origin) -> None:
+    work.tx.later(
+        "UPDATE sb_stranger SET origin = ?, made = ?, owner = ?, unknown = ?"
+        " WHERE connection_id = ? AND remote_id = ?",
+        told.by,
+        told.at,
+        told.owner,
+        told.reason,
+        row.connection_id,
+        row.remote_id,
+    )
 
 
 async def _reconsider(work: Work, row: KeptStranger, each: Stranger) -> None:

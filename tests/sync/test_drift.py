@@ -256,6 +256,24 @@ def test_a_log_that_cannot_be_read_is_said_and_fails_nothing(on_store) -> None:
     on_store(body)
 
 
+def test_a_log_that_asks_for_a_pause_is_asked_again_by_the_next_reading(on_store) -> None:
+    async def body(store: Store) -> None:
+        bench, idp, _ = await written(store, drift="*:ask")
+        idp.log_fails = IdpError("memory-429", "too many", transient=True, retry_after=9)
+        for kept in idp.objects.values():
+            kept["purpose"] = "mining"
+        await bench.plan()
+        assert {row.unknown for row in await drifts(bench)} == {"not asked yet: too many at once"}
+        assert len(idp.asked) == 1, "one refusal is enough"
+        idp.log_fails = None
+        await bench.plan()
+        assert {(row.changed_by, row.unknown) for row in await drifts(bench)} == {("mallory@corp.test", "")}
+        await bench.plan()
+        assert len(idp.asked) == 4
+
+    on_store(body)
+
+
 values = st.sampled_from([None, "", "a", "b", True, False])
 
 

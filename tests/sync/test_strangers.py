@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -81,6 +82,39 @@ def test_where_it_came_from_may_not_be_readable_and_a_short_listing_makes_nobody
         await bench.plan()
         (row,) = await strangers(bench)
         assert (row.origin, row.state) == ("", "open") and "okta.logs.read" in row.unknown
+
+    on_store(body)
+
+
+def test_origins_that_were_put_off_are_asked_for_later(on_store) -> None:
+    async def body(store: Store) -> None:
+        bench, idp, _ = await written(store)
+        idp.log_fails = IdpError("memory-429", "too many", transient=True)
+        for number in range(3):
+            idp.objects[f"x{number}"] = {**OTHER, "login": f"x{number}@agents.test"}
+        await bench.plan()
+        assert {row.origin for row in await strangers(bench)} == {""}
+        idp.log_fails = None
+        await bench.plan()
+        assert {(row.origin, row.unknown) for row in await strangers(bench)} == {("mallory@corp.test", "")}
+
+    on_store(body)
+
+
+def test_where_people_cannot_be_told_from_agents_nobody_is_a_stranger(on_store) -> None:
+    async def body(store: Store) -> None:
+        bench, idp, _ = await written(store)
+        listing = idp.listing
+
+        async def unsure():
+            async for page in listing():
+                yield replace(page, kindred=False)
+
+        idp.listing = unsure  # type: ignore[method-assign]
+        idp.objects["x1"] = {**OTHER, "login": "anna@corp.test"}
+        idp.objects["x2"] = {**OTHER, "mark": "0199-unknown"}
+        assert (await bench.plan()).changes == 0
+        assert [row.remote_id for row in await strangers(bench)] == ["x2"]
 
     on_store(body)
 

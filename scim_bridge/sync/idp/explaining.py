@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from scim_bridge.sync.idp.port import ENABLED, Idp, IdpError, Observed
 
@@ -59,27 +59,42 @@ class TellsOrigins(Protocol):
         """Who made an object, and who answers for it there; IdpError when it cannot be read."""
 
 
+NOT_YET = "not asked yet: too many at once"
+
+
+def _adapter(idp: Any) -> Any:
+    """The adapter itself, without what is laid over it."""
+    while hasattr(idp, "inner"):
+        idp = idp.inner
+    return idp
+
+
 def meaning_of(idp: Idp) -> Mapping[str, str]:
     """What the IdP's words mean here; at least `enabled` always does."""
+    idp = _adapter(idp)
     found = dict(idp.meaning()) if isinstance(idp, Means) else {}
     return {**found, ENABLED: ENABLED}
 
 
 async def last_change(idp: Idp, remote_id: str, since: int) -> LastChange:
     """Who changed an object last, or why nobody can say."""
+    idp = _adapter(idp)
     if not isinstance(idp, TellsChanges):
         return LastChange(reason="this IdP has no audit log that is read here")
     try:
         return await idp.last_change(remote_id, since)
     except IdpError as error:
-        return LastChange(reason=f"the audit log is not readable: {error.message}")
+        return LastChange(
+            reason=NOT_YET if error.transient else f"the audit log is not readable: {error.message}"
+        )
 
 
 async def origin(idp: Idp, observed: Observed) -> Origin:
     """Where an object came from, or why nobody can say."""
+    idp = _adapter(idp)
     if not isinstance(idp, TellsOrigins):
         return Origin(reason="this IdP does not say")
     try:
         return await idp.origin(observed)
     except IdpError as error:
-        return Origin(reason=f"not readable: {error.message}")
+        return Origin(reason=NOT_YET if error.transient else f"not readable: {error.message}")

@@ -76,12 +76,14 @@ class Observed:
 class Page:
     """One page of a listing; `last` is True on the page after which there is none.
 
-    `others` are objects of the same kind that no agent of ours can be: only told to people.
+    `others` are objects of the same kind that no agent of ours can be: only told to people. `kindred` is False
+    where `objects` may be people as well, since the IdP cannot tell: none of them is nobody's agent then.
     """
 
     objects: tuple[Observed, ...]
     last: bool
     others: tuple[Observed, ...] = ()
+    kindred: bool = True
 
 
 @dataclass(frozen=True, slots=True)
