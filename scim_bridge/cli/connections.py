@@ -14,6 +14,8 @@ from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.errors import BadFile, Invalid
 from scim_bridge.registry import connections as registry
 from scim_bridge.registry.connection_settings import KINDS, SETTINGS, unknown_settings
+from scim_bridge.sync.features import features_of, probe
+from scim_bridge.sync.idp.port import Feature
 
 app = typer.Typer(no_args_is_help=True, help="The IdP tenants on the other side of the bridge.")
 
@@ -126,10 +128,44 @@ def show_(name: str, database_url: DatabaseUrl = None, output: Output = Format.T
         return (
             described(found)
             | _unset(found, output is Format.TABLE)
+            | shown_features(await features_of(reads, found.id), output is Format.TABLE)
             | await speakers(reads, found, now, output is Format.TABLE)
         )
 
     show(with_bridge(database_url, body), output)
+
+
+@app.command("probe")
+def probe_(name: str, database_url: DatabaseUrl = None, output: Output = Format.TABLE) -> None:
+    """Ask an IdP what of it this connection can use, and why not; reads only. `show` repeats it."""
+
+    async def body(bridge: Any) -> list[dict[str, Any]]:
+        there, idp = await bridge.idps.of(name)
+        await probe(bridge.ctx, actor(), there, idp)
+        return feature_rows(await features_of(bridge.ctx.store.reads, there.id))
+
+    show(with_bridge(database_url, body), output, empty="This kind of IdP is not probed.")
+
+
+def feature_rows(found: list[tuple[Feature, int]]) -> list[dict[str, Any]]:
+    """Features as printed."""
+    return [
+        {"feature": feature.name, "usable": feature.usable, "reason": feature.reason or None, "seen": seen}
+        for feature, seen in found
+    ]
+
+
+def shown_features(found: list[tuple[Feature, int]], table: bool) -> dict[str, Any]:
+    """What of the tenant can be used, a line each for a terminal; nothing before it was ever asked."""
+    if not found:
+        return {}
+    if not table:
+        return {"features": feature_rows(found)}
+    lines = [
+        f"{feature.name}: {'yes' if feature.usable else 'no'}{f' ({feature.reason})' if feature.reason else ''}"
+        for feature, _ in found
+    ]
+    return {"features": lines}
 
 
 def _unset(found: registry.Connection, table: bool) -> dict[str, Any]:

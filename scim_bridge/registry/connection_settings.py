@@ -41,6 +41,7 @@ SECRETS = {
 }
 LONGEST = 400
 _MARKER = re.compile(r"[A-Za-z$][\w$-]*=\S.*")
+_APPS = re.compile(r"0oa[A-Za-z0-9]{1,40}(?:[,; ]+0oa[A-Za-z0-9]{1,40})*")
 _SET_NAME = re.compile(r"[^\W\d_][^\W_]{0,31}")
 _DOMAIN = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}")
 
@@ -129,6 +130,35 @@ SETTINGS: Mapping[str, Known] = {
         _one_of(ENTITLEMENT_MODES),
     ),
     "org_url": Known(("okta",), "address of the org, https://your-org.okta.com", "", _org),
+    "agents_as": Known(
+        ("okta",),
+        "what agents are there: users, ai-agents (Okta for AI Agents), or auto (ai-agents where the org has it)",
+        "users",
+        _one_of(("users", "ai-agents", "auto")),
+    ),
+    "stop_action": Known(
+        ("okta",), "how an agent that may not act is stopped", "suspend", _one_of(("suspend", "deactivate"))
+    ),
+    "retire_action": Known(
+        ("okta",), "what is done with a deleted agent", "deactivate", _one_of(("deactivate", "delete"))
+    ),
+    "push_groups": Known(
+        ("okta",),
+        "groups whose agents are put into the group of that name: name; name, or * for all",
+        "none",
+        _text,
+    ),
+    "create_groups": Known(
+        ("okta",), "make the groups of push_groups that are not there", "no", _one_of(("no", "yes"))
+    ),
+    "app_assignment": Known(
+        ("okta",),
+        "applications agents are assigned to: ids",
+        "none",
+        _shaped(
+            _APPS, "Write the id of an application, for example 0oa1gjh63g214q0Hq0g4; more after commas."
+        ),
+    ),
     "tenant_id": Known(("entra",), "the directory (tenant) id", "", _text),
     "authority": Known(("entra",), "sign-in address, for national clouds", "by tenant_id", _web),
     "graph_url": Known(

@@ -64,6 +64,8 @@ def held(limits: Limits, listing: Listing, counts: Counts) -> str:
         return f"{listing.missing} of {listing.known} objects we wrote are missing from the listing."
     if many(limits, counts.retires, listing.known):
         return f"{counts.retires} of {listing.known} agents would be retired at once."
+    if many(limits, counts.losses, listing.known):
+        return f"{counts.losses} of {listing.known} agents would lose groups or applications at once."
     return ""
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.drift_rules import ASK, OURS, THEIRS, DriftRules, parse_drift
-from scim_bridge.sync.idp.port import ENABLED, DesiredAgent, Observed, Wanted
+from scim_bridge.sync.idp.port import ENABLED, SHARED, DesiredAgent, Observed, Wanted
 from scim_bridge.sync.model import Pushed, absent, same
 
 # How a drift stands: nobody decided yet; the registry took it over; ours was written over it; they undid it.
@@ -63,6 +63,9 @@ class Reading:
             last, theirs = pushed.attributes.get(attribute), observed.attributes.get(attribute)
             if attribute not in pushed.attributes or (attribute == ENABLED and last is None):
                 continue
+            if attribute in SHARED:
+                # What others put into a list that we share is theirs to put there.
+                theirs = sorted(set(theirs or ()) & {*(last or ()), *(ours or ())})
             if same(attribute, theirs, last) or same(attribute, theirs, ours):
                 continue
             name = self.meaning.get(attribute, "")

@@ -6,6 +6,7 @@ Both observe first and write only what differs, so doing them twice changes noth
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import orjson
 
@@ -22,8 +23,16 @@ from scim_bridge.sync.drift_keeping import written_over
 from scim_bridge.sync.facts import desired_of, pushed_of, remember
 from scim_bridge.sync.idp.explaining import meaning_of
 from scim_bridge.sync.idp.open import Idps
-from scim_bridge.sync.idp.port import ENABLED, RETIRE, Idp, IdpError, ObjectChange
-from scim_bridge.sync.model import Pushed, desired_digest, difference, left_to_do, moved, remembered
+from scim_bridge.sync.idp.port import RETIRE, Idp, IdpError, ObjectChange
+from scim_bridge.sync.model import (
+    Pushed,
+    announced,
+    desired_digest,
+    difference,
+    left_to_do,
+    moved,
+    remembered,
+)
 from scim_bridge.sync.plan import change as kept_change
 from scim_bridge.sync.retiring import retire_nobodys
 from scim_bridge.sync.run import SYNC_CHANGE, ever_applied, settle_change
@@ -135,22 +144,21 @@ class _Writer:
     async def _write(
         self, connection: Connection, idp: Idp, change: ObjectChange, pushed: Pushed | None
     ) -> Outcome:
-        if change.after.get(ENABLED) is False:
-            await self._announce_stop(connection, change, pushed)
+        if early := announced(change, pushed):
+            await self._announce(connection, change, pushed, early)
         remote_id = await idp.write(change)
         done = {"outcome": WRITTEN, "action": change.action, "attributes": sorted(change.after)}
         return Done(done, self._commit(connection, change, remote_id, pushed))
 
-    async def _announce_stop(
-        self, connection: Connection, change: ObjectChange, pushed: Pushed | None
+    async def _announce(
+        self, connection: Connection, change: ObjectChange, pushed: Pushed | None, early: dict[str, Any]
     ) -> None:
-        """Note that we switch it off before we do: were the answer lost, the stop would pass for the IdP's own."""
-        last = {} if pushed is None else dict(pushed.attributes)
+        """Note what we do before we do it: were the answer lost, it would pass for the IdP's own doing."""
         remote_id = change.remote_id or (pushed.remote_id if pushed is not None else "")
 
         async def body(work: Work) -> None:
-            work.bookkeeping("an agent is about to be switched off at an IdP")
-            await remember(work, connection.id, change.agent_id, remote_id, {**last, ENABLED: False})
+            work.bookkeeping("a stop or a membership is about to be written at an IdP")
+            await remember(work, connection.id, change.agent_id, remote_id, early)
 
         await self._ctx.store.transact(SYSTEM, body)
 

@@ -12,6 +12,7 @@ from scim_bridge.kernel.sql import marks
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.agents import agent_ids, facts_of
 from scim_bridge.registry.connections import Connection
+from scim_bridge.sync.groups import groups_to_push
 from scim_bridge.sync.idp.port import Attributes, DesiredAgent
 from scim_bridge.sync.model import Pushed, buried, desired
 
@@ -23,7 +24,12 @@ async def desired_pages(reader: Reader, connection: Connection) -> AsyncIterator
     after = ""
     while ids := await agent_ids(reader, after=after, limit=PAGE):
         facts = await facts_of(reader, ids)
-        yield [desired(facts[agent], connection.hold_source) for agent in ids if agent in facts]
+        groups = await groups_to_push(reader, connection, ids)
+        yield [
+            desired(facts[agent], connection.hold_source, groups.get(agent, ()))
+            for agent in ids
+            if agent in facts
+        ]
         after = ids[-1]
     after = ""
     while rows := await reader.all(
@@ -43,7 +49,8 @@ async def desired_of(
 ) -> dict[str, DesiredAgent]:
     """The given agents as the connection should see them now; deleted ones too, unknown ones left out."""
     facts = await facts_of(reader, agents)
-    found = {agent: desired(facts[agent], connection.hold_source) for agent in facts}
+    groups = await groups_to_push(reader, connection, agents)
+    found = {agent: desired(facts[agent], connection.hold_source, groups.get(agent, ())) for agent in facts}
     gone = [agent for agent in agents if agent not in found]
     if gone:
         rows = await reader.all(
@@ -83,6 +90,16 @@ async def pushed_of(reader: Reader, connection_id: str, agent_id: str) -> Pushed
         agent_id,
     )
     return None if row is None else _pushed(row)
+
+
+async def some_remote_id(reader: Reader, connection_id: str) -> str:
+    """The id of any agent that is kept in step at a connection; empty when there is none."""
+    row = await reader.one(
+        "SELECT remote_id FROM sb_pushed WHERE connection_id = ? AND retired IS NULL AND remote_id <> ''"
+        " ORDER BY written DESC LIMIT 1",
+        connection_id,
+    )
+    return "" if row is None else str(row["remote_id"])
 
 
 async def remember(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from scim_bridge.sync.idp.port import (
     CREATE,
     ENABLED,
     RETIRE,
+    SHARED,
     UPDATE,
     Attributes,
     DesiredAgent,
@@ -46,11 +47,12 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many changes of each kind."""
+    """How many changes of each kind. `losses` are those that take a group or an application away."""
 
     creates: int = 0
     updates: int = 0
     retires: int = 0
+    losses: int = 0
 
     @property
     def all(self) -> int:
@@ -58,7 +60,7 @@ class Counts:
         return self.creates + self.updates + self.retires
 
 
-def desired(facts: AgentFacts, hold_source: str) -> DesiredAgent:
+def desired(facts: AgentFacts, hold_source: str, groups: Sequence[str] = ()) -> DesiredAgent:
     """What the registry says of a live agent to the connection that places holds as `hold_source`."""
     others = [hold for hold in facts.holds if hold.source != hold_source]
     extension, doc = facts.extension, facts.resource.doc
@@ -81,6 +83,7 @@ def desired(facts: AgentFacts, hold_source: str) -> DesiredAgent:
         sponsors=facts.owners.sponsors,
         attestation=facts.attestation,
         held_there=len(others) < len(facts.holds),
+        groups=tuple(groups),
     )
 
 
@@ -118,6 +121,12 @@ def same(name: str, left: Any, right: Any) -> bool:
     return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)
 
 
+def _in_part(wanted: Any, current: Any, last: Any) -> list[str]:
+    """A shared list as it should be: ours as wanted, what others put there as it is."""
+    there, ours = set(current or ()), set(last or ())
+    return sorted(there - (ours - set(wanted or ())) | set(wanted or ()))
+
+
 def difference(
     agent: DesiredAgent, wanted: Wanted, observed: Observed | None, pushed: Pushed | None
 ) -> Difference:
@@ -135,6 +144,8 @@ def difference(
     notes = list(wanted.notes)
     for name, value in wanted.attributes.items():
         current = observed.attributes.get(name)
+        if name in SHARED:
+            value = _in_part(value, current, None if last is None else last.get(name))
         if same(name, current, value):
             continue
         if name == ENABLED and value and not _may_switch_on(agent, current, last):
@@ -143,7 +154,7 @@ def difference(
         before[name], after[name] = current, value
     if not after:
         return Difference(None, notes=tuple(notes))
-    if observed.frozen and not agent.deleted:
+    if observed.frozen and not agent.deleted and not (observed.thaws and after.get(ENABLED)):
         return Difference(None, notes=(*notes, f"{agent.slug}: {observed.frozen}"))
     reasons = {name: _why(agent, name, before[name], after[name], last) for name in after}
     action = RETIRE if agent.deleted else UPDATE
@@ -187,8 +198,17 @@ def _why(agent: DesiredAgent, name: str, current: Any, value: Any, last: Attribu
 
 def counted(changes: Iterable[ObjectChange]) -> Counts:
     """How many changes of each kind."""
-    actions = [change.action for change in changes]
-    return Counts(actions.count(CREATE), actions.count(UPDATE), actions.count(RETIRE))
+    listed = list(changes)
+    actions = [change.action for change in listed]
+    losses = sum(1 for change in listed if _loses(change))
+    return Counts(actions.count(CREATE), actions.count(UPDATE), actions.count(RETIRE), losses)
+
+
+def _loses(change: ObjectChange) -> bool:
+    return any(
+        set(change.before.get(name) or ()) - set(change.after[name] or ())
+        for name in SHARED & change.after.keys()
+    )
 
 
 def canonical(value: Any) -> bytes:
@@ -220,16 +240,28 @@ def moved(change: ObjectChange, observed: Observed | None) -> str:
             return ""
         return f"an object named {observed.name} appeared at the IdP"
     if observed is None:
-        return "the object is gone from the IdP"
+        # Gone is what a retirement may end in, and the answer to it may have been lost.
+        return "" if change.action == RETIRE else "the object is gone from the IdP"
+    done = True
     for name, value in change.after.items():
         current = observed.attributes.get(name)
-        if not same(name, current, change.before.get(name)) and not same(name, current, value):
+        if same(name, current, value):
+            continue
+        done = False
+        if name in SHARED and _between(current, change.before.get(name), value):
+            continue
+        if not same(name, current, change.before.get(name)):
             return (
                 f"{name} is {_shown(current)} at the IdP now, the plan saw {_shown(change.before.get(name))}"
             )
-    if observed.frozen and change.action != RETIRE:
-        return observed.frozen
-    return ""
+    thawing = observed.thaws and bool(change.after.get(ENABLED))
+    return "" if done or thawing or change.action == RETIRE else observed.frozen
+
+
+def _between(current: Any, before: Any, after: Any) -> bool:
+    """True for a shared list that an attempt which was cut off may have left behind."""
+    there, old, new = set(current or ()), set(before or ()), set(after or ())
+    return old & new <= there <= old | new
 
 
 def _shown(value: Any) -> str:
@@ -252,10 +284,24 @@ def left_to_do(change: ObjectChange, observed: Observed | None) -> ObjectChange:
     )
 
 
+def announced(change: ObjectChange, pushed: Pushed | None) -> dict[str, Any]:
+    """What to remember before a change is written, because it would pass for somebody else's were the answer lost.
+
+    A stop, and what is added to shared lists. Empty when there is nothing of that kind.
+    """
+    last = {} if pushed is None else dict(pushed.attributes)
+    early: dict[str, Any] = {ENABLED: False} if change.after.get(ENABLED) is False else {}
+    for name in SHARED & change.after.keys():
+        added = set(change.after[name] or ()) - set(change.before.get(name) or ())
+        early[name] = sorted(set(last.get(name) or ()) | added)
+    return {**last, **early} if early else {}
+
+
 def remembered(change: ObjectChange, pushed: Pushed | None) -> dict[str, Any]:
     """What to remember as written after a change.
 
-    "Off" is remembered only where we switched it off: what was off already is somebody else's stop.
+    "Off" is remembered only where we switched it off: what was off already is somebody else's stop. So is
+    of a shared list only what we added to it.
     """
     last = {} if pushed is None else dict(pushed.attributes)
     # What waits for a decision is not among what is wanted: of it the last word stays.
@@ -265,4 +311,10 @@ def remembered(change: ObjectChange, pushed: Pushed | None) -> dict[str, Any]:
     ours = change.after.get(ENABLED) is False or last.get(ENABLED) is False
     if kept.get(ENABLED) is False and not ours:
         kept[ENABLED] = None
+    if ENABLED not in kept and ENABLED in last:
+        # Not asked for now is not released: a stop of ours stays ours.
+        kept[ENABLED] = last[ENABLED]
+    for name in SHARED & kept.keys():
+        added = set(change.after.get(name) or ()) - set(change.before.get(name) or ())
+        kept[name] = sorted((set(last.get(name) or ()) | added) & set(kept[name] or ()))
     return kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +19,9 @@ from scim_bridge.registry.drift_rules import THEIRS
 from scim_bridge.sync.brake import limits_of
 from scim_bridge.sync.draft import Draft, Planned, Tell, draft_plan, untold
 from scim_bridge.sync.facts import remember
+from scim_bridge.sync.features import probe
 from scim_bridge.sync.findings import NOTHING_TOLD, Told, keep_found, told
-from scim_bridge.sync.idp.port import Idp, ObjectChange
+from scim_bridge.sync.idp.port import Idp, IdpError, ObjectChange
 from scim_bridge.sync.settling import take_by_rule
 
 READY = "ready"
@@ -81,8 +83,17 @@ async def make_plan(
     """Read, compare and keep a plan. Nothing is written at the IdP; IdpError when it cannot be read.
 
     With `taking`, what somebody changed there and the connection's rules say is theirs is taken over first.
+    What of the tenant can be used is looked at too: when it cannot be read, that mostly says why.
     """
-    draft = await draft_plan(ctx, connection, idp, tell)
+    try:
+        draft = await draft_plan(ctx, connection, idp, tell)
+    except IdpError as error:
+        if not error.transient:
+            with suppress(IdpError):
+                await probe(ctx, actor, connection, idp)
+        raise
+    with suppress(IdpError):
+        await probe(ctx, actor, connection, idp)
     found = await told(ctx, idp, draft)
     if taking and not draft.reason and any(each.rule == THEIRS for each in draft.drifts):
         await ctx.store.transact(actor, lambda work: keep_found(work, draft, found))

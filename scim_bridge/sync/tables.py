@@ -1,4 +1,4 @@
-"""The sync room's tables: plans with their changes, runs, and what was last written where."""
+"""The sync room's tables: plans with their changes, runs, what was last written where, what a tenant has."""
 
 from __future__ import annotations
 
@@ -106,3 +106,17 @@ class PushedRow(SQLModel, table=True):
     attributes: str = text()
     written: int = whole()
     retired: int | None = whole(nullable=True)
+
+
+class FeatureRow(SQLModel, table=True):
+    """Something of a tenant that we use, as it was found when it was last looked at."""
+
+    __tablename__ = "sb_feature"
+
+    connection_id: str = text_key()
+    name: str = text_key()
+    seq: int = whole()
+    # 1: usable. A reason says why not, or what of it cannot be used.
+    usable: int = whole()
+    reason: str = text()
+    seen: int = whole()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,12 @@ from scim_bridge.kernel.effects import Effects
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.work import Store, Work
 from scim_bridge.registry.agents import create_agent
-from scim_bridge.registry.connections import Connection, connection, create_connection
+from scim_bridge.registry.connections import (
+    Connection,
+    configure_connection,
+    connection,
+    create_connection,
+)
 from scim_bridge.registry.holds import place_hold, release_hold
 from scim_bridge.registry.model import AGENT_URN
 from scim_bridge.registry.people import create_person
@@ -42,12 +48,16 @@ class Bench:
 
     def __init__(self, store: Store, idp: Idp, there: Connection) -> None:
         self.store = store
-        self.idp = idp
         self.connection = there
         self.ctx = Context(store, MASTER, Outbound(), "http://127.0.0.1", Path())
+        self._opening: Callable[[Connection], Idp] | None = None
+        self._use(idp)
+
+    def _use(self, idp: Idp) -> None:
+        self.idp = idp
         self.effects = Effects(
-            store,
-            handlers(self.ctx, OneIdp(store, idp)),  # type: ignore[arg-type]
+            self.store,
+            handlers(self.ctx, OneIdp(self.store, idp)),  # type: ignore[arg-type]
             [effect_settled, settled],
         )
 
@@ -61,6 +71,25 @@ class Bench:
             )
 
         return cls(store, idp, await store.transact(TESTER, body))
+
+    @classmethod
+    async def opened(cls, store: Store, opening: Callable[[Connection], Idp], **settings: Any) -> Bench:
+        """The same with an adapter that is opened with the connection, as its settings say."""
+        bench = await cls.open(store, None, **settings)  # type: ignore[arg-type]
+        bench._opening = opening
+        bench._use(opening(bench.connection))
+        return bench
+
+    async def configure(self, **settings: Any) -> None:
+        """Set more on the connection, and open its adapter anew."""
+
+        async def body(work: Work) -> Connection:
+            return await configure_connection(work, MASTER, "there", settings=settings)
+
+        self.connection = await self.store.transact(TESTER, body)
+        assert self._opening is not None
+        await self.idp.close()
+        self._use(self._opening(self.connection))
 
     async def person(self, user_name: str) -> str:
         """A person; their id."""

@@ -34,16 +34,17 @@ def org(running_org: Org) -> Org:
 def on_okta(org: Org, sqlite_url: str, clock: ManualClock) -> Callable[[Body], None]:
     """Run a test body with a bench whose tenant is the org."""
 
-    def runner(body: Body, **secrets: object) -> None:
+    def runner(body: Body, settings: dict[str, object] | None = None, **secrets: object) -> None:
         async def main(store: Store) -> None:
-            idp = org.open(store, **secrets)
+            bench = await Bench.opened(
+                store, lambda there: org.open(store, there, **secrets), **(settings or {})
+            )
             try:
-                bench = await Bench.open(store, idp)
                 await bench.person("maria@corp.test")
                 await bench.person("omar@corp.test")
                 await body(bench, org)
             finally:
-                await idp.close()
+                await bench.idp.close()
 
         run_with_store(sqlite_url, clock, main)
 

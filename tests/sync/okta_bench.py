@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from scim_bridge.registry.agents import refresh, set_owners
+from scim_bridge.registry.groups import add_members, create_group
 from scim_bridge.registry.model import AGENT_URN, Owners
 from scim_bridge.registry.people_refs import find_person
 from scim_bridge.registry.resources import load
+from scim_bridge.sync.features import features_of
+from scim_bridge.sync.idp.port import Feature
 from scim_bridge.sync.plan import changes_of
 from scim_bridge.sync.service import status
 from tests.conftest import TESTER
@@ -53,3 +56,27 @@ def links(org: Org) -> list[tuple[str, str]]:
     """(agent's login, owner's login) of every linked object."""
     logins = {user["id"]: user["profile"]["login"] for user in org.objects("user")}
     return sorted((logins[link["associated"]], logins[link["primary"]]) for link in org.objects("link"))
+
+
+async def grouped(bench: Bench, name: str, *members: str) -> str:
+    """A group of the registry with these members; its id."""
+
+    async def body(work) -> str:
+        made = await create_group(work, {"displayName": name}, origin="test")
+        await add_members(work, made.id, [(member, None) for member in members])
+        return made.id
+
+    return await bench.store.transact(TESTER, body)
+
+
+async def features(bench: Bench) -> dict[str, Feature]:
+    """What is kept of the tenant, by name."""
+    found = await features_of(bench.store.reads, bench.connection.id)
+    return {feature.name: feature for feature, _ in found}
+
+
+def inside(org: Org, group: str) -> set[str]:
+    """The logins of everybody in a group of the org."""
+    logins = {user["id"]: user["profile"]["login"] for user in org.objects("user")}
+    (found,) = [item for item in org.objects("group") if item["profile"]["name"] == group]
+    return {logins[item["user"]] for item in org.objects("membership") if item["group"] == found["id"]}

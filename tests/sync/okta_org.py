@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,11 +18,20 @@ from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.work import Store
 from scim_bridge.registry.connections import Connection
 from scim_bridge.sandbox.okta.app import build
-from scim_bridge.sync.idp.okta.adapter import OktaIdp, open_okta
+from scim_bridge.sync.idp.okta.opening import open_okta
+from scim_bridge.sync.idp.port import Idp
 from tests.conftest import MASTER
 from tests.sandbox.servers import Running, running
 
 SCOPES = ["okta.users.manage", "okta.userTypes.manage", "okta.schemas.manage", "okta.linkedObjects.manage"]
+EVERY_SCOPE = [
+    *SCOPES,
+    "okta.groups.manage",
+    "okta.apps.manage",
+    "okta.logs.read",
+    "okta.aiAgents.manage",
+    "okta.governance.resourceOwner.manage",
+]
 CLIENT = "0oaofthetests0000001"
 
 
@@ -41,7 +50,7 @@ class Org:
 
     sandbox: Running
 
-    def open(self, store: Store, **changes: Any) -> OktaIdp:
+    def open(self, store: Store, there: Connection | None = None, **changes: Any) -> Idp:
         """The adapter, as a connection's settings and secrets would open it."""
         secrets: dict[str, Any] = {
             "client_id": CLIENT,
@@ -50,10 +59,14 @@ class Org:
             "scopes": SCOPES,
         }
         settings = {"org_url": self.sandbox.url, "ca_file": self.sandbox.ca_file}
-        there = Connection("c1", "okta", "okta", "okta-put", settings, True)
+        if there is not None:
+            settings |= there.settings
+        asked = Connection(
+            there.id if there else "c1", there.name if there else "okta", "okta", "okta-put", settings, True
+        )
         outbound = Outbound(allow=["127.0.0.0/8"])
         return open_okta(
-            there, {**secrets, **changes}, Context(store, MASTER, outbound, "http://127.0.0.1", Path())
+            asked, {**secrets, **changes}, Context(store, MASTER, outbound, "http://127.0.0.1", Path())
         )
 
     def emptied(self, token: str) -> None:
@@ -61,11 +74,16 @@ class Org:
         self.control("POST", "/reset")
         self.control("POST", "/api-tokens", {"token": token})
 
-    def afresh(self, scopes: list[str] = SCOPES) -> None:
+    def afresh(self, scopes: Sequence[str] = EVERY_SCOPE) -> None:
         """Empty the org, and let our service app in again."""
         self.control("POST", "/reset")
+        self.let_in(scopes)
+
+    def let_in(self, scopes: Sequence[str] = EVERY_SCOPE, **more: Any) -> None:
+        """Our service app as the org knows it: the scopes granted to it, whether it must prove its key."""
         jwk = RSAKey.import_key(private_key()).as_dict(private=False) | {"kid": "k1"}
-        self.control("POST", "/api-clients", {"client_id": CLIENT, "jwk": jwk, "scopes": scopes})
+        client = {"client_id": CLIENT, "jwk": jwk, "scopes": list(scopes), **more}
+        self.control("POST", "/api-clients", client)
 
     def people(self, *logins: str) -> None:
         """People with accounts."""

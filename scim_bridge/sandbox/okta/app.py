@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 from scim_bridge.sandbox.kit.server import Sandbox
 from scim_bridge.sandbox.okta import control
 from scim_bridge.sandbox.okta.api import (
+    ai_agents,
     apps,
     closed,
     event_hooks,
@@ -18,6 +19,7 @@ from scim_bridge.sandbox.okta.api import (
     links,
     logs,
     oauth,
+    owners,
     schemas,
     user_types,
     users,
@@ -35,7 +37,7 @@ def build(sandbox: Sandbox, transport: httpx2.AsyncBaseTransport | None = None) 
     runner = Runner(parts, transport)
     sender = Sender(parts.org, transport)
     sandbox.background += [runner.forever, sender.forever]
-    rooms = (oauth, users, lifecycle, links, user_types, schemas, groups, apps, logs)
+    rooms = (oauth, users, lifecycle, links, user_types, schemas, groups, apps, logs, ai_agents, owners)
     return [
         *control.routes(parts),
         *scim_control.routes(parts, runner),

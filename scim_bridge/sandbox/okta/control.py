@@ -131,6 +131,8 @@ def _client(body: Mapping[str, Any], new_id: str) -> dict[str, Any]:
         "name": str(body.get("name") or client_id),
         "keys": public,
         "scopes": scopes,
+        # "Require Demonstrating Proof of Possession (DPoP) header in token requests" of the app.
+        "dpop": body.get("dpop") is True,
     }
 
 

@@ -40,6 +40,12 @@ MESSAGES = {
     "application.provision.user.import": "Import user from external application",
     "application.provision.group_push.push": "Push group to external application",
     "application.provision.group_push.delete": "Delete pushed group in external application",
+    "workload_principal.register": "Register an AI agent",
+    "workload_principal.update": "Update an AI agent",
+    "workload_principal.activate": "Activate an AI agent",
+    "workload_principal.deactivate": "Deactivate an AI agent",
+    "workload_principal.delete": "Delete an AI agent",
+    "resource.owner.update": "Update the owners of a resource",
     "app.oauth2.token.grant.access_token": "OAuth2 access token is granted",
 }
 

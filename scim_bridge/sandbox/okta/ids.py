@@ -14,6 +14,9 @@ SCHEMA = "osc"
 APP = "0oa"
 LINKED_OBJECT = "ldk"
 TOKEN = "00T"
+AI_AGENT = "wlp"
+OPERATION = "op-"
+AGENT_KEY = "pks"
 ERROR = "oae"
 _INSTANT, _CHANCE = 9, 8
 

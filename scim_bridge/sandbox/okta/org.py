@@ -17,7 +17,12 @@ SETTINGS: dict[str, Any] = {
     "search_lag_seconds": 0.0,
     "deactivation_seconds": 0.0,
     "import_groups": True,
+    # Okta for AI Agents and Identity Governance are subscriptions; without them the API says E0000015.
+    "ai_agents": False,
+    "governance": False,
+    "ai_operation_seconds": 0.0,
 }
+ORG_ID = "00osandboxorg0000001"
 APP_FEATURES = [
     "GROUP_PUSH",
     "IMPORT_NEW_USERS",
@@ -60,6 +65,10 @@ class Org:
     def seconds(self) -> float:
         """The current instant in seconds."""
         return self.now() / SECOND
+
+    def orn(self, *path: str) -> str:
+        """The name of something of this org across Okta's products."""
+        return ":".join(("orn:okta:directory", ORG_ID, *path))
 
     def settings(self) -> dict[str, Any]:
         """The org's settings, with defaults."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scim_bridge.sandbox.kit.server import Sandbox
+from scim_bridge.sandbox.okta.ai_agents import AiAgents
 from scim_bridge.sandbox.okta.api.gate import Gate
 from scim_bridge.sandbox.okta.assignments import Assignments
 from scim_bridge.sandbox.okta.directory import Directory
 from scim_bridge.sandbox.okta.groups import Groups
 from scim_bridge.sandbox.okta.lifecycle import Lifecycle
+from scim_bridge.sandbox.okta.model.proofs import Proofs
 from scim_bridge.sandbox.okta.org import Org
+from scim_bridge.sandbox.okta.owners import Owners
 from scim_bridge.sandbox.okta.scim_side.tasks import Tasks
 
 
@@ -20,11 +23,14 @@ class Parts:
 
     org: Org
     gate: Gate
+    proofs: Proofs
     directory: Directory
     tasks: Tasks
     assignments: Assignments
     lifecycle: Lifecycle
     groups: Groups
+    ai_agents: AiAgents
+    owners: Owners
 
 
 def assemble(sandbox: Sandbox) -> Parts:
@@ -33,4 +39,18 @@ def assemble(sandbox: Sandbox) -> Parts:
     directory, tasks = Directory(org), Tasks(org)
     assignments = Assignments(org, tasks)
     lifecycle = Lifecycle(org, directory, assignments)
-    return Parts(org, Gate(org), directory, tasks, assignments, lifecycle, Groups(org, directory, tasks))
+    proofs = Proofs(org.seconds)
+    groups = Groups(org, directory, tasks)
+    owners = Owners(org, directory, groups)
+    return Parts(
+        org,
+        Gate(org, proofs),
+        proofs,
+        directory,
+        tasks,
+        assignments,
+        lifecycle,
+        groups,
+        AiAgents(org, owners),
+        owners,
+    )

@@ -14,7 +14,7 @@ from scim_bridge.sync.idp.port import Idp
 from scim_bridge.sync.model import canonical
 
 ADAPTERS = {
-    "okta": ("scim_bridge.sync.idp.okta.adapter", "open_okta"),
+    "okta": ("scim_bridge.sync.idp.okta.opening", "open_okta"),
     "entra": ("scim_bridge.sync.idp.entra.adapter", "open_entra"),
 }
 

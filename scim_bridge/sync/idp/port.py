@@ -21,6 +21,12 @@ ENABLED = "enabled"
 switched on (staged). The rules decide by it; all other names are the IdP's own."""
 
 
+GROUPS = "groups"
+APPLICATIONS = "applications"
+SHARED = frozenset({GROUPS, APPLICATIONS})
+"""Attributes that are sorted lists of which only what we added is ours: what others put there stays there."""
+
+
 class IdpError(Unanswered):
     """The IdP refused or did not answer. `transient` says whether the same call may succeed later.
 
@@ -34,7 +40,8 @@ class DesiredAgent:
 
     `enabled` leaves out holds that this very connection placed: an IdP is never told its own hold.
     `held_there` says that it placed one: what the IdP switched off is never switched on by us.
-    A `deleted` agent is wanted disabled and nothing else about it is touched.
+    A `deleted` agent is wanted disabled and nothing else about it is touched. `groups` are the names of
+    those it is in, without those this very connection put it into.
     """
 
     agent_id: str
@@ -56,13 +63,16 @@ class DesiredAgent:
     attestation: Attestation = field(default_factory=Attestation)
     deleted: bool = False
     held_there: bool = False
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
     """One object found at the IdP. `agent_id` is empty when it carries no mark of ours.
 
-    `frozen` says why the IdP takes no change of it as it is now (a deactivated user); else empty.
+    `frozen` says why the IdP takes no change of it as it is now (a deactivated user); else empty. It
+    `thaws` when switching it on again, where we switched it off, is such a change that the IdP takes.
+    `anybody`: it may as well be a person, so nobody is told of it as a stranger.
     """
 
     remote_id: str
@@ -70,6 +80,8 @@ class Observed:
     name: str
     attributes: Attributes
     frozen: str = ""
+    thaws: bool = False
+    anybody: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from scim_bridge.sandbox.okta import ids
 from scim_bridge.sandbox.okta.errors import OktaError
 from scim_bridge.sandbox.okta.limits import bucket_of
+from scim_bridge.sandbox.okta.model.proofs import BadProof, Proofs
 from scim_bridge.sandbox.okta.org import Org
 
 log = logging.getLogger("sandbox.okta")
@@ -75,11 +76,15 @@ def wants_async(request: Request) -> bool:
 class Gate:
     """Makes routes that check before they act. `read` and `manage` are the scopes of GET and of the rest."""
 
-    def __init__(self, org: Org) -> None:
+    def __init__(self, org: Org, proofs: Proofs) -> None:
         self._org = org
+        self._proofs = proofs
 
-    def route(self, path: str, resource: str, **handlers: Handler) -> Route:
-        """A route with a handler per method; `resource` names the scopes okta.<resource>.read|manage."""
+    def route(self, path: str, resource: str, *, licence: str = "", **handlers: Handler) -> Route:
+        """A route with a handler per method; `resource` names the scopes okta.<resource>.read|manage.
+
+        `licence` names the org's setting without which there is no such feature.
+        """
 
         async def serve(request: Request) -> Response:
             handler = handlers.get(request.method)
@@ -88,6 +93,8 @@ class Gate:
 
             async def act() -> Response:
                 caller = self.caller(request)
+                if licence and not self._org.settings()[licence]:
+                    raise OktaError("E0000015")
                 if handler is None:
                     raise OktaError("E0000022")
                 verb = "read" if request.method == "GET" else "manage"
@@ -132,12 +139,27 @@ class Gate:
             found = self._org.store.get("apitoken", digest(given.removeprefix("SSWS").strip()))
             if found is not None:
                 return Caller(found["id"], found["name"], "User", None)
-        elif scheme == "Bearer":
+        elif scheme in ("Bearer", "DPoP"):
             found = self._org.store.get("accesstoken", digest(token))
             if found is not None and found["expires"] > self._org.seconds():
+                self._held_by_its_key(request, found.get("jkt"), scheme, token)
                 client = self._org.store.get("apiclient", found["client_id"])
                 if client is not None:
                     return Caller(
                         client["client_id"], client["name"], "PublicClientApp", frozenset(found["scopes"])
                     )
         raise OktaError("E0000011")
+
+    def _held_by_its_key(self, request: Request, jkt: str | None, scheme: str, token: str) -> None:
+        """E0000011 when a token bound to a key comes without a proof of that key (RFC 9449, section 7)."""
+        if (jkt is not None) is not (scheme == "DPoP"):
+            raise OktaError("E0000011")
+        if jkt is None:
+            return
+        try:
+            here = f"{self._org.url}{request.url.path}"
+            shown = self._proofs.checked(request.headers.get("dpop"), request.method, here, token=token)
+        except BadProof:
+            raise OktaError("E0000011") from None
+        if shown != jkt:
+            raise OktaError("E0000011")

@@ -16,6 +16,8 @@ from scim_bridge.sandbox.okta.api.gate import Caller, answer, digest
 from scim_bridge.sandbox.okta.errors import OktaError
 from scim_bridge.sandbox.okta.model import assertions
 from scim_bridge.sandbox.okta.model.assertions import BadClient
+from scim_bridge.sandbox.okta.model.proofs import BadProof
+from scim_bridge.sandbox.okta.org import ORG_ID
 from scim_bridge.sandbox.okta.parts import Parts
 
 LIFETIME = 3600
@@ -39,8 +41,13 @@ def routes(parts: Parts) -> list[BaseRoute]:
             if request.method != "POST":
                 raise OktaError("E0000022")
             form = await request.form()
+            given = {name: str(value) for name, value in form.items()}
             try:
-                return answer(_grant(parts, {name: str(value) for name, value in form.items()}))
+                return answer(_grant(parts, given, request.headers.get("dpop")))
+            except BadProof as bad:
+                told = {"error": bad.error, "error_description": str(bad)}
+                nonce = {"dpop-nonce": parts.proofs.nonce()} if bad.error == "use_dpop_nonce" else {}
+                return answer(told, 400, nonce)
             except Refused as refused:
                 told = {"error": refused.error, "error_description": str(refused)}
                 return answer(told, refused.status)
@@ -49,7 +56,7 @@ def routes(parts: Parts) -> list[BaseRoute]:
 
     async def org_metadata(request: Request) -> Response:
         async def act() -> Response:
-            shown = {"id": "00osandboxorg0000001", "pipeline": "idx"}
+            shown = {"id": ORG_ID, "pipeline": "idx"}
             return answer({**shown, "_links": {"organization": {"href": org.url}}})
 
         return await parts.gate.guarded(request, act)
@@ -59,10 +66,13 @@ def routes(parts: Parts) -> list[BaseRoute]:
     return [token, Route("/.well-known/okta-organization", org_metadata)]
 
 
-def _grant(parts: Parts, form: dict[str, str]) -> dict[str, Any]:
+def _grant(parts: Parts, form: dict[str, str], proof: str | None) -> dict[str, Any]:
     if form.get("grant_type") != "client_credentials":
         raise Refused("unsupported_grant_type", "The authorization grant type is not supported.")
     client = _client(parts, form)
+    bound = None
+    if client.get("dpop") or proof:
+        bound = parts.proofs.checked(proof, "POST", f"{parts.org.url}{TOKEN_PATH}", nonce=True)
     asked = form.get("scope", "").split()
     if not asked:
         raise Refused(
@@ -73,13 +83,14 @@ def _grant(parts: Parts, form: dict[str, str]) -> dict[str, Any]:
         raise Refused("invalid_scope", f"The client is not granted the scopes: {' '.join(denied)}")
     token = secrets.token_urlsafe(48)
     expires = parts.org.seconds() + LIFETIME
-    grant = {"client_id": client["client_id"], "scopes": asked, "expires": expires}
+    grant = {"client_id": client["client_id"], "scopes": asked, "expires": expires, "jkt": bound}
     with parts.org.store.transaction():
         parts.org.store.put("accesstoken", digest(token), grant)
         caller = Caller(client["client_id"], client["name"], "PublicClientApp", None)
         target = events.other_target("access_token", digest(token)[:20], "Access Token")
         events.write(parts.org, "app.oauth2.token.grant.access_token", caller, [target])
-    return {"token_type": "Bearer", "expires_in": LIFETIME, "access_token": token, "scope": " ".join(asked)}
+    kind = "DPoP" if bound else "Bearer"
+    return {"token_type": kind, "expires_in": LIFETIME, "access_token": token, "scope": " ".join(asked)}
 
 
 def _client(parts: Parts, form: dict[str, str]) -> dict[str, Any]:

@@ -2,86 +2,41 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
-from scim_bridge.kernel.context import Context
-from scim_bridge.kernel.errors import Refused
-from scim_bridge.registry.connections import Connection
+from scim_bridge.sync.idp.okta.features import Features
 from scim_bridge.sync.idp.okta.links import Links
+from scim_bridge.sync.idp.okta.members import Members
 from scim_bridge.sync.idp.okta.news import OktaNews
+from scim_bridge.sync.idp.okta.options import Options
+from scim_bridge.sync.idp.okta.patience import pages
 from scim_bridge.sync.idp.okta.people import FEW, People
-from scim_bridge.sync.idp.okta.private_key import check_private_key
-from scim_bridge.sync.idp.okta.session import Credentials, Reply, Session
+from scim_bridge.sync.idp.okta.session import Session
 from scim_bridge.sync.idp.okta.telling import Telling
-from scim_bridge.sync.idp.okta.tenant import Shape, Tenant
+from scim_bridge.sync.idp.okta.tenant import Shape, Tenant, type_id_of
 from scim_bridge.sync.idp.okta.vocabulary import (
     MARK,
     STATUSES,
     TYPE_NAME,
+    USER_TYPE,
     observed,
     text_literal,
     wanted_attributes,
 )
 from scim_bridge.sync.idp.okta.write import Writer
-from scim_bridge.sync.idp.port import DesiredAgent, IdpError, ObjectChange, Observed, Page, SetupStep, Wanted
+from scim_bridge.sync.idp.port import (
+    DesiredAgent,
+    Feature,
+    IdpError,
+    ObjectChange,
+    Observed,
+    Page,
+    SetupStep,
+    Wanted,
+)
 
 PAGE = 200
-# Reading a whole org may wait out one window of Okta's rate limit at a time.
-LISTING_PATIENCE = 120
-
-
-def open_okta(connection: Connection, secrets: Mapping[str, Any], ctx: Context) -> OktaIdp:
-    """The org of a connection; Refused when a setting or secret is missing. Nothing is sent yet.
-
-    Settings: org_url, ca_file (a private authority). Secrets: client_id, private_key (PEM), kid and
-    scopes of a service app, or ssws_token.
-    """
-    org_url = _org_url(connection)
-    credentials = _credentials(connection, secrets)
-    ca_file = connection.settings.get("ca_file")
-    try:
-        outbound = ctx.outbound.trusting(ca_file) if ca_file else ctx.outbound
-    except OSError as error:
-        raise Refused(
-            "okta-ca-file", f"ca_file {ca_file} holds no certificates that can be read.", "Give a PEM file."
-        ) from error
-    return OktaIdp(Session(org_url, credentials, outbound, own=bool(ca_file)))
-
-
-def _org_url(connection: Connection) -> str:
-    given = str(connection.settings.get("org_url") or "").rstrip("/")
-    parts = urlsplit(given)
-    fix = f"connections configure {connection.name} --set org_url=https://your-org.okta.com"
-    if parts.scheme != "https" or not parts.hostname or parts.path or parts.query or parts.username:
-        raise Refused(
-            "okta-org-url", f"{connection.name} has no usable org_url ({given[:80]!r}).", f"Set it: {fix}"
-        )
-    if "-admin." in parts.hostname:
-        raise Refused("okta-org-url", "org_url is that of the Admin Console.", f"Leave out -admin: {fix}")
-    return given
-
-
-def _credentials(connection: Connection, secrets: Mapping[str, Any]) -> Credentials:
-    if secrets.get("ssws_token"):
-        return Credentials(ssws_token=str(secrets["ssws_token"]))
-    missing = [name for name in ("client_id", "private_key", "scopes") if not secrets.get(name)]
-    if missing:
-        raise Refused(
-            "okta-secrets",
-            f"The secrets of {connection.name} lack {', '.join(missing)}.",
-            "Give client_id, private_key (PEM), kid and scopes, or ssws_token, with --secrets-file.",
-        )
-    check_private_key(connection.name, str(secrets["private_key"]))
-    scopes = secrets["scopes"]
-    return Credentials(
-        client_id=str(secrets["client_id"]),
-        private_key=str(secrets["private_key"]),
-        kid=str(secrets.get("kid") or ""),
-        scopes=tuple(scopes.split() if isinstance(scopes, str) else scopes),
-    )
 
 
 class OktaIdp(Telling):
@@ -89,13 +44,20 @@ class OktaIdp(Telling):
 
     kind = "okta"
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, options: Options, features: Features | None = None) -> None:
         self._session = session
-        self._tenant = Tenant(session)
+        self._options = options
+        self._features = features or Features(session)
+        self._tenant = Tenant(session, self._features)
         self._people = People(session)
         self.news = OktaNews(session, self._people)
         self._links = Links(session)
-        self._writer = Writer(session, self._tenant, self._people, self._links)
+        self._members = Members(session, self._features, options)
+        self._writer = Writer(session, self._tenant, self._people, self._links, self._members, options)
+
+    async def features(self) -> tuple[Feature, ...]:
+        """What of the org this app can use."""
+        return await self._features.all()
 
     async def missing(self) -> tuple[SetupStep, ...]:
         """The user type, properties and linked object the org lacks."""
@@ -106,50 +68,52 @@ class OktaIdp(Telling):
         await self._tenant.make_ready()
 
     async def listing(self) -> AsyncIterator[Page]:
-        """Every user of the agent type, in whatever status, page by page."""
+        """Every user that is or may be an agent, in whatever status, page by page."""
         shape = await self._tenant.shape()
-        if not shape.agent_type:
+        found = await self._members.found()
+        if shape.typed and not shape.agent_type:
             yield Page((), True)
             return
-        # Okta leaves deactivated users out of a search that does not name their status.
-        statuses = " or ".join(f'status eq "{status}"' for status in STATUSES)
-        expression = f"type.id eq {text_literal(shape.agent_type)} and ({statuses})"
-        following = ""
+        query = _agents(shape)
+        method = self._session.client.list_users
         of_owner: dict[str, set[str]] = {}
-        while True:
-            reply = await self._page(expression, following)
-            yield Page(await self._seen(reply.content, shape, of_owner), not reply.next)
-            if not reply.next:
-                return
-            following = reply.next
+        listed = pages(
+            self._session,
+            "list agents",
+            lambda: self._session.call("list agents", method, limit=PAGE, **query),
+        )
+        async for users, last in listed:
+            for user in users:
+                self._people.know(str(user["profile"]["login"]), str(user["id"]))
+            owners = await self._owners(users, shape, of_owner)
+            yield Page(
+                tuple(
+                    self._observed(user, shape, owners.get(str(user["id"])), found.of(str(user["id"])))
+                    for user in users
+                ),
+                last,
+            )
 
-    async def _page(self, expression: str, following: str) -> Reply:
-        waited = 0
-        while True:
-            try:
-                if following:
-                    return await self._session.send("list agents", "GET", following)
-                return await self._session.call(
-                    "list agents", self._session.client.list_users, search=expression, limit=PAGE
-                )
-            except IdpError as error:
-                pause = error.retry_after or 2
-                if not error.transient or waited + pause > LISTING_PATIENCE:
-                    raise
-                waited += pause
-                await asyncio.sleep(pause)
-
-    async def _seen(
+    async def _owners(
         self, users: Sequence[dict[str, Any]], shape: Shape, of_owner: dict[str, set[str]]
-    ) -> tuple[Observed, ...]:
-        for user in users:
-            self._people.know(str(user["profile"]["login"]), str(user["id"]))
+    ) -> dict[str, str | None]:
+        if not shape.linkable:
+            return {}
         logins = [str(user["profile"].get("agentOwnerLogin") or "") for user in users]
         ids = await self._people.ids([login for login in logins if login])
         guesses = {str(u["id"]): ids.get(login) for u, login in zip(users, logins, strict=True)}
-        owners = await self._links.owners_of(guesses, of_owner)
-        return tuple(
-            observed(user, shape.type_name(user["type"]["id"]), owners[str(user["id"])]) for user in users
+        return await self._links.owners_of(guesses, of_owner)
+
+    def _observed(
+        self, user: dict[str, Any], shape: Shape, owner: str | None, members: dict[str, list[str]]
+    ) -> Observed:
+        return observed(
+            user,
+            shape.type_name(type_id_of(user)),
+            owner,
+            members,
+            thaws=self._options.stop_by_deactivation,
+            anybody=not _agents(shape),
         )
 
     async def wanted(self, agents: Sequence[DesiredAgent]) -> dict[str, Wanted]:
@@ -159,16 +123,22 @@ class OktaIdp(Telling):
         if len(live) > FEW:
             # One search tells which of them exist by login: `observe` then reads only those.
             await self._people.look_up([*(agent.user_name for agent in live), *owners])
-        ids = await self._people.ids(owners)
-        found = {}
-        for agent in agents:
-            owner = agent.owner
-            owner_id = ids.get(owner.user_name) if owner is not None else None
-            notes: tuple[str, ...] = ()
-            if owner is not None and owner_id is None and not agent.deleted:
-                notes = (f"{agent.slug}: its owner {owner.user_name} has no account in Okta, so no link.",)
-            found[agent.agent_id] = Wanted(wanted_attributes(agent, owner_id), (agent.user_name,), notes)
-        return found
+        shape = await self._tenant.shape()
+        ids = await self._people.ids(owners) if shape.linkable else {}
+        return {agent.agent_id: await self._one_wanted(agent, shape, ids) for agent in agents}
+
+    async def _one_wanted(self, agent: DesiredAgent, shape: Shape, ids: dict[str, str | None]) -> Wanted:
+        owner = agent.owner
+        owner_id = ids.get(owner.user_name) if owner is not None else None
+        said = wanted_attributes(agent, owner_id, delete=self._options.delete_retired)
+        if agent.deleted:
+            return Wanted(said, (agent.user_name,))
+        notes = list(shape.lacks)
+        if owner is not None and owner_id is None and shape.linkable:
+            notes.append(f"{agent.slug}: its owner {owner.user_name} has no account in Okta, so no link.")
+        members, more = await self._members.wanted(agent.groups)
+        kept = {name: value for name, value in said.items() if shape.keeps(name)}
+        return Wanted({**kept, **members}, (agent.user_name,), (*notes, *more))
 
     async def observe(self, agent: DesiredAgent, remote_id: str | None) -> Observed | None:
         """The agent's user: by id, else by login, else by our mark. A user that is another agent is not it."""
@@ -185,8 +155,9 @@ class OktaIdp(Telling):
         return await self._marked(agent, shape)
 
     async def _one(self, user: dict[str, Any], shape: Shape) -> Observed:
-        owner = await self._links.owner(str(user["id"])) if shape.linked else None
-        return observed(user, shape.type_name(user["type"]["id"]), owner)
+        user_id = str(user["id"])
+        owner = await self._links.owner(user_id) if shape.linked else None
+        return self._observed(user, shape, owner, await self._members.of(user_id))
 
     async def _marked(self, agent: DesiredAgent, shape: Shape) -> Observed | None:
         if MARK not in shape.properties:
@@ -217,3 +188,14 @@ class OktaIdp(Telling):
     async def close(self) -> None:
         """Close connections."""
         await self._session.close()
+
+
+def _agents(shape: Shape) -> dict[str, str]:
+    """How to ask for every user that may be an agent. Where nothing marks agents, everybody may be one."""
+    # Okta leaves deactivated users out of a search that does not name their status.
+    statuses = " or ".join(f'status eq "{status}"' for status in STATUSES)
+    if shape.typed:
+        return {"search": f"type.id eq {text_literal(shape.agent_type)} and ({statuses})"}
+    if "userType" in shape.properties:
+        return {"search": f"profile.userType eq {text_literal(USER_TYPE)} and ({statuses})"}
+    return {}

@@ -16,6 +16,13 @@ INVALID = "E0000001"
 ALREADY_ACTIVE = "E0000016"
 WRONG_STATUS = "E0000038"
 BAD_TOKEN = ("E0000011", "E0000005")
+NOT_PERMITTED = "E0000006"
+NOT_ENABLED = "E0000015"
+DUPLICATE_GROUP = "E0000055"
+ALREADY_ASSIGNED = "E0000062"
+# What a token endpoint says to a client that must prove possession of a key (RFC 9449) and did not.
+PROOF_DEMANDED = ("invalid_dpop_proof", "use_dpop_nonce")
+NONCE = "use_dpop_nonce"
 
 # A refusal that says nothing of when to come again.
 SOON = 5
@@ -61,9 +68,14 @@ class OktaRefusal(IdpError):
         return self.http == 404 or self.okta in NOT_FOUND
 
     @property
+    def not_here(self) -> bool:
+        """True when the org does not have the feature: not enabled, or not even an address of it."""
+        return self.absent or self.okta == NOT_ENABLED
+
+    @property
     def taken(self) -> bool:
-        """True when the thing to be made is there already, as E0000001 says in a cause."""
-        return self.okta == INVALID and any("already exists" in cause for cause in self.causes)
+        """True when the thing to be made is there already, as E0000001 says, mostly in a cause."""
+        return self.okta == INVALID and any("already exists" in said for said in (self.message, *self.causes))
 
 
 def refusal(what: str, status: int, headers: Mapping[str, str], body: bytes) -> OktaRefusal:

@@ -74,17 +74,17 @@ class Links:
                 return user_id, await self.owner(user_id)
 
         guesses = sorted({guess for guess in users.values() if guess is not None} - of_owner.keys())
-        of_owner |= dict(await _all(owned(guess) for guess in guesses))
+        of_owner |= dict(await gathered(owned(guess) for guess in guesses))
         found: dict[str, str | None] = {
             user_id: guess
             for user_id, guess in users.items()
             if guess is not None and user_id in of_owner[guess]
         }
         rest = [user_id for user_id in users if user_id not in found]
-        return found | dict(await _all(owner(user_id) for user_id in rest))
+        return found | dict(await gathered(owner(user_id) for user_id in rest))
 
 
-async def _all(calls: Iterable[Any]) -> list[Any]:
+async def gathered(calls: Iterable[Any]) -> list[Any]:
     tasks = [asyncio.ensure_future(call) for call in calls]
     try:
         return list(await asyncio.gather(*tasks))

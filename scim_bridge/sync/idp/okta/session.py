@@ -17,6 +17,8 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from multidict import CIMultiDict
+from okta.api.application_users_api import ApplicationUsersApi
+from okta.api.group_api import GroupApi
 from okta.api.linked_object_api import LinkedObjectApi
 from okta.api.schema_api import SchemaApi
 from okta.api.user_api import UserApi
@@ -28,8 +30,9 @@ from okta.http_client import HTTPClient
 from okta.request_executor import RequestExecutor
 
 from scim_bridge.kernel.outbound import Answer, Outbound, OutboundError
-from scim_bridge.sync.idp.okta.errors import BAD_TOKEN, OktaRefusal, refusal
+from scim_bridge.sync.idp.okta.errors import BAD_TOKEN, NONCE, PROOF_DEMANDED, OktaRefusal, refusal
 from scim_bridge.sync.idp.okta.pace import Pace, endpoint_of
+from scim_bridge.sync.idp.okta.proofs import Proofs
 from scim_bridge.sync.idp.port import IdpError
 
 # It logs requests with their tokens, at whatever level; the SDK's own client silences it as well.
@@ -53,10 +56,11 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Okta's answer as it came: parsed JSON (None when empty) and the address of the next page."""
+    """Okta's answer as it came: parsed JSON (None when empty), the next page's address, and Location."""
 
     content: Any
     next: str = ""
+    location: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ class _SdkResponse:
 
 _last: ContextVar[Answer | None] = ContextVar("okta_answer", default=None)
 _doing: ContextVar[str] = ContextVar("okta_doing", default="do that")
+_media: ContextVar[str] = ContextVar("okta_media", default="")
 
 
 class _Transport(HTTPClient):  # type: ignore[misc]
@@ -92,6 +97,9 @@ class _Transport(HTTPClient):  # type: ignore[misc]
         if self._authorization:
             # The SDK's generated calls write scheme and token without the blank between them.
             headers["Authorization"] = self._authorization
+        if media := _media.get():
+            # The SDK's executor knows no media type but JSON's.
+            headers["Content-Type"] = media
         body = None
         if request["data"]:
             body = json.dumps(request["data"]).encode()
@@ -112,8 +120,12 @@ class _Transport(HTTPClient):  # type: ignore[misc]
         finally:
             self._pace.leave(endpoint, window, None if answer is None else answer.headers)
         if answer.status >= 400:
-            what = "give a token" if urlsplit(url).path == TOKEN_PATH else _doing.get()
-            raise refusal(what, answer.status, answer.headers, answer.body)
+            token = urlsplit(url).path == TOKEN_PATH
+            what = "give a token" if token else _doing.get()
+            refused = refusal(what, answer.status, answer.headers, answer.body)
+            if not (token and refused.okta == NONCE and "DPoP" in headers):
+                raise refused
+            # The SDK's own business: it asks again with the nonce of this answer (RFC 9449, section 8).
         _last.set(answer)
         response = _SdkResponse(answer.status, CIMultiDict(answer.headers), url)
         return None, response, answer.body.decode(errors="replace"), None
@@ -126,6 +138,8 @@ class _Apis(
     SchemaApi,  # type: ignore[misc]
     LinkedObjectApi,  # type: ignore[misc]
     UserLinkedObjectApi,  # type: ignore[misc]
+    GroupApi,  # type: ignore[misc]
+    ApplicationUsersApi,  # type: ignore[misc]
 ):
     """The parts of the SDK's client that are used, with exactly the configuration that is given.
 
@@ -144,7 +158,7 @@ class Session:
     def __init__(self, org_url: str, credentials: Credentials, outbound: Outbound, *, own: bool) -> None:
         self.org_url = org_url
         # What the service app asks for; None of a token that may whatever its owner may.
-        self.scopes = None if credentials.ssws_token else credentials.scopes
+        self.scopes = None if credentials.ssws_token else frozenset(credentials.scopes)
         self.client_id = credentials.client_id
         self._outbound = outbound if own else None
         self._pace = Pace()
@@ -179,10 +193,15 @@ class Session:
         """
         return await self._renewed(what, lambda: method(*args, **more))
 
-    async def send(self, what: str, method: str, path: str, body: Any = None) -> Reply:
+    @property
+    def proves_possession(self) -> bool:
+        """True when the tokens in use are bound to a key (DPoP, RFC 9449)."""
+        return self._oauth is not None and bool(self._oauth.is_dpop_enabled())
+
+    async def send(self, what: str, method: str, path: str, body: Any = None, *, media: str = "") -> Reply:
         """A call the SDK has no method for, or would strip of its nulls, through the SDK's executor.
 
-        `path` is a path of the org or an address of it (a next link).
+        `path` is a path of the org or an address of it (a next link); `media` replaces JSON's media type.
         """
         if path.startswith("/"):
             path = self.org_url + path
@@ -195,22 +214,38 @@ class Session:
             )
             if error is not None:
                 raise error
-            await self._executor.fire_request(request)
+            told = _media.set(media)
+            try:
+                await self._executor.fire_request(request)
+            finally:
+                _media.reset(told)
 
         return await self._renewed(what, act)
 
     async def _renewed(self, what: str, act: Callable[[], Awaitable[Any]]) -> Reply:
-        """Act; once more with a new token when the one in use was revoked."""
+        """Act; once more with a new token when the one in use was revoked, or with a proof where one is demanded."""
         before = None if self._oauth is None else self._oauth._access_token
         try:
             return await self._answered(what, act)
         except OktaRefusal as error:
-            if self._oauth is None or before is None or error.okta not in BAD_TOKEN:
+            if self._oauth is None:
+                raise
+            if error.okta in PROOF_DEMANDED and not self.proves_possession:
+                await self._prove_possession(self._oauth)
+            elif before is None or error.okta not in BAD_TOKEN:
                 raise
         async with self._renewing:
             if self._oauth._access_token == before:
                 self._oauth.clear_access_token()
         return await self._answered(what, act)
+
+    async def _prove_possession(self, oauth: Any) -> None:
+        """From now on ask for tokens bound to a key of this process: the org demands it of the app."""
+        async with self._renewing:
+            if self.proves_possession:
+                return
+            oauth._dpop_generator = await asyncio.to_thread(Proofs, dict(oauth._config["client"]))
+            oauth._dpop_enabled = True
 
     async def _answered(self, what: str, act: Callable[[], Awaitable[Any]]) -> Reply:
         doing, last = _doing.set(what), _last.set(None)
@@ -226,7 +261,9 @@ class Session:
             answer = _last.get()
             if answer is None:
                 raise _unanswered(what, result)
-            return Reply(_content(what, answer), next_link(answer.headers))
+            return Reply(
+                _content(what, answer), next_link(answer.headers), str(answer.headers.get("location") or "")
+            )
         finally:
             _last.reset(last)
             _doing.reset(doing)

@@ -31,7 +31,13 @@ MEANING: Mapping[str, str] = {
     "agentSponsors": "sponsors",
 }
 # Events that change what an agent's user says; others about it (sign-ins, tokens) are no news here.
-CHANGES = ("user.account.update_", "user.lifecycle.", "linkedObjects.", "resource.owner.")
+CHANGES = (
+    "user.account.update_",
+    "user.lifecycle.",
+    "linkedObjects.",
+    "resource.owner.",
+    "workload_principal.",
+)
 CREATED = "user.lifecycle.create"
 # Two clocks are never the same.
 SKEW = 5 * MINUTE
@@ -63,7 +69,11 @@ class Telling:
         if not owner and linked:
             person = await self._people.user(str(linked))
             owner = "" if person is None else str(person["profile"]["login"])
-        about = f"target.id eq {text_literal(observed.remote_id)} and eventType eq {text_literal(CREATED)}"
+        return await self.created(observed.remote_id, CREATED, owner)
+
+    async def created(self, remote_id: str, kind: str, owner: str) -> Origin:
+        """Who caused the event of this kind about an object, or why that is not known."""
+        about = f"target.id eq {text_literal(remote_id)} and eventType eq {text_literal(kind)}"
         try:
             events = await self._log(about, None)
         except IdpError as error:

@@ -24,9 +24,11 @@ LINK_BACK = "ownedAgent"
 # Attributes that are not properties of the profile.
 TYPE = "type"
 RETIRED = "retired"
+GONE = "deleted"
 OWNER_LINK = f"linkedObjects.{LINK}"
 
 MARK = "agentId"
+USER_TYPE = "Agent"
 # Okta asks every user for a last name.
 LAST_NAME = "Agent"
 
@@ -66,6 +68,9 @@ BASE = {
     "managerId": 255,
 }
 
+# What every user has, whatever the org's schema says.
+EVERY_USER = ("login", "email", "displayName")
+
 PROFILE = (*BASE, *PROPERTIES)
 
 ON = frozenset({"ACTIVE", "PROVISIONED", "RECOVERY", "LOCKED_OUT", "PASSWORD_EXPIRED"})
@@ -94,16 +99,19 @@ def definition(name: str) -> dict[str, Any]:
     return made
 
 
-def wanted_attributes(agent: DesiredAgent, owner_id: str | None) -> dict[str, Any]:
-    """Everything Okta should say of an agent. `owner_id` is the owner's id in Okta, when there is one."""
+def wanted_attributes(agent: DesiredAgent, owner_id: str | None, *, delete: bool = False) -> dict[str, Any]:
+    """Everything Okta should say of an agent. `owner_id` is the owner's id in Okta, when there is one.
+
+    A deleted agent is deactivated; with `delete` the user goes for good.
+    """
     if agent.deleted:
-        return {ENABLED: False, RETIRED: True}
+        return {ENABLED: False, RETIRED: GONE if delete else True}
     owner, statement = agent.owner, agent.attestation
     profile: dict[str, Any] = {
         "login": agent.user_name,
         "email": agent.email or agent.user_name,
         "displayName": agent.display_name,
-        "userType": "Agent",
+        "userType": USER_TYPE,
         "manager": None if owner is None else owner.display_name,
         "managerId": None if owner is None else owner.id,
         MARK: agent.agent_id,
@@ -146,13 +154,25 @@ def _text(value: Any, longest: int) -> str | None:
     return str(value).replace("\0", "").strip()[:longest].strip() or None if value is not None else None
 
 
-def observed(user: Mapping[str, Any], type_name: str, owner_id: str | None) -> Observed:
-    """A user as Okta gives it, as flat attributes in the same words."""
+def observed(
+    user: Mapping[str, Any],
+    type_name: str,
+    owner_id: str | None,
+    members: Mapping[str, Any] | None = None,
+    *,
+    thaws: bool = False,
+    anybody: bool = False,
+) -> Observed:
+    """A user as Okta gives it, as flat attributes in the same words, with what it is a member of.
+
+    `thaws`: where we stop agents by deactivation, activation is how we start them again.
+    """
     profile = user.get("profile") or {}
     status = str(user.get("transitioningToStatus") or user.get("status") or "")
     attributes: dict[str, Any] = {
         name: profile[name] for name in PROFILE if profile.get(name) not in (None, "", [])
     }
+    attributes |= members or {}
     attributes[TYPE] = type_name
     attributes[OWNER_LINK] = owner_id
     attributes[ENABLED] = None if status == STAGED else status in ON
@@ -164,6 +184,8 @@ def observed(user: Mapping[str, Any], type_name: str, owner_id: str | None) -> O
         str(profile.get("login") or ""),
         attributes,
         frozen if status == DEPROVISIONED else "",
+        thaws and status == DEPROVISIONED,
+        anybody,
     )
 
 

@@ -11,14 +11,19 @@ from okta.models.update_user_request import UpdateUserRequest
 
 from scim_bridge.sync.idp.okta.errors import ALREADY_ACTIVE, INVALID, WRONG_STATUS, OktaRefusal
 from scim_bridge.sync.idp.okta.links import Links
+from scim_bridge.sync.idp.okta.members import Members
+from scim_bridge.sync.idp.okta.options import Options
 from scim_bridge.sync.idp.okta.people import People
 from scim_bridge.sync.idp.okta.session import Session
 from scim_bridge.sync.idp.okta.tenant import Tenant
 from scim_bridge.sync.idp.okta.vocabulary import (
     DEPROVISIONED,
+    GONE,
     ON,
     OWNER_LINK,
+    RETIRED,
     STAGED,
+    SUSPENDED,
     TYPE,
     TYPE_NAME,
     new_profile,
@@ -33,11 +38,21 @@ CREDENTIALS = {"provider": {"type": "FEDERATION", "name": "FEDERATION"}}
 class Writer:
     """Makes agent users as they are wanted. Every step may be done twice."""
 
-    def __init__(self, session: Session, tenant: Tenant, people: People, links: Links) -> None:
+    def __init__(
+        self,
+        session: Session,
+        tenant: Tenant,
+        people: People,
+        links: Links,
+        members: Members,
+        options: Options,
+    ) -> None:
         self._session = session
         self._tenant = tenant
         self._people = people
         self._links = links
+        self._members = members
+        self._options = options
 
     async def write(self, change: ObjectChange) -> str:
         """Make one change; the user's id."""
@@ -48,19 +63,43 @@ class Writer:
             raise IdpError("okta-no-id", "A change without a user's id cannot be written.", transient=False)
         if change.action == RETIRE:
             await self._deactivate(user_id)
+            if change.after.get(RETIRED) == GONE:
+                await self._delete(user_id)
             return user_id
-        after = change.after
-        if after.get(ENABLED) is False:
+        if self._options.stop_by_deactivation and ENABLED in change.after:
+            await self._deactivated_last(user_id, change)
+            return user_id
+        if change.after.get(ENABLED) is False:
             await self._suspend(user_id)
+        await self._say(user_id, change)
+        if change.after.get(ENABLED) is True:
+            await self._start(user_id, staged=change.before.get(ENABLED) is None)
+        return user_id
+
+    async def _say(self, user_id: str, change: ObjectChange) -> None:
+        """Write what a change says beside on and off."""
+        after = change.after
         if after.get(TYPE) == TYPE_NAME:
             await self._adopt(user_id, change.wanted)
         elif profile := profile_part(after, empty=True):
             await self._patch(user_id, profile)
         if OWNER_LINK in after:
             await self._links.set_owner(user_id, after[OWNER_LINK])
-        if after.get(ENABLED) is True:
-            await self._start(user_id, staged=change.before.get(ENABLED) is None)
-        return user_id
+        await self._members.write(user_id, change.before, after)
+
+    async def _deactivated_last(self, user_id: str, change: ObjectChange) -> None:
+        """The same where a stop is a deactivation: a deactivated user takes no other change.
+
+        So it is deactivated last and activated first; whatever goes wrong before, it is stopped.
+        """
+        if change.after[ENABLED] is True:
+            await self._start(user_id, staged=await self._status(user_id) in (STAGED, DEPROVISIONED))
+            await self._say(user_id, change)
+            return
+        try:
+            await self._say(user_id, change)
+        finally:
+            await self._deactivate(user_id)
 
     async def _create(self, change: ObjectChange) -> str:
         wanted = change.wanted
@@ -80,13 +119,21 @@ class Writer:
         user_id = str(found["id"])
         if wanted.get(OWNER_LINK) is not None:
             await self._links.set_owner(user_id, wanted[OWNER_LINK])
+        await self._members.write(user_id, {}, wanted)
         if wanted.get(ENABLED) is True and found["status"] == STAGED:
             await self._start(user_id, staged=True)
         return user_id
 
     async def _go_on(self, change: ObjectChange, found: Mapping[str, Any]) -> None:
         """Go on with a user that an attempt made whose answer was lost; refused when it is somebody else."""
-        if (await self._tenant.shape()).mark(found) != change.agent_id:
+        shape = await self._tenant.shape()
+        if shape.typed:
+            ours = shape.mark(found) == change.agent_id
+        else:
+            # Nothing marks an agent here; an attempt of ours would have written exactly this.
+            sent = new_profile(change.wanted)
+            ours = all(found["profile"].get(name) == value for name, value in sent.items())
+        if not ours:
             raise IdpError(
                 "okta-login-taken",
                 f"Okta has a user {change.wanted['login']} that is not this agent.",
@@ -98,13 +145,9 @@ class Writer:
     async def _post(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """Create the user, active at once or staged: a held agent must not be active for a moment."""
         shape = await self._tenant.shape()
-        body = CreateUserRequest.from_dict(
-            {
-                "profile": new_profile(wanted),
-                "type": {"id": shape.agent_type},
-                "credentials": CREDENTIALS,
-            }
-        )
+        asked = {"profile": new_profile(wanted), "credentials": CREDENTIALS}
+        kind = {"type": {"id": shape.agent_type}} if shape.typed else {}
+        body = CreateUserRequest.from_dict(asked | kind)
         reply = await self._settled(
             lambda: self._session.call(
                 f"create the user {wanted['login']}",
@@ -187,7 +230,7 @@ class Writer:
             status = await self._status(user_id)
             if status == STAGED and not staged:
                 await self._start(user_id, staged=True)
-            elif status == "SUSPENDED" and staged:
+            elif status == SUSPENDED and staged:
                 await self._start(user_id, staged=False)
             elif error.okta != ALREADY_ACTIVE and status not in ON:
                 raise
@@ -201,4 +244,12 @@ class Writer:
             if error.absent:
                 return
             if error.okta != WRONG_STATUS or await self._status(user_id) != DEPROVISIONED:
+                raise
+
+    async def _delete(self, user_id: str) -> None:
+        """Delete a deactivated user for good."""
+        try:
+            await self._session.call("delete the user", self._session.client.delete_user, user_id)
+        except OktaRefusal as error:
+            if not error.absent:
                 raise
