@@ -96,6 +96,11 @@ async def report(ctx: Context, jobs: Jobs) -> tuple[bool, list[dict[str, str]]]:
     return all(line["state"] == OK for line in lines), lines
 
 
+async def components(ctx: Context, jobs: Jobs) -> list[dict[str, str]]:
+    """One line a component, for people."""
+    return (await report(ctx, jobs))[1]
+
+
 async def gauges(ctx: Context) -> None:
     """Bring the gauges up to date for a scrape; the last values stay when the database is away."""
     reads = ctx.store.reads

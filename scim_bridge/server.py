@@ -24,6 +24,7 @@ from scim_bridge.departures import drill
 from scim_bridge.departures import routes as departure_routes
 from scim_bridge.departures import service as departures
 from scim_bridge.departures.upkeep import upkeep
+from scim_bridge.health import components
 from scim_bridge.health import routes as health
 from scim_bridge.kernel.edge import Edge, unexpected, unrouted
 from scim_bridge.kernel.jobs import Jobs
@@ -85,7 +86,7 @@ def routes(bridge: Bridge, jobs: Jobs, decisions: access.Door) -> Sequence[BaseR
         *oauth.routes(ctx, settings.oauth),
         *departure_routes.routes(ctx, bridge.rules),
         *attestation_routes.routes(ctx, settings.attestations),
-        *console.routes(ctx),
+        *console.routes(ctx, bridge.rules, lambda: components(ctx, jobs)),
     ]
 
 

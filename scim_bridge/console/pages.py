@@ -52,6 +52,24 @@ class Pages:
             "problem.html", error=error, session=session, form_key=form_key, title=error.message
         )
 
+    def board(self, session: Session, form_key: str, board: Any, now: int) -> str:
+        """A page of counts, notices and tables."""
+        return self._render(
+            "board.html",
+            session=session,
+            form_key=form_key,
+            now=now,
+            title=board.title,
+            here=board.here,
+            lead=board.lead,
+            tiles=board.tiles,
+            boxes=board.boxes,
+            sections=board.sections,
+            facts=board.facts,
+            crumb=board.crumb,
+            older=board.older,
+        )
+
     def agents(
         self, session: Session, form_key: str, search: Search, page: Page, counts: Counts, now: int
     ) -> str:

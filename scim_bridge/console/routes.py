@@ -7,15 +7,20 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from scim_bridge.console.agent import AgentPage, agent_page
+from scim_bridge.console.attesting import Attesting
 from scim_bridge.console.door import Screen, redirect, required_session, same_site
 from scim_bridge.console.forms import read_form
+from scim_bridge.console.leaving import Leaving
 from scim_bridge.console.listing import page
 from scim_bridge.console.pages import Pages, agent_url
 from scim_bridge.console.quiet import quietly
 from scim_bridge.console.search import cleaned, parse
 from scim_bridge.console.session import PATH, Session, form_key, genuine_form
 from scim_bridge.console.sign_in import SignIn
+from scim_bridge.console.standing import Components, Standing, nothing_known
+from scim_bridge.console.syncing import Syncing
 from scim_bridge.console.tally import Tally
+from scim_bridge.departures.rules import RULES, Rules
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import Forbidden, Invalid, NotFound
 from scim_bridge.kernel.pages import html
@@ -26,8 +31,11 @@ ADMIN = "admin"
 LONGEST_REASON = 500
 
 
-def routes(ctx: Context) -> list[BaseRoute]:
-    """/console with everything below it. Without a session every page leads to the sign-in."""
+def routes(ctx: Context, rules: Rules = RULES, components: Components = nothing_known) -> list[BaseRoute]:
+    """/console with everything below it. Without a session every page leads to the sign-in.
+
+    `rules` are those of departures; `components` tells how this process stands.
+    """
     pages = Pages()
     door = SignIn(ctx, pages)
     console = Console(ctx, pages)
@@ -48,6 +56,10 @@ def routes(ctx: Context) -> list[BaseRoute]:
         f"{PATH}/agents/{{slug}}": Screen(ctx, pages, get=console.agent),
         f"{PATH}/agents/{{slug}}/hold": Screen(ctx, pages, post=console.hold),
         f"{PATH}/agents/{{slug}}/release": Screen(ctx, pages, post=console.release),
+        **Leaving(ctx, pages, rules).screens(),
+        **Attesting(ctx, pages).screens(),
+        **Syncing(ctx, pages).screens(),
+        **Standing(ctx, pages, components).screens(),
         f"{PATH}/{{rest:path}}": Screen(ctx, pages, get=console.nothing, post=console.nothing),
     }
     return [Route(path, screen) for path, screen in screens.items()]

@@ -13,6 +13,7 @@ import httpx2
 from starlette.applications import Starlette
 
 from scim_bridge.console.routes import routes
+from scim_bridge.departures.rules import RULES, Rules
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.edge import Edge, unexpected, unrouted
 from scim_bridge.kernel.outbound import Outbound
@@ -54,15 +55,15 @@ def context(store: Store, public_url: str = BASE) -> Context:
     return Context(store, MASTER, Outbound(), public_url, Path("/nonexistent"))
 
 
-def application(ctx: Context) -> Any:
+def application(ctx: Context, rules: Rules = RULES) -> Any:
     web = Starlette(
-        routes=routes(ctx), exception_handlers={404: unrouted, 405: unrouted, Exception: unexpected}
+        routes=routes(ctx, rules), exception_handlers={404: unrouted, 405: unrouted, Exception: unexpected}
     )
     return Edge({}, web)
 
 
 @asynccontextmanager
-async def open_browser(store: Store, base: str = BASE) -> AsyncIterator[Browser]:
+async def open_browser(store: Store, base: str = BASE, rules: Rules = RULES) -> AsyncIterator[Browser]:
     """A browser before a console on this store, with tokens of each kind at hand."""
 
     async def make(work: Work) -> dict[str, str]:
@@ -74,7 +75,7 @@ async def open_browser(store: Store, base: str = BASE) -> AsyncIterator[Browser]
         }
 
     tokens = await store.transact(TESTER, make)
-    transport = httpx2.ASGITransport(app=application(context(store, base)), raise_app_exceptions=False)
+    transport = httpx2.ASGITransport(app=application(context(store, base), rules), raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url=base) as client:
         yield Browser(client, store, tokens)
 

@@ -1,0 +1,74 @@
+"""Pages made of counts, notices and tables: departures, attestations, sync, audit, status."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from scim_bridge.console.door import required_session, same_site
+from scim_bridge.console.forms import read_form
+from scim_bridge.console.pages import Pages
+from scim_bridge.console.search import cleaned
+from scim_bridge.console.session import Session, form_key, genuine_form
+from scim_bridge.console.tables import Table, Tile
+from scim_bridge.kernel.context import Context
+from scim_bridge.kernel.errors import Forbidden, Invalid
+from scim_bridge.kernel.pages import html
+
+LONGEST_REASON = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Something that needs a look; with `actions` (verdict, label, tone) a person decides, with a reason."""
+
+    title: str
+    lines: tuple[str, ...] = ()
+    tone: str = "warn"
+    action_url: str = ""
+    actions: tuple[tuple[str, str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """What such a page shows. `here` is its place in the navigation."""
+
+    title: str
+    here: str
+    lead: str = ""
+    tiles: Sequence[Tile] = ()
+    boxes: Sequence[Box] = ()
+    sections: Sequence[tuple[str, Table, str]] = ()
+    facts: tuple[str, Sequence[tuple[str, str]]] | None = None
+    crumb: tuple[str, str] | None = None
+    older: str = ""
+
+
+Made = Callable[[Request, int], Awaitable[Board]]
+
+
+def board(ctx: Context, pages: Pages, made: Made) -> Callable[[Request], Awaitable[Response]]:
+    """The handler of a page that shows what `made` says of the request at an instant."""
+
+    async def show(request: Request) -> Response:
+        session = await required_session(ctx, request)
+        now = ctx.store.clock.now()
+        found = await made(request, now)
+        return html(pages.board(session, form_key(ctx, session), found, now))
+
+    return show
+
+
+async def decided(ctx: Context, request: Request, session: Session) -> tuple[str, str]:
+    """The verdict and the reason on a genuine form; Forbidden for another session's, Invalid without a reason."""
+    same_site(ctx, request)
+    form = await read_form(request)
+    if not genuine_form(ctx, session, form.get("form_key", "")):
+        raise Forbidden("form-key", "This form is not from your session.", "Load the page again.")
+    reason = cleaned(form.get("reason", ""))
+    if not reason:
+        raise Invalid("reason", "A reason is needed.", "Go back and say why; it is kept and shown.")
+    return cleaned(form.get("verdict", "")), reason[:LONGEST_REASON]
