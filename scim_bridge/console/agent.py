@@ -13,6 +13,7 @@ from scim_bridge.attestations.requests import requests
 from scim_bridge.console.timeline import KINDS, Entry, entry_of
 from scim_bridge.departures.facts import leaver_of, outcomes_for
 from scim_bridge.departures.model import Outcome
+from scim_bridge.departures.succession import POLICIES, Policies
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.sql import marks
 from scim_bridge.registry.agents import AgentFacts, find_agent
@@ -91,7 +92,9 @@ class AgentPage:
         return any(hold.source == "admin" for hold in self.agent.holds)
 
 
-async def agent_page(reader: Reader, name: str, now: int, before: str = "") -> AgentPage | None:
+async def agent_page(
+    reader: Reader, name: str, now: int, before: str = "", policies: Policies = POLICIES
+) -> AgentPage | None:
     """The page of one agent (by slug, id, userName or workload id), or None."""
     agent = await find_agent(reader, name)
     if agent is None:
@@ -106,7 +109,7 @@ async def agent_page(reader: Reader, name: str, now: int, before: str = "") -> A
         tuple(credentials),
         tuple(await summaries(reader, now, agent_id, 5)),
         tuple(r for r in await requests(reader, now, agent_id, 5) if r["state"] == "open"),
-        await _if_the_owner_left(reader, agent, now),
+        await _if_the_owner_left(reader, agent, now, policies),
         await _calls(reader, agent_id),
         await _decisions(reader, agent_id),
         entries,
@@ -126,12 +129,15 @@ async def _granted(reader: Reader, agent_id: str) -> tuple[Grant, ...]:
     return tuple(Grant(name, str(said[group].get("description") or "")) for group, name in groups)
 
 
-async def _if_the_owner_left(reader: Reader, agent: AgentFacts, now: int) -> Outcome | None:
+async def _if_the_owner_left(
+    reader: Reader, agent: AgentFacts, now: int, policies: Policies
+) -> Outcome | None:
     """What the rules of departures would decide today."""
     owner = agent.owners.owner
     if owner is None or not owner.active:
         return None
-    outcomes = await outcomes_for(reader, await leaver_of(reader, owner, now), [agent.resource.id])
+    leaver = await leaver_of(reader, owner, now)
+    outcomes = await outcomes_for(reader, leaver, [agent.resource.id], policies=policies)
     return outcomes[0] if outcomes else None
 
 

@@ -21,6 +21,7 @@ from scim_bridge.console.standing import Components, Standing, nothing_known
 from scim_bridge.console.syncing import Syncing
 from scim_bridge.console.tally import Tally
 from scim_bridge.departures.rules import RULES, Rules
+from scim_bridge.departures.succession import Policies
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import Forbidden, Invalid, NotFound
 from scim_bridge.kernel.pages import html
@@ -38,7 +39,7 @@ def routes(ctx: Context, rules: Rules = RULES, components: Components = nothing_
     """
     pages = Pages()
     door = SignIn(ctx, pages)
-    console = Console(ctx, pages)
+    console = Console(ctx, pages, rules.policies)
 
     async def look(_request: Request) -> Response:
         return pages.look.response()
@@ -68,8 +69,9 @@ def routes(ctx: Context, rules: Rules = RULES, components: Components = nothing_
 class Console:
     """Handlers of the pages behind the sign-in."""
 
-    def __init__(self, ctx: Context, pages: Pages) -> None:
+    def __init__(self, ctx: Context, pages: Pages, policies: Policies) -> None:
         self._ctx = ctx
+        self._policies = policies
         self._pages = pages
         self._tally = Tally(ctx)
 
@@ -95,7 +97,7 @@ class Console:
     async def _shown(self, request: Request, now: int) -> AgentPage:
         name = cleaned(request.path_params["slug"])
         before = cleaned(request.query_params.get("before", ""))
-        shown = await quietly(self._ctx, lambda reader: agent_page(reader, name, now, before))
+        shown = await quietly(self._ctx, lambda reader: agent_page(reader, name, now, before, self._policies))
         if shown is None:
             raise NotFound(
                 "agent-unknown", f"There is no agent “{name[:64]}”.", "Look for it in the list of agents."

@@ -24,14 +24,17 @@ async def advance(work: Work, case_id: str) -> Case | None:
     if case is None or case.state not in RUNNING:
         return None
     rows = await work.tx.all(
-        "SELECT state, COUNT(*) AS n FROM sb_effect WHERE case_id = ? GROUP BY state", case_id
+        "SELECT state, COUNT(*) AS n, MAX(settled) AS last FROM sb_effect WHERE case_id = ? GROUP BY state",
+        case_id,
     )
     counts = {row["state"]: row["n"] for row in rows}
     if counts.get("dead"):
         return await _stand(work, case, State.STUCK)
     if counts.get("pending") or counts.get("handed"):
         return await _stand(work, case, State.OPEN)
-    closed = await _stand(work, replace(case, closed_at=work.now), State.CLOSED)
+    # Another process may have settled the last but one after this transaction began.
+    ended = max([work.now, *(row["last"] for row in rows if row["last"] is not None)])
+    closed = await _stand(work, replace(case, closed_at=ended), State.CLOSED)
     await issue(work, closed, await outcomes_of(work.tx, case_id))
     return closed
 

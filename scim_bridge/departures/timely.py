@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from random import shuffle
 
 import structlog
 
@@ -25,6 +26,7 @@ from scim_bridge.registry.people_refs import people
 from scim_bridge.registry.resources import find
 
 AT_ONCE = 200
+FEW = 3
 
 log = structlog.get_logger("scim_bridge.departures")
 
@@ -51,7 +53,11 @@ async def due(ctx: Context, rules: Rules = RULES) -> int:
 
 async def _carry_out(ctx: Context, rules: Rules) -> int:
     done = 0
-    for case in await due_cases(ctx.store.reads, ctx.store.clock.now(), AT_ONCE):
+    cases = await due_cases(ctx.store.reads, ctx.store.clock.now(), AT_ONCE)
+    if len(cases) > FEW:
+        # Replicas that took them in one order would wait for each other's locks all the way.
+        shuffle(cases)
+    for case in cases:
         try:
             done += await ctx.store.transact(SYSTEM, partial(_due, rules=rules, planned=case))
         except StoreUnavailable:

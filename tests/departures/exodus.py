@@ -46,12 +46,13 @@ async def replica(url: str, receiver_url: str) -> None:
     clock = SystemClock()
     store = Store(await open_database(url, pool_size=8), clock, UuidV7(clock))
     ctx = context(store)
+    committed = timed(store)
     jobs = Jobs(store, engine(ctx, Receiver(receiver_url)))
     jobs.every("due", 1.0, lambda: due(ctx))
     await jobs.start()
     policies = load_policies()
     rows = await store.reads.all("SELECT id FROM sb_agent ORDER BY id")
-    waiting, seen = [row["id"] for row in rows], {}
+    waiting, seen, allowed = [row["id"] for row in rows], {}, {}
     print("ready", flush=True)
     while waiting:
         left = []
@@ -64,9 +65,10 @@ async def replica(url: str, receiver_url: str) -> None:
                 seen[agent_id] = clock.now()
             else:
                 left.append(agent_id)
+                allowed[agent_id] = asked
         waiting = left
         await asyncio.sleep(0.02)
-    print(orjson.dumps(seen).decode(), flush=True)
+    print(orjson.dumps({"seen": seen, "allowed": allowed, "committed": committed}).decode(), flush=True)
     closed = False
     while not closed:
         await asyncio.sleep(0.5)
@@ -75,6 +77,22 @@ async def replica(url: str, receiver_url: str) -> None:
     await jobs.stop()
     await ctx.outbound.aclose()
     await store.database.close()
+
+
+def timed(store: Store) -> dict[str, int]:
+    """From now on, when each case this replica carries out was committed, by its id."""
+    committed: dict[str, int] = {}
+    transact = store.transact
+
+    async def noting(actor: Any, body: Any, **options: Any) -> Any:
+        result = await transact(actor, body, **options)
+        planned = getattr(body, "keywords", {}).get("planned")
+        if planned is not None and result:
+            committed[planned.id] = store.clock.now()
+        return result
+
+    store.transact = noting  # type: ignore[method-assign]
+    return committed
 
 
 def limited(rate: float) -> Any:
@@ -122,12 +140,14 @@ async def proven(store: Store) -> dict[str, Any]:
     for row in rows:
         case = await find_case(store.reads, row["id"])
         verdict = await verify_case(ctx, case)
+        if not verdict.ok:
+            print(row["id"], verdict.findings, flush=True)
         good, budget = good + verdict.ok, budget + verdict.within_budget
         raw = bytearray(orjson.dumps(await export(ctx, case)))
         raw[raw.index(b".") + 60] ^= 1
         flipped += verify_file(bytes(raw)).ok
     last = await store.reads.one("SELECT MAX(settled) AS at, COUNT(*) AS n FROM sb_effect")
-    placed = await store.reads.all("SELECT agent_id, placed FROM sb_hold")
+    placed = await store.reads.all("SELECT agent_id, source, placed FROM sb_hold")
     await ctx.outbound.aclose()
     return {
         "cases": await states(store),
@@ -138,6 +158,7 @@ async def proven(store: Store) -> dict[str, Any]:
         "effects": last["n"],
         "last": last["at"],
         "placed": {row["agent_id"]: row["placed"] for row in placed},
+        "case_of": {row["agent_id"]: row["source"].partition(":")[2] for row in placed},
     }
 
 
@@ -171,14 +192,16 @@ def main(owners: int, agents: int, rate: float) -> None:
         seen = [orjson.loads(one.stdout.readline()) for one in replicas if one.stdout is not None]
         assert not any(one.wait() for one in replicas)
         found = run_with_store(url, clock, proven)
-    placed = found.pop("placed")
-    late = [a for a, at in placed.items() if at >= released]
+    placed, case_of = found.pop("placed"), found.pop("case_of")
+    committed = {**seen[0]["committed"], **seen[1]["committed"]}
+    late = [agent for agent in placed if case_of[agent] in committed]
     for number, said in enumerate(seen, start=1):
-        lags = sorted((said[agent] - placed[agent]) / SECOND for agent in late)
-        middle, worst = lags[len(lags) // 2], lags[-1]
+        lags = sorted((said["seen"][one] - committed[case_of[one]]) / SECOND for one in late)
+        over = [(said["allowed"].get(one, 0) - committed[case_of[one]]) / SECOND for one in late]
         print(
-            f"replica {number}: {len(lags)} agents denied, median {middle:.3f} s, worst {worst:.3f} s after the"
-            " decision"
+            f"replica {number}: {len(lags)} agents; first denial seen after the commit: median"
+            f" {lags[len(lags) // 2]:.3f} s, worst {lags[-1]:.3f} s; questions asked after the commit and"
+            f" allowed: {sum(one > 0 for one in over)}"
         )
     decided = (max(placed.values()) - released) / SECOND
     outside = (found.pop("last") - released) / SECOND
