@@ -7,7 +7,7 @@ one needs of another is handed over in these two files.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from scim_bridge.audit.record import effect_settled
@@ -55,9 +55,11 @@ class Bridge:
     def rules(self) -> Rules:
         """What the installation decided about departures, read when first asked for (a server asks at start)."""
         if self._rules is None:
+            from scim_bridge.departures.link import Links
             from scim_bridge.departures.policy_file import load_rules
 
-            self._rules = load_rules(self.settings.departures.policies)
+            links = Links(self.ctx.master, self.ctx.public_url)
+            self._rules = replace(load_rules(self.settings.departures.policies), links=links)
         return self._rules
 
     async def close(self) -> None:

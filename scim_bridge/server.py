@@ -20,9 +20,10 @@ from scim_bridge.attestations import routes as attestation_routes
 from scim_bridge.audit import routes as published
 from scim_bridge.audit.seal import seal
 from scim_bridge.console import routes as console
-from scim_bridge.departures import drill
+from scim_bridge.departures import answer_page, drill
 from scim_bridge.departures import routes as departure_routes
 from scim_bridge.departures import service as departures
+from scim_bridge.departures.link import Links
 from scim_bridge.departures.upkeep import upkeep
 from scim_bridge.health import components
 from scim_bridge.health import routes as health
@@ -85,6 +86,7 @@ def routes(bridge: Bridge, jobs: Jobs, decisions: access.Door) -> Sequence[BaseR
         *idp_doors.routes(ctx),
         *oauth.routes(ctx, settings.oauth),
         *departure_routes.routes(ctx, bridge.rules),
+        *answer_page.routes(ctx, bridge.rules, Links(ctx.master, ctx.public_url)),
         *attestation_routes.routes(ctx, settings.attestations),
         *console.routes(ctx, bridge.rules, lambda: components(ctx, jobs)),
     ]

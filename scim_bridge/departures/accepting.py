@@ -20,6 +20,7 @@ from scim_bridge.departures.succession import (
     decide,
     release_text,
 )
+from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import Forbidden, NotFound, Refused
 from scim_bridge.kernel.work import SYSTEM, Work
@@ -162,7 +163,7 @@ async def _next(
     away = await absent(work.tx, possible | ({manager.id} if manager is not None else set()))
     outcome = decide(answerable(agent), leaver, away, narrowed, named)
     assert outcome is not None
-    await _make_true(work, case, agent, replace(outcome, because=why), row)
+    await _make_true(work, rules, case, agent, replace(outcome, because=why), row)
     state = "held" if outcome.fate is Fate.HELD or outcome.meanwhile == HELD else "active"
     owner = outcome.successor.user_name if outcome.successor is not None else None
     return Answer(agent.slug, state, owner, outcome.reason)
@@ -189,7 +190,9 @@ def _after(chosen: Succession, agent: AgentFacts, heir: PersonRef, manager: Pers
     return replace(chosen, inherit=chosen.inherit[first:])
 
 
-async def _make_true(work: Work, case: Case, agent: AgentFacts, outcome: Outcome, row: Any) -> None:
+async def _make_true(
+    work: Work, rules: Rules, case: Case, agent: AgentFacts, outcome: Outcome, row: Any
+) -> None:
     agent_id, held = agent.resource.id, outcome.fate is Fate.HELD
     accept_by = None if outcome.accept_within is None else work.now + outcome.accept_within
     await set_owners(work, agent_id, outcome.owners)
@@ -215,16 +218,16 @@ async def _make_true(work: Work, case: Case, agent: AgentFacts, outcome: Outcome
     detail = {"case": case.id, "fate": outcome.fate.value, "reason": outcome.reason}
     await record(work, "departure.not_accepted", AGENT, agent_id, detail)
     await outward.push_to_idps(work, agent_id, outcome.reason)
-    await _tell(work, case, outcome, accept_by)
+    await _tell(work, rules, case, outcome, accept_by)
 
 
-async def _tell(work: Work, case: Case, outcome: Outcome, accept_by: int | None) -> None:
+async def _tell(work: Work, rules: Rules, case: Case, outcome: Outcome, accept_by: int | None) -> None:
     """The next in line, or security when there is none."""
     told = {
         "agent": outcome.agent.slug,
         "fate": outcome.fate.value,
         "reason": outcome.reason,
-        "accept_by": None if accept_by is None else minute(accept_by),
+        "accept_by": None if accept_by is None else iso(accept_by),
     }
     data = {
         "case": case.id,
@@ -233,5 +236,9 @@ async def _tell(work: Work, case: Case, outcome: Outcome, accept_by: int | None)
         "count": 1,
         "agents": [told],
     }
-    template = "departure-security" if outcome.successor is None else "departure-successor"
-    await outward.notify(work, template, outcome.successor, data, subject_id=outcome.agent.agent_id)
+    to = outcome.successor
+    template = "departure-security" if to is None else "departure-successor"
+    private = None
+    if to is not None and accept_by is not None and rules.links is not None:
+        private = rules.links.sealed(case.id, to)
+    await outward.notify(work, template, to, data, subject_id=outcome.agent.agent_id, private=private)

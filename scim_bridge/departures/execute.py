@@ -10,6 +10,7 @@ from scim_bridge.audit.record import record
 from scim_bridge.departures.canary import stand_ins
 from scim_bridge.departures.cases import add_outcomes, outcomes_of, store_state
 from scim_bridge.departures.facts import concerned, leaver_in, lock_agents, outcomes_for
+from scim_bridge.departures.link import Links
 from scim_bridge.departures.model import (
     ABSENCE,
     HELD,
@@ -56,7 +57,7 @@ async def execute(
     if case.drill:
         outward.hush(work)
         await stand_ins(work, case)
-    await carry_out(work, case, leaver, outcomes)
+    await carry_out(work, rules, case, leaver, outcomes)
     decided = replace(case, state=State.OPEN, decided_at=work.now)
     await store_state(work, decided)
     fates = {fate.value: sum(outcome.fate is fate for outcome in outcomes) for fate in Fate}
@@ -82,7 +83,9 @@ async def execute_deleted(work: Work, case: Case) -> Case:
     return await advance(work, case.id) or decided
 
 
-async def carry_out(work: Work, case: Case, leaver: Leaver, outcomes: Sequence[Outcome]) -> None:
+async def carry_out(
+    work: Work, rules: Rules, case: Case, leaver: Leaver, outcomes: Sequence[Outcome]
+) -> None:
     """Make every outcome true here, and write the effects that make it true outside."""
     await add_outcomes(work, case.id, outcomes)
     for outcome in outcomes:
@@ -95,7 +98,7 @@ async def carry_out(work: Work, case: Case, leaver: Leaver, outcomes: Sequence[O
         await outward.push_to_idps(work, agent.agent_id, outcome.reason, case_id=case.id)
         told = {"case": case.id, "role": outcome.role, "fate": outcome.fate.value, "reason": outcome.reason}
         await record(work, "departure.agent_decided", AGENT, agent.agent_id, told)
-    await _tell_people(work, case, leaver, outcomes)
+    await _tell_people(work, case, leaver, outcomes, rules.links)
 
 
 async def _stop(work: Work, case: Case, outcome: Outcome) -> None:
@@ -124,7 +127,9 @@ async def _hand_over(work: Work, case: Case, outcome: Outcome) -> None:
     )
 
 
-async def _tell_people(work: Work, case: Case, leaver: Leaver, outcomes: Sequence[Outcome]) -> None:
+async def _tell_people(
+    work: Work, case: Case, leaver: Leaver, outcomes: Sequence[Outcome], links: Links | None = None
+) -> None:
     """One notice each to manager, successors and the security contact; none when no agent is concerned."""
     if not outcomes or case.drill:
         return
@@ -137,8 +142,15 @@ async def _tell_people(work: Work, case: Case, leaver: Leaver, outcomes: Sequenc
             inherited.setdefault(outcome.successor.id, []).append(outcome)
     notices += [("departure-successor", theirs[0].successor, theirs) for theirs in inherited.values()]
     for template, to, told in notices:
+        asked = any(outcome.accept_within is not None and outcome.successor == to for outcome in told)
         await outward.notify(
-            work, template, to, notice(case, told), subject_id=leaver.person.id, case_id=case.id
+            work,
+            template,
+            to,
+            notice(case, told),
+            subject_id=leaver.person.id,
+            case_id=case.id,
+            private=links.sealed(case.id, to) if asked and links is not None and to is not None else None,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scim_bridge.departures.brake import BRAKE, Brake
+from scim_bridge.departures.link import Links
 from scim_bridge.departures.succession import POLICIES, Policies
 
 
@@ -14,6 +15,8 @@ class Rules:
 
     brake: Brake = BRAKE
     policies: Policies = POLICIES
+    # How successors are given a link to answer with; without, they answer by the command line.
+    links: Links | None = None
 
 
 RULES = Rules()
