@@ -109,8 +109,7 @@ async def put(call: Call) -> Answered:
 async def patch(call: Call) -> Answered:
     """PATCH: all operations or none."""
     projection = answering.projection_of(call)
-    raw = call.body()
-    refuse_too_many(raw)
+    raw = call.body(refuse_too_many)
     refuse_two_names_in_patch(raw, call.resource)
     message = rewrite.message(call.dialect, raw, call.resource, call.applied)
     # What a dialect reads as "nothing to do" is done; a message that came empty is refused.

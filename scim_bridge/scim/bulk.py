@@ -11,7 +11,7 @@ from scim_bridge.kernel.errors import BridgeError, Conflict
 from scim_bridge.scim import answering
 from scim_bridge.scim.bulk_create import create_together
 from scim_bridge.scim.bulk_refs import pruned, references, resolved
-from scim_bridge.scim.bulk_steps import Step, address, fail_on_errors, steps_of
+from scim_bridge.scim.bulk_steps import Step, address, fail_on_errors, refuse_too_many, steps_of
 from scim_bridge.scim.door import Call
 from scim_bridge.scim.endpoints import Endpoint
 from scim_bridge.scim.errors import invalid_syntax
@@ -31,7 +31,7 @@ async def bulk(call: Call) -> Answered:
     one is created without the reference and completed as soon as it is known. With failOnErrors, the rest is left
     undone, and unanswered, after that many errors.
     """
-    body = call.body()
+    body = call.body(refuse_too_many)
     steps = steps_of(body)
     most = fail_on_errors(body)
     work = _Progress(call, steps, stops=most is not None)

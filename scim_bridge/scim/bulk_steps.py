@@ -29,18 +29,26 @@ class Step:
         return references(self.path) | references(self.data)
 
 
-def steps_of(body: dict[str, Any]) -> list[Step]:
-    """The operations in a body; ScimError, or BodyTooLarge when there are more than maxOperations."""
-    folded = {key.casefold(): value for key, value in body.items()}
-    listed = folded.get("operations")
-    if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
-        raise invalid_syntax("Operations is not a list of objects.", "See RFC 7644 section 3.7.")
-    if len(listed) > MAX_BULK_OPERATIONS:
+def refuse_too_many(body: Any) -> None:
+    """BodyTooLarge when a request has more than maxOperations; nothing else of it is looked at then."""
+    listed = _listed(body) if isinstance(body, dict) else None
+    if isinstance(listed, list) and len(listed) > MAX_BULK_OPERATIONS:
         raise BodyTooLarge(
             "bulk-too-many",
             f"{len(listed)} operations are more than maxOperations, {MAX_BULK_OPERATIONS}.",
             "Send several requests.",
         )
+
+
+def _listed(body: dict[str, Any]) -> Any:
+    return next((value for key, value in body.items() if key.casefold() == "operations"), None)
+
+
+def steps_of(body: dict[str, Any]) -> list[Step]:
+    """The operations in a body; ScimError when they make no sense."""
+    listed = _listed(body)
+    if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
+        raise invalid_syntax("Operations is not a list of objects.", "See RFC 7644 section 3.7.")
     steps = [_step(item) for item in listed]
     names = [step.bulk_id for step in steps if step.bulk_id is not None]
     if len(set(names)) < len(names):

@@ -72,11 +72,13 @@ class Call:
         """The type of the resources at the call's endpoint."""
         return self.door.catalogue.types[self.endpoint.resource]
 
-    def body(self) -> dict[str, Any]:
-        """The body as a JSON object; ScimError invalidSyntax otherwise."""
-        if self.asked.content is not None:
-            return self.asked.content
-        return reading.read_object(self.asked.body)
+    def body(self, first: reading.Look | None = None) -> dict[str, Any]:
+        """The body as a JSON object; ScimError invalidSyntax otherwise. `first` may refuse it at a glance."""
+        if self.asked.content is None:
+            return reading.read_object(self.asked.body, first)
+        if first is not None:
+            first(self.asked.content)
+        return self.asked.content
 
     async def roles(self, endpoint: Endpoint, projection: Projection) -> frozenset[str] | None:
         """The roles among groups, where users are to be shown with them; None where they are not."""

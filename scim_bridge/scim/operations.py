@@ -37,12 +37,12 @@ class Operation:
     odd: bool = False
 
 
-def refuse_too_many(message: Doc) -> None:
+def refuse_too_many(message: Any) -> None:
     """Refuse a message of more operations than one PATCH may have; ScimError invalidValue.
 
     To be asked first: nothing else of such a message is looked at, not even whether it stops somebody.
     """
-    listed = _member(message, "Operations", True)
+    listed = _member(message, "Operations", True) if isinstance(message, dict) else None
     if isinstance(listed, list) and len(listed) > MAX_PATCH_OPERATIONS:
         raise invalid_value(
             f"{len(listed)} operations are too many for one PATCH.",

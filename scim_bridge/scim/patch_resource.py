@@ -32,8 +32,7 @@ async def patch(call: Call) -> Answered:
     """Change a user, agent or group; all operations or none, except as `keeps_deactivation` says."""
     projection = answering.projection_of(call)
     resource_type = call.resource
-    raw = call.body()
-    refuse_too_many(raw)
+    raw = call.body(refuse_too_many)
     # Not even a deactivation is taken from what says two things of one attribute.
     refuse_two_names_in_patch(raw, resource_type)
     message = rewrite.message(call.dialect, raw, resource_type, call.applied)

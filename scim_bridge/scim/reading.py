@@ -6,21 +6,25 @@ SCIM reads names in any case (RFC 7643 section 2.1), so keys that differ only in
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeAlias
 
 import orjson
 
 from scim_bridge.scim.errors import invalid_syntax
 
 MAX_DEPTH: Final = 64
+Look: TypeAlias = Callable[[Any], None]
 
 _BOM: Final = b"\xef\xbb\xbf"
 _ESCAPE: Final = re.compile(rb"\\.", re.DOTALL)
 
 
-def read(raw: bytes) -> Any:
-    """The JSON value in a body; ScimError invalidSyntax otherwise."""
+def read(raw: bytes, first: Look | None = None) -> Any:
+    """The JSON value in a body; ScimError invalidSyntax otherwise.
+
+    `first` looks at it before each string in it is, and may refuse what is too much to look at.
+    """
     raw = raw.removeprefix(_BOM)
     if not raw.strip():
         raise invalid_syntax("The body is empty.", "Send a JSON object.")
@@ -28,6 +32,8 @@ def read(raw: bytes) -> Any:
         found = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise invalid_syntax(f"The body is not JSON: {error}.", "Send JSON in UTF-8.") from error
+    if first is not None:
+        first(found)
     strings = _strings(found, 1)
     # Each string has two quotation marks, so more of them than strings kept means that a key came twice.
     marks = raw.count(b'"') if b'\\"' not in raw else _ESCAPE.sub(b"", raw).count(b'"')
@@ -38,9 +44,9 @@ def read(raw: bytes) -> Any:
     return found
 
 
-def read_object(raw: bytes) -> dict[str, Any]:
+def read_object(raw: bytes, first: Look | None = None) -> dict[str, Any]:
     """The JSON object in a body; ScimError invalidSyntax otherwise."""
-    found = read(raw)
+    found = read(raw, first)
     if not isinstance(found, dict):
         raise invalid_syntax("The body is not a JSON object.", "Send a JSON object.")
     return found
