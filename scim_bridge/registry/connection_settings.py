@@ -43,6 +43,9 @@ LONGEST = 400
 _MARKER = re.compile(r"[A-Za-z$][\w$-]*=\S.*")
 _APPS = re.compile(r"0oa[A-Za-z0-9]{1,40}(?:[,; ]+0oa[A-Za-z0-9]{1,40})*")
 _SET_NAME = re.compile(r"[^\W\d_][^\W_]{0,31}")
+_APP_ID = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
+_APP_ROLE = rf"\s*[^=;]+={_APP_ID}/[^;/\s]+\s*"
+_APP_ROLES = re.compile(rf"{_APP_ROLE}(?:;{_APP_ROLE})*")
 _DOMAIN = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}")
 
 
@@ -143,13 +146,13 @@ SETTINGS: Mapping[str, Known] = {
         ("okta",), "what is done with a deleted agent", "deactivate", _one_of(("deactivate", "delete"))
     ),
     "push_groups": Known(
-        ("okta",),
+        PUSHED,
         "groups whose agents are put into the group of that name: name; name, or * for all",
         "none",
         _text,
     ),
     "create_groups": Known(
-        ("okta",), "make the groups of push_groups that are not there", "no", _one_of(("no", "yes"))
+        PUSHED, "make the groups of push_groups that are not there", "no", _one_of(("no", "yes"))
     ),
     "app_assignment": Known(
         ("okta",),
@@ -188,6 +191,12 @@ SETTINGS: Mapping[str, Known] = {
         "enter each agent into Microsoft's agent registry (Agent 365): off or on",
         "off",
         _one_of(("off", "on")),
+    ),
+    "app_roles": Known(
+        ("entra",),
+        "app roles of agents by their groups here: GROUP=APPID/ROLE; *=APPID/ROLE for every agent",
+        "none",
+        _shaped(_APP_ROLES, "Write GROUP=APPID/ROLE, the role by its value; more after semicolons."),
     ),
     "imds_url": Known(
         ("entra",),

@@ -26,14 +26,26 @@ def chosen_groups(settings: Mapping[str, Any]) -> Callable[[str], bool]:
     return lambda name: fold(name) in names
 
 
+def app_roles_of(mapping: str) -> tuple[tuple[str, str, str], ...]:
+    """The setting `app_roles` as (group, appId, role): "Payments=APPID/ROLE; *=APPID/ROLE"."""
+    found = []
+    for entry in mapping.split(";"):
+        group, _, target = entry.strip().partition("=")
+        app_id, _, role = target.strip().partition("/")
+        if group and app_id and role:
+            found.append((group.strip(), app_id.strip().lower(), role.strip()))
+    return tuple(found)
+
+
 async def groups_to_push(
     reader: Reader, connection: Connection, agents: Sequence[str]
 ) -> dict[str, list[str]]:
-    """The names of the chosen groups each agent is in directly.
+    """The names of the chosen groups each agent is in directly, and of those that app roles go by.
 
     Not those this connection itself put it into: it knows, and what is taken away there must not come back.
     """
-    if SETTING not in connection.settings or not agents:
+    roles = {fold(group) for group, _, _ in app_roles_of(str(connection.settings.get("app_roles") or ""))}
+    if not (SETTING in connection.settings or roles) or not agents:
         return {}
     rows = await reader.all(
         "SELECT m.member_id, g.name FROM sb_member m JOIN sb_resource g ON g.id = m.group_id"
@@ -45,7 +57,7 @@ async def groups_to_push(
     chosen = chosen_groups(connection.settings)
     found: dict[str, list[str]] = {}
     for row in rows:
-        if chosen(row["name"]):
+        if chosen(row["name"]) or fold(row["name"]) in roles:
             found.setdefault(row["member_id"], []).append(row["name"])
     return found
 

@@ -13,7 +13,7 @@ from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.work import Store, Work
 from scim_bridge.registry.agents import set_attestation, set_owners
-from scim_bridge.registry.connections import Connection
+from scim_bridge.registry.connections import Connection, create_connection
 from scim_bridge.registry.model import Attestation, Owners
 from scim_bridge.registry.people_refs import people
 from scim_bridge.sync.idp.entra.adapter import open_entra
@@ -86,11 +86,11 @@ class Tenant:
     def configure(self, **settings: Any) -> None:
         self.running.control.post("/settings", json=settings).raise_for_status()
 
-    def open(self, store: Store, **settings: Any) -> Any:
+    def open(self, store: Store, there: Connection | None = None, **settings: Any) -> Any:
         """The adapter over a way out that may reach this machine."""
         ctx = Context(store, MASTER, Outbound(allow=["127.0.0.0/8"]), "https://bridge.example", Path())
         chosen = Connection("c1", "entra", "entra", "entra", {**self.settings, **settings}, True)
-        return open_entra(chosen, self.secrets, ctx)
+        return open_entra(there or chosen, self.secrets, ctx)
 
 
 def on_bench(
@@ -99,9 +99,16 @@ def on_bench(
     """Run a test with a bench whose IdP is the adapter over the sandbox tenant."""
 
     async def main(store: Store) -> None:
-        idp = tenant.open(store, **settings)
+        chosen = {**tenant.settings, **settings}
+        there = await store.transact(
+            TESTER,
+            lambda work: create_connection(
+                work, MASTER, "there", "entra", settings=chosen, secrets=tenant.secrets
+            ),
+        )
+        idp = tenant.open(store, there)
         try:
-            await body(await Bench.open(store, idp))
+            await body(Bench(store, idp, there))
         finally:
             await idp.close()
 

@@ -37,7 +37,6 @@ def test_an_overdue_attestation_is_shown_until_the_owner_has_attested(
     sqlite_url: str, clock: ManualClock, tenant: Tenant
 ) -> None:
     async def body(bench: Bench) -> None:
-        bench.idp._compliance._connection_id = bench.connection.id  # type: ignore[attr-defined]
         maria = await bench.person(upn("maria"))
         triage = await bench.agent("triage", maria)
         await bench.agent("review", maria)

@@ -39,7 +39,8 @@ def test_an_app_with_every_permission_can_do_everything_it_is_asked_for(
 ) -> None:
     async def body(bench: Bench) -> None:
         features = await found(bench)
-        assert {name for name, one in features.items() if not one.usable} == {"agent users", "agent registry"}
+        asked_for = {"agent users", "agent registry", "groups", "app roles"}
+        assert {name for name, one in features.items() if not one.usable} == asked_for
         assert features["agent users"].reason == "not asked for: set agent_users."
 
     on_bench(sqlite_url, clock, Tenant.fresh(sandbox), body)

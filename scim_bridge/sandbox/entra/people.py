@@ -10,12 +10,21 @@ from scim_bridge.sandbox.entra.graph.errors import GraphError
 from scim_bridge.sandbox.entra.tenant import GROUP, USER, Object, Tenant, new_id, with_hidden
 from scim_bridge.sandbox.kit.control import Refusal
 
+GROUP_FACTS = (
+    "description",
+    "groupTypes",
+    "isAssignableToRole",
+    "mailEnabled",
+    "securityEnabled",
+    "onPremisesSyncEnabled",
+)
+
 
 def fill(tenant: Tenant, body: Mapping[str, Any]) -> dict[str, Any]:
     """Upsert `users` (by userPrincipalName) and `groups` (by displayName); nothing when one is wrong.
 
     Users carry Graph's property names; `manager` is a userPrincipalName. Groups: displayName, `members`
-    (userPrincipalNames; the whole membership), any of groupTypes, description, isAssignableToRole.
+    (userPrincipalNames; the whole membership), any of GROUP_FACTS.
     """
     users, groups = _list(body, "users"), _list(body, "groups")
     with tenant.store.transaction():
@@ -91,7 +100,7 @@ def _put_group(tenant: Tenant, wish: Mapping[str, Any]) -> None:
         "mailNickname": name.replace(" ", "-")[:64],
         "securityEnabled": True,
     }
-    given = {key: wish[key] for key in ("description", "groupTypes", "isAssignableToRole") if key in wish}
+    given = {key: wish[key] for key in GROUP_FACTS if key in wish}
     members = [str(user_of(tenant, one)["id"]) for one in _names(wish)]
     tenant.put(GROUP, with_hidden({**(known or fresh), **given}, members=list(dict.fromkeys(members))))
 

@@ -127,11 +127,21 @@ def _assign(tenant: Tenant, call: Call, path: Ids) -> Answer:
     )
     found = tenant.anything(str(body["principalId"]).lower())
     principal = settling.parent(tenant, None if found is None else found[1], body["principalId"])
-    roles = [one.get("id") for one in resource.get("appRoles") or []]
-    if body["appRoleId"] not in (roles or [NO_ROLE]):
+    roles = resource.get("appRoles") or []
+    role = next((one for one in roles if one.get("id") == body["appRoleId"]), None)
+    if role is None and (roles or body["appRoleId"] != NO_ROLE):
         raise bad("Permission being assigned was not found on application.")
+    if role is not None and not _assignable(role, principal):
+        raise bad("Permission being assigned is not assignable to the principal's type.")
     made = _assignment(tenant, resource, principal, str(body["appRoleId"]))
     return Answer(201, entity(call.root, "appRoleAssignments", made))
+
+
+def _assignable(role: Mapping[str, Any], principal: Mapping[str, Any]) -> bool:
+    """Whether a role may go to users and groups, or to applications: allowedMemberTypes says so."""
+    kind = str(principal["@odata.type"]).lower()
+    wanted = "User" if kind.endswith(("user", "group")) else "Application"
+    return wanted in (role.get("allowedMemberTypes") or ["User", "Application"])
 
 
 def _assignment(

@@ -9,7 +9,14 @@ from scim_bridge.sandbox.entra.graph import agent_rules, settling
 from scim_bridge.sandbox.entra.graph import permissions as may
 from scim_bridge.sandbox.entra.graph.answerable import PEOPLE
 from scim_bridge.sandbox.entra.graph.call import DONE, Answer, Call
-from scim_bridge.sandbox.entra.graph.errors import absent, bad, duplicate_reference, invalid_value
+from scim_bridge.sandbox.entra.graph.errors import (
+    GraphError,
+    absent,
+    bad,
+    denied,
+    duplicate_reference,
+    invalid_value,
+)
 from scim_bridge.sandbox.entra.graph.links import Target, bound, ids, referenced
 from scim_bridge.sandbox.entra.graph.listing import Collection, page, selected
 from scim_bridge.sandbox.entra.graph.render import entity, shown
@@ -18,6 +25,7 @@ from scim_bridge.sandbox.entra.graph.users import found_user
 from scim_bridge.sandbox.entra.tenant import (
     APPLICATION,
     GROUP,
+    PRINCIPAL,
     Object,
     Tenant,
     hidden,
@@ -47,6 +55,7 @@ SETTABLE = (
     "membershipRule",
     "membershipRuleProcessingState",
     "visibility",
+    "uniqueName",
 )
 
 
@@ -63,7 +72,32 @@ def _check(wanted: Mapping[str, Any]) -> None:
         raise invalid_value("groupTypes")
 
 
+def _reached_group(tenant: Tenant, path: Ids) -> Object:
+    """The group of a path, by id or by its alternate key; 404 otherwise."""
+    name, separator, text = path["id"].partition("=")
+    if not separator:
+        return settling.reached(tenant, GROUP, path["id"].lower())
+    wanted = text.strip("'")
+    found = next((one for one in tenant.every(GROUP) if wanted and one.get(name) == wanted), None)
+    if found is None:
+        raise absent(path["id"])
+    return settling.reached(tenant, GROUP, str(found["id"]))
+
+
 def _check_members(group: Mapping[str, Any], added: list[Target]) -> None:
+    """400 or 403 unless these may become members (Graph, "Add members")."""
+    if group.get("onPremisesSyncEnabled"):
+        raise bad(
+            "Unable to update the specified properties for on-premises mastered Directory Sync objects or objects "
+            "currently undergoing migration."
+        )
+    if group.get("isAssignableToRole") and added:
+        # RoleManagement.ReadWrite.Directory would be needed, which no app of the bridge is given.
+        if any(value["@odata.type"] == agent_rules.AGENT_USER for _, value in added):
+            raise bad("Agent users cannot be members of role-assignable groups.")
+        raise denied()
+    if "Unified" in (group.get("groupTypes") or []) and any(kind == PRINCIPAL for kind, _ in added):
+        raise bad("A service principal cannot be a member of a Microsoft 365 group.")
     if "DynamicMembership" in (group.get("groupTypes") or []):
         raise bad(
             "Insufficient privileges to complete the operation: the membership of this group is dynamic."
@@ -73,8 +107,6 @@ def _check_members(group: Mapping[str, Any], added: list[Target]) -> None:
             raise bad(
                 f"The reference '{value['id']}' is not valid: an application cannot be a member of a group."
             )
-        if group.get("isAssignableToRole") and value["@odata.type"] == agent_rules.AGENT_USER:
-            raise bad("Agent users cannot be members of role-assignable groups.")
 
 
 def _list(tenant: Tenant, call: Call, path: Ids) -> Answer:
@@ -84,13 +116,16 @@ def _list(tenant: Tenant, call: Call, path: Ids) -> Answer:
 
 def _get(tenant: Tenant, call: Call, path: Ids) -> Answer:
     call.needs(*may.GROUP_READ)
-    value = settling.reached(tenant, GROUP, path["id"].lower())
+    value = _reached_group(tenant, path)
     return Answer(200, entity(call.root, "groups", shown(value, selected(call, EVERY))))
 
 
 def _create(tenant: Tenant, call: Call, path: Ids) -> Answer:
     call.needs(*may.GROUP_WRITE)
-    body = call.object()
+    return _made(tenant, call, call.object())
+
+
+def _made(tenant: Tenant, call: Call, body: Object) -> Answer:
     members, owners = _bound_members(tenant, body), bound(tenant, body, "owners")
     wanted = agent_rules.plain(body)
     for name in ("displayName", "mailEnabled", "mailNickname", "securityEnabled"):
@@ -116,7 +151,13 @@ def _change(tenant: Tenant, call: Call, path: Ids) -> Answer:
     body = call.object()
     only_members = set(body) == {"members@odata.bind"}
     call.needs(*(may.MEMBER_WRITE if only_members else may.GROUP_WRITE))
-    value = settling.reached(tenant, GROUP, path["id"].lower())
+    try:
+        value = _reached_group(tenant, path)
+    except GraphError:
+        name, _, text = path["id"].partition("=")
+        if name == "uniqueName" and "create-if-missing" in call.headers.get("prefer", ""):
+            return _made(tenant, call, {**body, "uniqueName": text.strip("'")})
+        raise
     members = _bound_members(tenant, body)
     wanted = agent_rules.plain(body)
     _check(wanted)
@@ -140,28 +181,28 @@ def _with_members(group: Object, added: list[Target]) -> Object:
 
 def _delete(tenant: Tenant, call: Call, path: Ids) -> Answer:
     call.needs(*may.GROUP_WRITE)
-    value = settling.reached(tenant, GROUP, path["id"].lower())
+    value = _reached_group(tenant, path)
     tenant.delete(GROUP, str(value["id"]))
     return DONE
 
 
 def _members(tenant: Tenant, call: Call, path: Ids) -> Answer:
     call.needs(*may.MEMBER_READ)
-    value = settling.reached(tenant, GROUP, path["id"].lower())
+    value = _reached_group(tenant, path)
     found = (tenant.anything(one) for one in hidden(value, "members", []))
     return page(call, PEOPLE, [one[1] for one in found if one is not None])
 
 
 def _add_member(tenant: Tenant, call: Call, path: Ids) -> Answer:
     call.needs(*may.MEMBER_WRITE)
-    value = settling.reached(tenant, GROUP, path["id"].lower())
+    value = _reached_group(tenant, path)
     tenant.put(GROUP, _with_members(value, [referenced(tenant, call.object())]))
     return DONE
 
 
 def _remove_member(tenant: Tenant, call: Call, path: Ids) -> Answer:
     call.needs(*may.MEMBER_WRITE)
-    value = settling.reached(tenant, GROUP, path["id"].lower())
+    value = _reached_group(tenant, path)
     present = list(hidden(value, "members", []))
     if path["other"].lower() not in present:
         raise absent(path["other"])

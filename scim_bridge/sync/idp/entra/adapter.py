@@ -11,12 +11,15 @@ from scim_bridge.kernel.errors import Refused
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.model import PersonRef
+from scim_bridge.sync.groups import chosen_groups, managed_groups
 from scim_bridge.sync.idp.entra.agent_users import AgentUsers
+from scim_bridge.sync.idp.entra.app_roles import AppRoles
 from scim_bridge.sync.idp.entra.compliance import Compliance
 from scim_bridge.sync.idp.entra.credentials import ManagedIdentity, credential_of
 from scim_bridge.sync.idp.entra.defining import Defining
 from scim_bridge.sync.idp.entra.featuring import Features
 from scim_bridge.sync.idp.entra.graph import Graph
+from scim_bridge.sync.idp.entra.groups import Groups
 from scim_bridge.sync.idp.entra.model import Accounts, wanted_of
 from scim_bridge.sync.idp.entra.needs import ATTRIBUTES, CREATES, PEOPLE, SWITCH
 from scim_bridge.sync.idp.entra.news import EntraNews
@@ -51,7 +54,7 @@ class EntraIdp(Telling):
     def __init__(
         self,
         ctx: Context,
-        connection_id: str,
+        connection: Connection,
         options: Options,
         tokens: Tokens,
         outbound: Outbound,
@@ -65,17 +68,25 @@ class EntraIdp(Telling):
         self.news = EntraNews(graph)
         self._people = People(graph, ctx.store.clock.now)
         self._preparing = Preparing(ctx, options, graph, self._people, self._defining)
-        self._parts = Parts(self._features, self._asked_for(graph, ctx))
-        self._compliance = Compliance(graph, self._features, ctx.store, connection_id)
+        self._parts = Parts(self._features, self._asked_for(graph, ctx, connection))
+        self._compliance = Compliance(graph, self._features, ctx.store, connection.id)
         self._reading = Reading(graph, options, self._features, self._parts, self._compliance)
         self._writing = Writing(graph, options, self._preparing, self._reading, self._people, self._parts)
 
-    def _asked_for(self, graph: Graph, ctx: Context) -> list[Part]:
+    def _asked_for(self, graph: Graph, ctx: Context, connection: Connection) -> list[Part]:
         """The parts that the settings ask for."""
         options = self._options
         parts: list[Part] = []
         if options.agent_users:
             parts.append(AgentUsers(graph, options.agent_users))
+        if options.push_groups:
+            chosen = chosen_groups(connection.settings)
+            reads = ctx.store.reads
+            parts.append(
+                Groups(graph, lambda: managed_groups(reads, connection), chosen, create=options.create_groups)
+            )
+        if options.app_roles:
+            parts.append(AppRoles(graph, options.app_roles))
         if options.agent_registry:
             client_id, now = options.client_id, ctx.store.clock.now
             parts.append(Registrations(graph, self._people, self._preparing, client_id, now))
@@ -83,8 +94,9 @@ class EntraIdp(Telling):
 
     async def features(self) -> tuple[Feature, ...]:
         """What the app may do in this tenant, by the roles in its token and by reading; asked for now."""
-        await self._features.look()
-        await self._defining.missing()
+        if not self._features.fresh:
+            await self._features.look()
+            await self._defining.missing()
         return self._features.known
 
     async def missing(self) -> tuple[SetupStep, ...]:
@@ -168,4 +180,4 @@ def open_entra(connection: Connection, secrets: Mapping[str, Any], ctx: Context)
     near = None
     if isinstance(credential, ManagedIdentity):
         near = outbound.reaching(identity_hosts(options.imds_url))
-    return EntraIdp(ctx, connection.id, options, Tokens(options, credential, outbound, near), outbound, near)
+    return EntraIdp(ctx, connection, options, Tokens(options, credential, outbound, near), outbound, near)

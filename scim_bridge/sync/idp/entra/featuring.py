@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 
 from scim_bridge.sync.idp.entra.calls import BETA, V1, Reply
@@ -11,6 +12,8 @@ from scim_bridge.sync.idp.entra.needs import NEEDS, asked_of, granted, judged, l
 from scim_bridge.sync.idp.entra.options import Options
 from scim_bridge.sync.idp.entra.tokens import Tokens
 from scim_bridge.sync.idp.port import Feature
+
+BELIEVED = 10.0
 
 
 class Features:
@@ -23,6 +26,12 @@ class Features:
         self._known: dict[str, Feature] = {}
         self._roles: frozenset[str] | None = None
         self._lock = asyncio.Lock()
+        self._looked = 0.0
+
+    @property
+    def fresh(self) -> bool:
+        """True when they were found out a moment ago: a plan asks more than once."""
+        return bool(self._known) and time.monotonic() - self._looked < BELIEVED
 
     async def look(self) -> tuple[Feature, ...]:
         """Ask the tenant, two calls for everything; IdpError when there is no token or no answer at all."""
@@ -37,6 +46,7 @@ class Features:
         replies = {**await self._probed(V1), **await self._probed(BETA)}
         found = tuple(judged(need, self._options, self._roles, replies.get(need.name)) for need in NEEDS)
         self._known = {one.name: one for one in found}
+        self._looked = time.monotonic()
         return found
 
     @property

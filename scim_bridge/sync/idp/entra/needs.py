@@ -27,12 +27,15 @@ ISSUES = "compliance issues"
 BLUEPRINT = "blueprint"
 AGENT_USERS = "agent users"
 REGISTRY = "agent registry"
+GROUPS = "groups"
+APP_ROLES = "app roles"
 
 _IDENTITY = ("AgentIdentity.Read.All", "AgentIdentity.ReadWrite.All")
 _IDENTITY_WRITE = ("AgentIdentity.ReadWrite.All",)
 _DIRECTORY = ("Directory.Read.All", "Directory.ReadWrite.All")
 _USERS = ("User.Read.All", "User.ReadWrite.All", *_DIRECTORY)
 _LIFECYCLE = ("LifecyclePolicies-AgentId.Read.All", "LifecyclePolicies-AgentId.ReadWrite.All")
+_MEMBERS = ("GroupMember.ReadWrite.All", "Group.ReadWrite.All", "Directory.ReadWrite.All")
 DEFINE = "CustomSecAttributeDefinition.ReadWrite.All"
 
 
@@ -114,6 +117,22 @@ NEEDS = (
         "agents get no user account",
         _first("/users/microsoft.graph.agentUser"),
         off=lambda options: "" if options.agent_users else "not asked for: set agent_users",
+    ),
+    Need(
+        GROUPS,
+        (_MEMBERS,),
+        "no agent is put into a group or taken out of one",
+        _first("/groups"),
+        off=lambda options: "" if options.push_groups else "not asked for: set push_groups",
+    ),
+    Need(
+        APP_ROLES,
+        (
+            ("AppRoleAssignment.ReadWrite.All",),
+            ("Application.Read.All", "Application.ReadWrite.All", *_DIRECTORY),
+        ),
+        "no app role is given or taken back",
+        off=lambda options: "" if options.app_roles else "not asked for: set app_roles",
     ),
     Need(
         REGISTRY,

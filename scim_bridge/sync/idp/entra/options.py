@@ -36,6 +36,9 @@ class Options:
     imds_url: str = ""
     agent_users: str = ""
     agent_registry: bool = False
+    push_groups: str = ""
+    create_groups: bool = False
+    app_roles: str = ""
 
 
 def _setting(name: str, message: str, fix: str) -> Refused:
@@ -72,4 +75,7 @@ def options_of(settings: Mapping[str, Any], secrets: Mapping[str, Any]) -> Optio
         imds_url,
         str(settings.get("agent_users") or ""),
         settings.get("agent_registry") == "on",
+        str(settings.get("push_groups") or ""),
+        settings.get("create_groups") == "yes",
+        str(settings.get("app_roles") or ""),
     )
