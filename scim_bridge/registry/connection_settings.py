@@ -143,7 +143,7 @@ SETTINGS: Mapping[str, Known] = {
         ("okta",), "how an agent that may not act is stopped", "suspend", _one_of(("suspend", "deactivate"))
     ),
     "retire_action": Known(
-        ("okta",), "what is done with a deleted agent", "deactivate", _one_of(("deactivate", "delete"))
+        PUSHED, "what is done with a deleted agent", "deactivate", _one_of(("deactivate", "delete"))
     ),
     "push_groups": Known(
         PUSHED,

@@ -230,3 +230,32 @@ def test_long_names_are_cut_and_stay_apart() -> None:
     other = account_name("x" * 80, "0192a1b2-c3d4-7e5f-8a6b-000000000002", "corp.test")
     assert one != other and len(one.partition("@")[0]) == 64
     assert account_name("triage", "id", "Corp.Test") == "triage@corp.test"
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_deleted_agent_is_deleted_there_where_the_settings_say_so_account_first(
+    sqlite_url: str, clock: ManualClock, tenant: Tenant, lost: bool
+) -> None:
+    async def body(bench: Bench) -> None:
+        maria = await bench.person(upn("maria"))
+        triage = await bench.agent("triage", maria)
+        await bench.agent("review", maria)
+        await bench.apply()
+        await bench.store.transact(TESTER, lambda work: delete_agent(work, triage, "over"))
+        plan = await bench.plan()
+        (kept,) = await changes_of(bench.store.reads, plan.id)
+        assert kept.change.after == {"enabled": False, "object": None, "agentUser": None}
+        began = len(tenant.writes())
+        if lost:
+            tenant.faults({"match": {"method": "DELETE", "path": "agentIdentity$"}, "action": "drop_after"})
+        await bench.apply(plan, perform=False)
+        await bench.perform(("sync.change",))
+        lines = [line.split()[0] for line in tenant.writes()[began:]][:3]
+        assert lines == ["PATCH", "DELETE", "DELETE"], "not stopped first, or the identity went first"
+        assert [one["displayName"] for one in tenant.identities()] == ["Review"]
+        assert sorted(accounts(tenant)) == [upn("review")]
+        row = await bench.store.reads.one("SELECT state FROM sb_change WHERE plan_id = ?", plan.id)
+        assert row["state"] == "done"
+        assert (await bench.plan()).changes == 0
+
+    on_bench(sqlite_url, clock, tenant, body, **USERS, retire_action="delete")

@@ -119,7 +119,7 @@ class EntraIdp(Telling):
         known = self._options.attribute_set if await self._features.usable(ATTRIBUTES) else ""
         found = {}
         for agent in agents:
-            wanted = wanted_of(agent, accounts, known)
+            wanted = wanted_of(agent, accounts, known, deletes=self._options.deletes)
             more, notes = await self._parts.wanted(agent)
             notes += self._compliance.notes(agent.agent_id, agent.slug)
             found[agent.agent_id] = replace(

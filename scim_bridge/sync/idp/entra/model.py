@@ -14,6 +14,8 @@ NAME = "displayName"
 TAG = "tag"
 SPONSORS = "sponsors"
 OWNERS = "owners"
+# There as long as the object is: wanted away where deleted agents are deleted there, too.
+OBJECT = "object"
 PREFIX = "scim-bridge:"
 LONGEST_NAME = 256
 
@@ -53,14 +55,16 @@ def name_of(agent: DesiredAgent) -> str:
     return (agent.display_name.strip() or agent.slug)[:LONGEST_NAME]
 
 
-def wanted_of(agent: DesiredAgent, accounts: Accounts | None, attribute_set: str) -> Wanted:
+def wanted_of(
+    agent: DesiredAgent, accounts: Accounts | None, attribute_set: str, *, deletes: bool = False
+) -> Wanted:
     """What an agent should look like in Entra, given who of its people has an account there.
 
-    None: people cannot be looked up, so nobody is added or taken away. No attribute set: facts cannot be
-    written.
+    A deleted one is disabled, and where `deletes` is said, deleted. None: people cannot be looked up, so
+    nobody is added or taken away. No attribute set: facts cannot be written.
     """
     if agent.deleted:
-        return Wanted({ENABLED: False})
+        return Wanted({ENABLED: False, OBJECT: None} if deletes else {ENABLED: False})
     wanted: dict[str, Any] = {
         ENABLED: agent.enabled,
         NAME: name_of(agent),
@@ -127,6 +131,7 @@ def observed_of(
     mark = marked(found.get("tags") or ())
     attributes = {
         ENABLED: found.get("accountEnabled") is not False,
+        OBJECT: "agent identity",
         NAME: found.get("displayName"),
         TAG: tag_of(mark) if mark else None,
         SPONSORS: _users(sponsors),

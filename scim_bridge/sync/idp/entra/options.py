@@ -39,6 +39,7 @@ class Options:
     push_groups: str = ""
     create_groups: bool = False
     app_roles: str = ""
+    deletes: bool = False
 
 
 def _setting(name: str, message: str, fix: str) -> Refused:
@@ -78,4 +79,5 @@ def options_of(settings: Mapping[str, Any], secrets: Mapping[str, Any]) -> Optio
         str(settings.get("push_groups") or ""),
         settings.get("create_groups") == "yes",
         str(settings.get("app_roles") or ""),
+        settings.get("retire_action") == "delete",
     )

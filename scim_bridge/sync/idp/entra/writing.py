@@ -12,8 +12,9 @@ from scim_bridge.kernel.clock import SECOND, parse_iso
 from scim_bridge.sync.idp.entra.attributes import ATTESTATION, ATTESTED_AT, STATEMENT, attribute_patch, key
 from scim_bridge.sync.idp.entra.batches import Write, write_all
 from scim_bridge.sync.idp.entra.calls import BETA, V1, Reply
+from scim_bridge.sync.idp.entra.calls import absent as gone
 from scim_bridge.sync.idp.entra.graph import Graph, settled
-from scim_bridge.sync.idp.entra.model import NAME, OWNERS, SPONSORS, TAG, marked, tags_after
+from scim_bridge.sync.idp.entra.model import NAME, OBJECT, OWNERS, SPONSORS, TAG, marked, tags_after
 from scim_bridge.sync.idp.entra.options import Options
 from scim_bridge.sync.idp.entra.parts import Parts
 from scim_bridge.sync.idp.entra.people import People
@@ -129,7 +130,10 @@ class Writing:
         change = replace(change, remote_id=remote_id)
         after = change.after
         if after.get(ENABLED) is False:
-            await self._patch(identity(remote_id), {"accountEnabled": False})
+            # Where it is to be deleted, an earlier attempt may have done that, and its answer was lost.
+            expect = gone if OBJECT in after else None
+            stop = {"accountEnabled": False}
+            await self._graph.call(CHANGE, "PATCH", identity(remote_id), stop, expect=expect)
         await self._parts.stop(change)
         statement, attested = self._statement(change)
         facts = {name: value for name, value in after.items() if not (attested and name == statement)}
@@ -138,6 +142,11 @@ class Writing:
             await self._write_all(writes)
         # An account, too, is switched on before its identity is: were one answer lost, all is tried again.
         await self._parts.bring(change)
+        if OBJECT in after:
+            # It is kept for thirty days, and can be restored: Deleted agent identities in the admin center.
+            path = identity(remote_id)
+            await self._graph.call("delete the agent identity", "DELETE", path, expect=gone)
+            return
         if after.get(ENABLED) is True:
             await self._patch(identity(remote_id), {"accountEnabled": True})
         if attested:
