@@ -14,6 +14,7 @@ from scim_bridge.registry.model import display_name, primary_email
 from scim_bridge.sync.idp.port import (
     CREATE,
     ENABLED,
+    GONE,
     RETIRE,
     SHARED,
     UPDATE,
@@ -240,8 +241,8 @@ def moved(change: ObjectChange, observed: Observed | None) -> str:
             return ""
         return f"an object named {observed.name} appeared at the IdP"
     if observed is None:
-        # Gone is what a retirement may end in, and the answer to it may have been lost.
-        return "" if change.action == RETIRE else "the object is gone from the IdP"
+        # Gone is what was asked for where it was to be deleted, and the answer to that may have been lost.
+        return "" if GONE in change.after.values() else "the object is gone from the IdP"
     done = True
     for name, value in change.after.items():
         current = observed.attributes.get(name)

@@ -61,7 +61,7 @@ def strangers(
     return tuple(
         Stranger(each, each.agent_id in agents)
         for each in sorted(seen, key=lambda one: (one.name, one.remote_id))
-        if each.remote_id not in claimed and not each.anybody
+        if each.remote_id not in claimed
     )
 
 

@@ -26,6 +26,9 @@ APPLICATIONS = "applications"
 SHARED = frozenset({GROUPS, APPLICATIONS})
 """Attributes that are sorted lists of which only what we added is ours: what others put there stays there."""
 
+GONE = "deleted"
+"""The value an adapter wants of a deleted agent's object that is to be deleted as well: gone is then done."""
+
 
 class IdpError(Unanswered):
     """The IdP refused or did not answer. `transient` says whether the same call may succeed later.
@@ -72,7 +75,6 @@ class Observed:
 
     `frozen` says why the IdP takes no change of it as it is now (a deactivated user); else empty. It
     `thaws` when switching it on again, where we switched it off, is such a change that the IdP takes.
-    `anybody`: it may as well be a person, so nobody is told of it as a stranger.
     """
 
     remote_id: str
@@ -81,7 +83,6 @@ class Observed:
     attributes: Attributes
     frozen: str = ""
     thaws: bool = False
-    anybody: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,7 @@ class OktaIdp(Telling):
                     for user in users
                 ),
                 last,
+                kindred=bool(query),
             )
 
     async def _owners(
@@ -113,7 +114,6 @@ class OktaIdp(Telling):
             owner,
             members,
             thaws=self._options.stop_by_deactivation,
-            anybody=not _agents(shape),
         )
 
     async def wanted(self, agents: Sequence[DesiredAgent]) -> dict[str, Wanted]:

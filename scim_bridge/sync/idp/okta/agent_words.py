@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scim_bridge.sync.idp.okta.vocabulary import GONE, RETIRED
-from scim_bridge.sync.idp.port import ENABLED, DesiredAgent, Observed
+from scim_bridge.sync.idp.okta.vocabulary import RETIRED
+from scim_bridge.sync.idp.port import ENABLED, GONE, DesiredAgent, Observed
 
 NAME = "name"
 DESCRIPTION = "description"

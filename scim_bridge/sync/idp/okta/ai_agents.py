@@ -27,11 +27,12 @@ from scim_bridge.sync.idp.okta.owners import Owners as ResourceOwners
 from scim_bridge.sync.idp.okta.people import People
 from scim_bridge.sync.idp.okta.session import Session
 from scim_bridge.sync.idp.okta.telling import Telling
-from scim_bridge.sync.idp.okta.vocabulary import GONE, RETIRED
+from scim_bridge.sync.idp.okta.vocabulary import RETIRED
 from scim_bridge.sync.idp.okta.workloads import Agent, Workloads
 from scim_bridge.sync.idp.port import (
     CREATE,
     ENABLED,
+    GONE,
     RETIRE,
     DesiredAgent,
     Feature,

@@ -11,7 +11,7 @@ from typing import Any
 
 from scim_bridge.kernel.clock import iso
 from scim_bridge.registry.model import PersonRef
-from scim_bridge.sync.idp.port import ENABLED, DesiredAgent, Observed
+from scim_bridge.sync.idp.port import ENABLED, GONE, DesiredAgent, Observed
 
 TYPE_NAME = "aiAgent"
 TYPE_TITLE = "AI agent"
@@ -24,7 +24,6 @@ LINK_BACK = "ownedAgent"
 # Attributes that are not properties of the profile.
 TYPE = "type"
 RETIRED = "retired"
-GONE = "deleted"
 OWNER_LINK = f"linkedObjects.{LINK}"
 
 MARK = "agentId"
@@ -161,7 +160,6 @@ def observed(
     members: Mapping[str, Any] | None = None,
     *,
     thaws: bool = False,
-    anybody: bool = False,
 ) -> Observed:
     """A user as Okta gives it, as flat attributes in the same words, with what it is a member of.
 
@@ -185,7 +183,6 @@ def observed(
         attributes,
         frozen if status == DEPROVISIONED else "",
         thaws and status == DEPROVISIONED,
-        anybody,
     )
 
 

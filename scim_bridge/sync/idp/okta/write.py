@@ -18,7 +18,6 @@ from scim_bridge.sync.idp.okta.session import Session
 from scim_bridge.sync.idp.okta.tenant import Tenant
 from scim_bridge.sync.idp.okta.vocabulary import (
     DEPROVISIONED,
-    GONE,
     ON,
     OWNER_LINK,
     RETIRED,
@@ -29,7 +28,7 @@ from scim_bridge.sync.idp.okta.vocabulary import (
     new_profile,
     profile_part,
 )
-from scim_bridge.sync.idp.port import CREATE, ENABLED, RETIRE, IdpError, ObjectChange
+from scim_bridge.sync.idp.port import CREATE, ENABLED, GONE, RETIRE, IdpError, ObjectChange
 
 # Who signs in elsewhere needs no password, gets no welcome mail, and can be suspended.
 CREDENTIALS = {"provider": {"type": "FEDERATION", "name": "FEDERATION"}}
