@@ -7,14 +7,18 @@ from typing import Annotated, Any
 import typer
 
 from scim_bridge.cli.output import EXIT_ERROR, DatabaseUrl, Format, Output, say, show
-from scim_bridge.cli.session import with_bridge
+from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.cli.streams import arrived, verified
 from scim_bridge.kernel.clock import SECOND, iso
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.signals import doors as signals
 from scim_bridge.signals.hr_mappings import mapping_for, mappings
-from scim_bridge.signals.trying import Tried, own_address, try_hr
+from scim_bridge.signals.trying import Tried, own_address, try_asking, try_graph_notice, try_hr, try_okta_hook
+
+# Doors that ask by themselves, and those that others call.
+ASKING = ("okta-log", "graph-delta")
+CALLED = ("hr", "okta-hook", "graph-notice")
 
 app = typer.Typer(no_args_is_help=True, help="Doors for news about people: HR, security events, IdP events.")
 
@@ -105,37 +109,40 @@ def test(
 ) -> None:
     """Send something harmless through a door, the way others would, and see whether it comes. The server must run."""
 
-    async def body(bridge: Any) -> Tried:
-        kind, _, rest = name.partition(":")
-        if kind == "hr" and rest:
-            return await _hr(bridge, rest)
-        if kind == "ssf" and rest:
-            found = await verified(bridge, rest, wait)
-            told = "A verification event went round." if arrived(found) else "No verification event came."
-            return Tried(name, arrived(found), told)
-        return _cannot(name)
-
-    done = with_bridge(database_url, body)
+    done = with_bridge(database_url, lambda bridge: _tried(bridge, name, wait))
     show({"door": done.door, "works": done.works, "told": done.told}, output)
     if not done.works:
         raise typer.Exit(EXIT_ERROR)
 
 
-async def _hr(bridge: Any, name: str) -> Tried:
+async def _tried(bridge: Any, name: str, wait: float) -> Tried:
+    kind, _, rest = name.partition(":")
+    if kind == "ssf" and rest:
+        found = await verified(bridge, rest, wait)
+        told = "A verification event went round." if arrived(found) else "No verification event came."
+        return Tried(name, arrived(found), told)
+    if kind in ASKING and any(door.name == name for door in await every(bridge)):
+        return await try_asking(bridge.ctx, actor(), name, wait)
+    if kind in CALLED and rest:
+        return await _called(bridge, kind, rest)
+    raise NotFound(
+        "door-untested", f"Nothing is known to try the door {name!r} with.", "See `scim-bridge doors list`."
+    )
+
+
+async def _called(bridge: Any, kind: str, name: str) -> Tried:
+    """Call our own address as others do; it may be inside."""
     settings = bridge.settings
-    secrets = {key.casefold(): value.split() for key, value in settings.hr.items()}.get(name.casefold(), [])
-    mapping = mapping_for(name, mappings(settings.hr_mappings))
     allow = (*settings.allow_networks, own_address(bridge.ctx.public_url))
     outbound = Outbound(allow=allow, ca_file=settings.ca_file or None)
     try:
+        if kind == "okta-hook":
+            return await try_okta_hook(bridge.ctx, outbound, name)
+        if kind == "graph-notice":
+            return await try_graph_notice(bridge.ctx, outbound, name)
+        given = {key.casefold(): value.split() for key, value in settings.hr.items()}
+        mapping = mapping_for(name, mappings(settings.hr_mappings))
+        secrets = given.get(name.casefold(), [])
         return await try_hr(bridge.ctx, outbound, name.casefold(), mapping, secrets)
     finally:
         await outbound.aclose()
-
-
-def _cannot(name: str) -> Tried:
-    raise NotFound(
-        "door-untested",
-        f"Nothing is known to try the door {name!r} with.",
-        "hr:NAME and ssf:CONNECTION can be tried.",
-    )

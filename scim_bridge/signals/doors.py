@@ -17,7 +17,7 @@ from scim_bridge.kernel.telemetry import DOOR_LAG, DOOR_SILENT, DOOR_TROUBLE
 from scim_bridge.kernel.work import Work
 
 KEPT_GAPS = 10
-COLUMNS = "name, kind, connection_id, heard, event, events, cursor, gaps, trouble, troubled"
+COLUMNS = "name, kind, connection_id, heard, event, events, cursor, gaps, trouble, troubled, lag"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One door. `heard` and `event` are instants in microseconds, None before the first."""
+    """One door. `heard` and `event` are instants in microseconds, None before the first.
+
+    `lag`: how long the newest event took to be heard, in microseconds; None when there was none.
+    """
 
     name: str
     kind: str
@@ -42,11 +45,7 @@ class Door:
     gaps: tuple[Gap, ...]
     trouble: str
     troubled: int | None
-
-    @property
-    def lag(self) -> int | None:
-        """How long the newest event took to be heard, in microseconds; None when there was none."""
-        return None if self.heard is None or self.event is None else max(0, self.heard - self.event)
+    lag: int | None = None
 
 
 def _door(row: Any) -> Door:
@@ -61,6 +60,7 @@ def _door(row: Any) -> Door:
         tuple(Gap(**gap) for gap in orjson.loads(row["gaps"])),
         row["trouble"],
         row["troubled"],
+        row["lag"],
     )
 
 
@@ -90,16 +90,18 @@ async def note_heard(
     `cursor` moves where it goes on; None leaves it. Writes no audit row: the signals have theirs.
     """
     await work.tx.run(
-        "INSERT INTO sb_door (name, kind, connection_id, heard, event, events, cursor, gaps, trouble)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, '[]', '') ON CONFLICT (name) DO UPDATE SET kind = excluded.kind,"
+        "INSERT INTO sb_door (name, kind, connection_id, heard, event, lag, events, cursor, gaps, trouble)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, '[]', '') ON CONFLICT (name) DO UPDATE SET kind = excluded.kind,"
         " connection_id = excluded.connection_id, heard = excluded.heard,"
-        " event = COALESCE(excluded.event, sb_door.event), events = sb_door.events + excluded.events,"
+        " event = COALESCE(excluded.event, sb_door.event), lag = COALESCE(excluded.lag, sb_door.lag),"
+        " events = sb_door.events + excluded.events,"
         " cursor = CASE WHEN ? THEN excluded.cursor ELSE sb_door.cursor END, trouble = '', troubled = NULL",
         name,
         kind,
         connection_id,
         work.now,
         event,
+        None if event is None else max(0, work.now - event),
         events,
         cursor or "",
         cursor is not None,

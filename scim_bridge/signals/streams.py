@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from scim_bridge.audit.record import record
+from scim_bridge.kernel.clock import MINUTE
 from scim_bridge.kernel.crypto import MasterKey
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Invalid, NotFound
@@ -244,9 +245,14 @@ async def set_status(work: Work, found: Stream, status: str, reason: str) -> Non
 
 
 async def ask_verification(work: Work, found: Stream) -> str:
-    """A new state to be sent round by the transmitter; what was verified before counts until it is."""
-    state = random.token_urlsafe(24)
+    """The state to be sent round by the transmitter: that of a moment ago while it is on its way, else a new one."""
     work.bookkeeping("a verification is asked for")
+    row = await work.tx.one(
+        f"SELECT verify_state, verify_asked FROM sb_ssf_stream WHERE connection_id = ?{work.tx.for_update}",
+        found.connection_id,
+    )
+    under_way = row is not None and row["verify_state"] and work.now - (row["verify_asked"] or 0) < MINUTE
+    state = str(row["verify_state"]) if row is not None and under_way else random.token_urlsafe(24)
     await work.tx.run(
         "UPDATE sb_ssf_stream SET verify_state = ?, verify_asked = ? WHERE connection_id = ?",
         state,

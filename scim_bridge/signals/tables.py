@@ -56,6 +56,8 @@ class DoorRow(SQLModel, table=True):
     # Why it does not work now; empty when it does.
     trouble: str = text()
     troubled: int | None = whole(nullable=True)
+    # How long the newest event took to be heard: `heard` moves on when a door asks and there is nothing new.
+    lag: int | None = whole(nullable=True)
 
 
 class StreamRow(SQLModel, table=True):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import secrets as random
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -14,7 +15,10 @@ from scim_bridge.kernel.errors import Invalid, NotFound
 from scim_bridge.kernel.outbound import Outbound, OutboundError
 from scim_bridge.kernel.vendor_webhook import STANDARD, signature
 from scim_bridge.kernel.webhook import signed
+from scim_bridge.kernel.work import Actor, Work
+from scim_bridge.signals.doors import door
 from scim_bridge.signals.hr import HrMapping
+from scim_bridge.signals.idp.listeners import hurry
 
 TYPE = "scim-bridge.test"
 
@@ -26,9 +30,6 @@ class Tried:
     door: str
     works: bool
     told: str
-
-
-Try = Callable[[], Awaitable[Tried]]
 
 
 def harmless(mapping: HrMapping) -> bytes:
@@ -46,7 +47,7 @@ async def try_hr(
     ctx: Context, outbound: Outbound, name: str, mapping: HrMapping, secrets: list[str]
 ) -> Tried:
     """Send a signed message that means nothing to an HR door, at the address others reach it by."""
-    door = f"hr:{name}"
+    way = f"hr:{name}"
     if not secrets:
         raise NotFound("hr-unknown", "No HR system is set up under this name.", f"Set hr.{name}.")
     now, body = ctx.store.clock.now(), harmless(mapping)
@@ -58,10 +59,10 @@ async def try_hr(
     try:
         answer = await outbound.send("POST", url, headers=headers, body=body)
     except OutboundError as error:
-        return Tried(door, False, error.text())
+        return Tried(way, False, error.text())
     if answer.status == 202:
-        return Tried(door, True, f"{url} took a signed test message in hand.")
-    return Tried(door, False, f"{url} answered {answer.status}: {_said(answer.body)}")
+        return Tried(way, True, f"{url} took a signed test message in hand.")
+    return Tried(way, False, f"{url} answered {answer.status}: {_said(answer.body)}")
 
 
 def _said(body: bytes) -> str:
@@ -71,6 +72,50 @@ def _said(body: bytes) -> str:
     except (orjson.JSONDecodeError, AttributeError):
         found = None
     return str(found)[:200] if isinstance(found, str) else "not one of our answers"
+
+
+async def try_okta_hook(ctx: Context, outbound: Outbound, name: str) -> Tried:
+    """Ask our own address what Okta asks when a hook is verified there."""
+    way, challenge = f"okta-hook:{name}", random.token_urlsafe(16)
+    url = f"{ctx.public_url}/signals/okta/{name}"
+    try:
+        answer = await outbound.send("GET", url, headers={"x-okta-verification-challenge": challenge})
+    except OutboundError as error:
+        return Tried(way, False, error.text())
+    if answer.status == 200 and challenge.encode() in answer.body:
+        return Tried(way, True, f"{url} answers Okta's verification.")
+    return Tried(way, False, f"{url} answered {answer.status}: {_said(answer.body)}")
+
+
+async def try_graph_notice(ctx: Context, outbound: Outbound, name: str) -> Tried:
+    """Ask our own address what Entra asks when a subscription is made."""
+    way, token = f"graph-notice:{name}", random.token_urlsafe(16)
+    url = f"{ctx.public_url}/signals/entra/{name}"
+    try:
+        answer = await outbound.send("POST", f"{url}?validationToken={token}", body=b"")
+    except OutboundError as error:
+        return Tried(way, False, error.text())
+    if answer.status == 200 and answer.body == token.encode():
+        return Tried(way, True, f"{url} answers Entra's validation.")
+    return Tried(way, False, f"{url} answered {answer.status}: {_said(answer.body)}")
+
+
+async def try_asking(ctx: Context, actor: Actor, name: str, seconds: float) -> Tried:
+    """Let a door that asks do so now, and wait for the answer."""
+
+    async def now(work: Work) -> int:
+        work.bookkeeping("a door is asked to ask at once")
+        await hurry(work, name)
+        return work.now
+
+    asked = await ctx.store.transact(actor, now)
+    for _ in range(max(1, int(seconds / 0.25))):
+        found = await door(ctx.store.reads, name)
+        if found is not None and found.heard is not None and found.heard >= asked:
+            return Tried(name, True, "It asked and was answered.")
+        await asyncio.sleep(0.25)
+    trouble = found.trouble if found is not None else ""
+    return Tried(name, False, trouble or f"No answer within {seconds:g} seconds. Does the server run?")
 
 
 def own_address(public_url: str) -> str:

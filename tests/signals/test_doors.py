@@ -33,7 +33,7 @@ def test_a_cursor_moves_only_when_it_is_said_and_the_newest_event_stays_known(on
         clock.advance(seconds=10)
         quiet = await noted(store, heard())
         assert (quiet.cursor, quiet.events, quiet.event) == ("a", 2, first.event)
-        assert quiet.heard == clock.now()
+        assert (quiet.heard, quiet.lag) == (clock.now(), 3 * SECOND), "asking in vain is no delay"
         assert (await noted(store, heard(cursor=""))).cursor == ""
 
     on_store(body)

@@ -27,7 +27,7 @@ from tests.conftest import MASTER, TESTER, run_with_store
 from tests.sync.okta_org import CLIENT, Org, okta_org, private_key
 
 SCOPES = ["okta.users.manage"]
-PATIENCE = 25.0
+PATIENCE = 90.0
 
 
 def free_port() -> int:

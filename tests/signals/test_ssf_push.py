@@ -7,7 +7,7 @@ import asyncio
 from scim_bridge.kernel.clock import DAY, SECOND
 from scim_bridge.registry.signal import DELETED, LEFT, RETURNED
 from scim_bridge.sandbox.ssf.sets import FLAWS
-from scim_bridge.signals import set_up, ssf_routes, stream_keys
+from scim_bridge.signals import set_up, ssf_pulse, ssf_routes, stream_keys
 from tests.conftest import TESTER
 
 ERRS = {
@@ -156,6 +156,30 @@ def test_a_verification_goes_round_and_a_state_nobody_asked_for_is_refused(on_st
         assert (await stage.delivered(one["jti"]))["status"] == 202
         other = await stage.happen("verification", payload={"state": "not ours"})
         assert (await stage.delivered(other))["err"]["err"] == "invalid_request"
+
+    on_stage(test)
+
+
+def test_a_pushed_stream_proves_by_the_hour_that_it_comes_and_silence_is_trouble_and_a_gap(on_stage) -> None:
+    async def test(stage) -> None:
+        await stage.connect()
+        assert [await ssf_pulse.beat(stage.ctx) for _ in range(2)] == [1, 0]
+        await stage.delivered((await stage.sets())[-1]["jti"])
+        assert (await stage.door()).heard == stage.clock.now()
+        stage.clock.advance(seconds=3600)
+        await stage.steer("/loses", on=True)
+        assert await ssf_pulse.beat(stage.ctx) == 1
+        stage.clock.advance(seconds=599)
+        assert await ssf_pulse.beat(stage.ctx) == 0
+        stage.clock.advance(seconds=1)
+        assert await ssf_pulse.beat(stage.ctx) == 1
+        door = await stage.door()
+        assert "did not arrive" in door.trouble and len(door.gaps) == 1
+        await stage.steer("/again", jti=(await stage.sets())[-1]["jti"])
+        await stage.delivered((await stage.sets())[-1]["jti"])
+        assert (await stage.door()).trouble == ""
+        stage.clock.advance(seconds=3600)
+        assert sum(await asyncio.gather(*(ssf_pulse.beat(stage.ctx) for _ in range(3)))) == 1
 
     on_stage(test)
 

@@ -89,6 +89,9 @@ def test_a_transmitter_is_set_up_by_command_verified_and_its_leaver_becomes_a_de
         assert doors["ssf:acme"]["state"] == doors["hr:acme"]["state"] == "ok"
         assert ask("streams", "status", "acme", "--set", "paused")["status"] == "paused"
         assert ask("doors", "show", "ssf:acme")["events"] == 1
+        for kind, way in (("okta", "okta-hook"), ("entra", "graph-notice")):
+            ask("connections", "create", kind, "--kind", kind)
+            assert ask("doors", "test", f"{way}:{kind}")["works"] is True
         assert run(["doors", "test", "nothing:acme"]) == 1
 
     def ended() -> None:

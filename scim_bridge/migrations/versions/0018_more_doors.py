@@ -24,7 +24,8 @@ def whole(name: str, *, nullable: bool = False) -> sa.Column[int]:
 
 
 def upgrade() -> None:
-    """Streams of security events (SSF), and the events each of them sent."""
+    """Streams of security events (SSF), the events each of them sent, and how late each door's newest event came."""
+    op.add_column("sb_door", whole("lag", nullable=True))
     op.create_table(
         "sb_ssf_stream",
         text("connection_id"),

@@ -171,6 +171,7 @@ def build(sandbox: Sandbox) -> Sequence[BaseRoute]:
         control_route("/client", steering.client, ["GET", "PUT"]),
         control_route("/events", steering.happen, ["POST"]),
         control_route("/sets", steering.sets, ["GET"]),
+        control_route("/loses", steering.loses, ["POST"]),
         control_route("/again", steering.again, ["POST"]),
         control_route("/rotate", steering.rotate, ["POST"]),
         control_route("/streams", steering.streams, ["GET"]),

@@ -86,6 +86,14 @@ class Steering:
         shown = ("jti", "stream_id", "state", "attempts", "status", "err")
         return {"sets": [{name: one[name] for name in shown} for one in self._there.delivery.listing()]}
 
+    async def loses(self, request: Request) -> Any:
+        """{"on": true} loses every SET from now on, as if it were gone on its way, until {"on": false}."""
+        if (await read_object(request)).get("on"):
+            self._there.store.put("setting", "loses", {})
+        else:
+            self._there.store.delete("setting", "loses")
+        return {"ok": True}
+
     async def again(self, request: Request) -> Any:
         """Deliver a SET once more, byte for byte."""
         found = self._there.delivery.again(str((await read_object(request)).get("jti", "")))

@@ -33,6 +33,8 @@ class Delivery:
     ) -> dict[str, Any]:
         """Queue a SET. A disabled stream drops it; `control` ones (about the stream itself) go out anyway."""
         state = "dropped" if stream["status"] == "disabled" and not control else "waiting"
+        if self._store.get("setting", "loses") is not None:
+            state = "lost"
         made = {
             "jti": jti,
             "stream_id": stream["stream_id"],
