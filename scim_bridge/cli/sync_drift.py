@@ -17,7 +17,7 @@ from scim_bridge.kernel.work import Work
 from scim_bridge.registry.connections import Connection, connection
 from scim_bridge.sync import adopting
 from scim_bridge.sync.drift_keeping import KeptDrift, drifts_of
-from scim_bridge.sync.idp.explaining import meaning_of
+from scim_bridge.sync.meaning import meaning_of
 from scim_bridge.sync.settling import settle as settle_drift
 from scim_bridge.sync.stranger_keeping import KeptStranger, strangers_of
 from scim_bridge.sync.strangers import OPEN, what

@@ -23,7 +23,7 @@ CO_OWNERS = "coOwners"
 SPONSORS = "sponsors"
 DISPLAY_NAME = "displayName"
 # What of an agent may be taken over from an IdP, in SCIM's names.
-FACTS = ("purpose", "platform", "model", "environment", "riskTier", "workloadId")
+FACTS = ("purpose", "platform", "model", "version", "environment", "riskTier", "workloadId")
 TAKEABLE = (DISPLAY_NAME, *FACTS, OWNER, CO_OWNERS, SPONSORS)
 
 

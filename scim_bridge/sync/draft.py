@@ -10,9 +10,8 @@ from typing import TypeVar
 from scim_bridge.kernel.context import Context
 from scim_bridge.registry.connections import Connection
 from scim_bridge.sync.brake import Limits, Listing, held, limits_of
-from scim_bridge.sync.drift import Drift, Reading, spared
+from scim_bridge.sync.drift import Drift, Reading, reading_of, spared
 from scim_bridge.sync.facts import desired_pages, pushed_all
-from scim_bridge.sync.idp.explaining import meaning_of
 from scim_bridge.sync.idp.port import (
     DesiredAgent,
     Idp,
@@ -217,7 +216,7 @@ async def draft_plan(ctx: Context, connection: Connection, idp: Idp, tell: Tell 
     setup = await patiently(idp.missing)
     shelf = await _shelf(idp, tell)
     pushed = await pushed_all(reads, connection.id)
-    reader = _Reader(idp, shelf, pushed, Reading.of(connection, meaning_of(idp)))
+    reader = _Reader(idp, shelf, pushed, reading_of(connection, idp))
     known = set(pushed)
     async for agents in desired_pages(reads, connection):
         known |= {agent.agent_id for agent in agents}

@@ -5,13 +5,14 @@ Three-way: what is there is neither what was last written nor what the registry 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.drift_rules import ASK, OURS, THEIRS, DriftRules, parse_drift
 from scim_bridge.sync.idp.port import ENABLED, SHARED, DesiredAgent, Observed, Wanted
+from scim_bridge.sync.meaning import inward_of, meaning_of, ours_of
 from scim_bridge.sync.model import Pushed, absent, same
 
 # How a drift stands: nobody decided yet; the registry took it over; ours was written over it; they undid it.
@@ -25,7 +26,7 @@ UNDONE = "undone"
 class Drift:
     """One attribute of one agent that is neither as we wrote it nor as we want it.
 
-    `field` is our name for it, empty when it is only the IdP's; `rule` is what the connection says of it;
+    `ours_name` is our name for it, empty when it is only the IdP's; `rule` is what the connection says of it;
     `written` is when we wrote the object last.
     """
 
@@ -33,7 +34,7 @@ class Drift:
     slug: str
     remote_id: str
     attribute: str
-    field: str
+    ours_name: str
     ours: Any
     theirs: Any
     rule: str
@@ -42,15 +43,11 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a connection reads drift: the IdP's words in ours, and its rules."""
+    """How a connection reads drift: the IdP's words in ours, its rules, and what the IdP alone says (`inward`)."""
 
     meaning: Mapping[str, str]
     rules: DriftRules
-
-    @classmethod
-    def of(cls, connection: Connection, meaning: Mapping[str, str]) -> Reading:
-        """As the connection's setting says."""
-        return cls(meaning, parse_drift(str(connection.settings.get("drift") or "")))
+    inward: Mapping[str, str] = field(default_factory=dict)
 
     def drifts(
         self, agent: DesiredAgent, wanted: Wanted, observed: Observed | None, pushed: Pushed | None
@@ -82,7 +79,24 @@ class Reading:
                     pushed.written,
                 )
             )
-        return tuple(found)
+        return (*found, *self._taken_in(agent, observed, pushed))
+
+    def _taken_in(self, agent: DesiredAgent, observed: Observed, pushed: Pushed) -> Iterator[Drift]:
+        """What the mapping takes from the IdP, where it says something else than the registry does."""
+        for attribute, name in self.inward.items():
+            ours, theirs = ours_of(agent, name), observed.attributes.get(attribute)
+            if not absent(theirs) and not same(attribute, theirs, ours):
+                yield Drift(
+                    agent.agent_id,
+                    agent.slug,
+                    observed.remote_id,
+                    attribute,
+                    name,
+                    ours,
+                    theirs,
+                    THEIRS,
+                    pushed.written,
+                )
 
     def _rule(self, name: str, theirs: Any) -> str:
         rule = self.rules.of(name)
@@ -91,6 +105,12 @@ class Reading:
             return THEIRS if theirs is False else OURS
         # An attribute that came back empty is no wish: somebody has to say so.
         return ASK if rule == THEIRS and absent(theirs) else rule
+
+
+def reading_of(connection: Connection, idp: Idp) -> Reading:
+    """How a connection reads drift, by its setting, its adapter and its mapping."""
+    rules = parse_drift(str(connection.settings.get("drift") or ""))
+    return Reading(meaning_of(idp), rules, inward_of(idp))
 
 
 def spared(wanted: Wanted, found: Iterable[Drift]) -> Wanted:

@@ -131,7 +131,7 @@ def _insert(work: Work, connection_id: str, each: Drift, told: LastChange | None
         each.agent_id,
         each.slug,
         each.attribute,
-        each.field,
+        each.ours_name,
         canonical(each.ours).decode(),
         canonical(each.theirs).decode(),
         each.rule,

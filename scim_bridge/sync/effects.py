@@ -18,10 +18,9 @@ from scim_bridge.kernel.work import SYSTEM, Work
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.model import AGENT
 from scim_bridge.registry.outward import IDP_PUSH
-from scim_bridge.sync.drift import Reading, spared
+from scim_bridge.sync.drift import reading_of, spared
 from scim_bridge.sync.drift_keeping import written_over
 from scim_bridge.sync.facts import desired_of, pushed_of, remember
-from scim_bridge.sync.idp.explaining import meaning_of
 from scim_bridge.sync.idp.open import Idps
 from scim_bridge.sync.idp.port import RETIRE, Idp, IdpError, ObjectChange
 from scim_bridge.sync.model import (
@@ -105,7 +104,7 @@ class _Writer:
             return _done(SKIPPED, "the agent was never written there")
         wanted = (await idp.wanted([agent]))[agent_id]
         observed = await idp.observe(agent, (pushed.remote_id or None) if pushed else None)
-        drifts = Reading.of(connection, meaning_of(idp)).drifts(agent, wanted, observed, pushed)
+        drifts = reading_of(connection, idp).drifts(agent, wanted, observed, pushed)
         found = difference(agent, spared(wanted, drifts), observed, pushed)
         if found.change is None:
             retired = pushed if agent.deleted and pushed is not None and not pushed.retired else None

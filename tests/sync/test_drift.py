@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,12 +13,14 @@ from scim_bridge.kernel.errors import Invalid, NotFound, Refused
 from scim_bridge.kernel.work import Store
 from scim_bridge.registry.connection_settings import check_settings
 from scim_bridge.registry.drift_rules import DriftRules, parse_drift
+from scim_bridge.registry.model import AGENT_URN
 from scim_bridge.sync.drift import Reading
 from scim_bridge.sync.idp.port import ENABLED, IdpError, Observed, Wanted
+from scim_bridge.sync.meaning import inward_of, meaning_of
 from scim_bridge.sync.model import Pushed, buried, same
 from scim_bridge.sync.plan import changes_of
 from scim_bridge.sync.service import status
-from tests.sync.drift_bench import audited, drifts, facts, settled, written
+from tests.sync.drift_bench import TellingIdp, audited, drifts, facts, settled, written
 from tests.sync.engine_bench import by_login, redescribe
 
 
@@ -308,3 +313,52 @@ def test_rules_are_read_by_our_names_and_never_start_anything() -> None:
     ]
     assert parse_drift("*:theirs").of("") == "ours" and parse_drift("*:theirs").of("enabled") == "ours"
     assert parse_drift("").of("purpose") == "ours"
+
+
+class Mapped:
+    """What stands over an adapter when a connection has a mapping: rows of target, source and direction."""
+
+    def __init__(self, inner: Any, *rows: tuple[str, str, str]) -> None:
+        self.inner = inner
+        self.rules = [
+            SimpleNamespace(row=SimpleNamespace(target=t, source=s, direction=d)) for t, s, d in rows
+        ]
+
+
+def test_what_a_mapping_makes_of_something_else_means_nothing_of_ours() -> None:
+    plain = {"login": "userName", "purpose": "purpose", "owner": "owner", "enabled": "enabled"}
+    assert meaning_of(TellingIdp()) == plain
+    rows = [
+        ("purpose", "join(purpose, platform)", "out"),
+        ("boss", "owner.userName", "out"),
+        ("risk", "riskTier", "out"),
+        ("risk", "'high'", "out"),
+        ("why", "purpose", "in"),
+    ]
+    over = Mapped(TellingIdp(), *rows)
+    kept = {name: plain[name] for name in ("login", "owner", "enabled")}
+    assert meaning_of(over) == {**kept, "boss": "owner"}
+    assert inward_of(over) == {"why": "purpose"}
+    generic = TellingIdp()
+    generic.kind, generic.meaning = "generic", dict  # type: ignore[method-assign, assignment]
+    assert meaning_of(generic)[f"{AGENT_URN}:riskTier"] == "riskTier"
+
+
+def test_what_a_mapping_takes_from_the_idp_is_taken_over_by_each_apply(on_store) -> None:
+    async def body(store: Store) -> None:
+        bench, idp, _ = await written(store)
+        idp.inner = TellingIdp()  # type: ignore[attr-defined]
+        idp.rules = Mapped(None, ("hobby", "model", "in")).rules  # type: ignore[attr-defined]
+        by_login(idp, "triage")["hobby"] = "m-7"
+        assert await planned(bench) == {}
+        assert [(row.attribute, row.field, row.rule) for row in await drifts(bench)] == [
+            ("hobby", "model", "theirs")
+        ]
+        assert (await bench.apply()).state == "OK"
+        assert (await facts(bench, "triage")).extension["model"] == "m-7"
+        assert by_login(idp, "triage")["hobby"] == "m-7" and await drifts(bench) == []
+        by_login(idp, "triage")["hobby"] = None
+        assert (await bench.apply()).state == "OK"
+        assert (await facts(bench, "triage")).extension["model"] == "m-7", "what is empty there says nothing"
+
+    on_store(body)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from scim_bridge.sync.idp.port import ENABLED, Idp, IdpError, Observed
+from scim_bridge.sync.idp.port import Idp, IdpError, Observed
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +62,16 @@ class TellsOrigins(Protocol):
 NOT_YET = "not asked yet: too many at once"
 
 
-def _adapter(idp: Any) -> Any:
+def adapter(idp: Any) -> Any:
     """The adapter itself, without what is laid over it."""
     while hasattr(idp, "inner"):
         idp = idp.inner
     return idp
 
 
-def meaning_of(idp: Idp) -> Mapping[str, str]:
-    """What the IdP's words mean here; at least `enabled` always does."""
-    idp = _adapter(idp)
-    found = dict(idp.meaning()) if isinstance(idp, Means) else {}
-    return {**found, ENABLED: ENABLED}
-
-
 async def last_change(idp: Idp, remote_id: str, since: int) -> LastChange:
     """Who changed an object last, or why nobody can say."""
-    idp = _adapter(idp)
+    idp = adapter(idp)
     if not isinstance(idp, TellsChanges):
         return LastChange(reason="this IdP has no audit log that is read here")
     try:
@@ -91,7 +84,7 @@ async def last_change(idp: Idp, remote_id: str, since: int) -> LastChange:
 
 async def origin(idp: Idp, observed: Observed) -> Origin:
     """Where an object came from, or why nobody can say."""
-    idp = _adapter(idp)
+    idp = adapter(idp)
     if not isinstance(idp, TellsOrigins):
         return Origin(reason="this IdP does not say")
     try:
