@@ -11,7 +11,7 @@ from typing import Any
 
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.drift_rules import ASK, OURS, THEIRS, DriftRules, parse_drift
-from scim_bridge.sync.idp.port import ENABLED, SHARED, DesiredAgent, Observed, Wanted
+from scim_bridge.sync.idp.port import ENABLED, SHARED, DesiredAgent, Idp, Observed, Wanted
 from scim_bridge.sync.meaning import inward_of, meaning_of, ours_of
 from scim_bridge.sync.model import Pushed, absent, same
 
