@@ -48,7 +48,18 @@ DatabaseUrl = Annotated[
 STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 Record = Mapping[str, Any]
-INSTANTS = {"created", "expires", "last_used", "revoked", "since", "placed", "at", "last_call", "until"}
+INSTANTS = {
+    "created",
+    "expires",
+    "last_used",
+    "revoked",
+    "since",
+    "placed",
+    "at",
+    "last_call",
+    "until",
+    "seen",
+}
 # Some of these names also count things; an instant in microseconds is past 10^14 since March 1973.
 EARLIEST = 10**14
 

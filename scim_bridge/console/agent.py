@@ -19,6 +19,7 @@ from scim_bridge.kernel.sql import marks
 from scim_bridge.registry.agents import AgentFacts, find_agent
 from scim_bridge.registry.connections import connections
 from scim_bridge.registry.credentials import credentials_of
+from scim_bridge.registry.findings import KeptFinding, findings_of
 from scim_bridge.registry.groups import groups_of
 from scim_bridge.registry.model import GROUP_EXTENSION_URN, Hold
 
@@ -81,6 +82,8 @@ class AgentPage:
     entries: tuple[Entry, ...]
     older: str | None
     sources: Mapping[str, str]
+    # What an IdP itself finds wrong with it.
+    findings: tuple[KeptFinding, ...] = ()
 
     def source(self, hold: Hold) -> str:
         """Who placed a hold, in words."""
@@ -115,6 +118,7 @@ async def agent_page(
         entries,
         older,
         names,
+        tuple(await findings_of(reader, agent_id)),
     )
 
 

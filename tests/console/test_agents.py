@@ -20,6 +20,7 @@ from scim_bridge.kernel.work import Store, Work
 from scim_bridge.registry.agents import create_agent, set_owners
 from scim_bridge.registry.connections import create_connection
 from scim_bridge.registry.credentials import register_credential
+from scim_bridge.registry.findings import Finding, keep_findings
 from scim_bridge.registry.groups import add_members, create_group
 from scim_bridge.registry.holds import place_hold
 from scim_bridge.registry.model import AGENT_URN, Owners
@@ -148,10 +149,14 @@ def test_the_page_of_an_agent_says_why_it_may_not_act_and_what_happened(database
                 reference="kv/secret-place",
                 expires=None,
             )
+            overdue = Finding("AttestationOverdue", "Not attested within <90> days.")
+            await keep_findings(work, okta.id, {ids["a-000"]: [overdue]})
 
         await browser.store.transact(TESTER, change)
         text = (await browser.get("/console/agents/a-000")).text
         for part in (
+            "Found wrong by an IdP",
+            "Not attested within &lt;90&gt; days.",
             "Why it may not act",
             "Okta deactivated it",
             "connection okta-prod",
@@ -170,7 +175,7 @@ def test_the_page_of_an_agent_says_why_it_may_not_act_and_what_happened(database
         by_id = await browser.get(f"/console/agents/{ids['a-000']}")
         assert by_id.status_code == 200
         calm = (await browser.get("/console/agents/a-001")).text
-        assert "nothing holds it" in calm and "Why it may not act" not in calm
+        assert "nothing holds it" in calm and "Found wrong" not in calm and "Why it may not act" not in calm
 
     browsing(database_url, clock, body)
 

@@ -56,7 +56,9 @@ class Reading:
         """Ours, and what may become ours: marked by us, or under our blueprint without a mark. And all others,
         without their people.
 
-        Graph serves no filter by blueprint for agent identities that could be relied on: all are read.
+        Graph serves no filter by blueprint for agent identities that could be relied on: all are read. Nor
+        a delta query of their own; that of service principals tells nothing of sponsors, groups and app
+        roles, so a listing that went by it would hide what others changed.
         """
         of = await patiently(self._parts.everywhere)
         await self._compliance.begin()
