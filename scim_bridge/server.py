@@ -60,7 +60,7 @@ def jobs_of(bridge: Bridge) -> Jobs:
     told = drill_accept(bridge)
     jobs.every("departures-drill", 15.0, lambda: drill.tick(ctx, bridge.rules.policies.drill, told))
     jobs.every("agents-upkeep", 60.0, lambda: upkeep(ctx, bridge.rules))
-    idp_doors.duties(ctx, bridge.idps.news, jobs.every)
+    idp_doors.duties(ctx, bridge.idps.news, departures.reactor(bridge.rules), jobs.every)
     for name, seconds, duty in attestations.duties(ctx, bridge.settings.attestations):
         jobs.every(name, seconds, duty)
     jobs.every("oauth-keys", 1.5, lambda: oauth_keys.refresh(ctx, bridge.settings.oauth.keys_hosts))

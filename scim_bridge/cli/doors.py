@@ -17,7 +17,7 @@ from scim_bridge.signals.hr_mappings import mapping_for, mappings
 from scim_bridge.signals.trying import Tried, own_address, try_asking, try_graph_notice, try_hr, try_okta_hook
 
 # Doors that ask by themselves, and those that others call.
-ASKING = ("okta-log", "graph-delta")
+ASKING = ("okta-log", "graph-delta", "owner-check")
 CALLED = ("hr", "okta-hook", "graph-notice")
 
 app = typer.Typer(no_args_is_help=True, help="Doors for news about people: HR, security events, IdP events.")

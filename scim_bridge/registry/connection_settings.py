@@ -230,6 +230,9 @@ SETTINGS: Mapping[str, Known] = {
     "suspended": Known(
         ("okta",), "what a suspended person is: left, away or ignored", "left", _one_of(SUSPENDED)
     ),
+    "owner_check": Known(
+        PUSHED, "read everybody who answers for an agent there once a day: on or off", "on", _one_of(SWITCH)
+    ),
     "graph_notices": Known(
         ("entra",),
         "have Entra call when people change, where public_url is https: on or off",

@@ -104,6 +104,12 @@ class PeopleNews(Protocol):
     async def person(self, remote_id: str) -> RemotePerson:
         """One person as they are now; `absent` when there is none."""
 
+    async def named(self, login: str) -> RemotePerson | None:
+        """The person with this login there; None when there is none."""
+
+    def is_id(self, name: str) -> bool:
+        """True when a name has the form of this IdP's ids of people."""
+
 
 class LogNews(PeopleNews, Protocol):
     """A tenant that keeps a log of events."""

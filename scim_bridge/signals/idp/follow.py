@@ -33,10 +33,11 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The last signal about the person's presence that this tenant gave: its kind and key."""
+    """The last signal about the person's presence that this tenant gave: its kind, key and time."""
 
     kind: str
     key: str
+    at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,9 @@ def what_follows(
     the future (a clock that is ahead) is so now. Where the IdP does not say since when, the moment of the
     reading names the fact: then only `last` tells one time from another.
     """
+    if last is not None:
+        # What is said later is of a later time, whichever process says it and by whose clock.
+        now = max(now, last.at)
     since = min(remote.since, now) if remote.since is not None else now
     if remote.there is There.ABSENT:
         return _once(Fact(DELETED, _key(remote, "deleted", None), now, now, "was deleted"), last)

@@ -174,13 +174,13 @@ async def remember(work: Work, connection_id: str, remote: RemotePerson, person_
 async def _last(reader: Reader, source: str, person_id: str) -> Said | None:
     """The last signal of this tenant about whether a person is there."""
     row = await reader.one(
-        "SELECT kind, key FROM sb_signal WHERE source = ? AND person_id = ?"
+        "SELECT kind, key, at FROM sb_signal WHERE source = ? AND person_id = ?"
         f" AND kind IN ({marks(len(ABOUT_STATE))}) ORDER BY received DESC, id DESC LIMIT 1",
         source,
         person_id,
         *ABOUT_STATE,
     )
-    return None if row is None else Said(row["kind"], row["key"])
+    return None if row is None else Said(row["kind"], row["key"], row["at"])
 
 
 async def _told(work: Work, connection: Connection, fact: Fact, person_id: str, meant: Meant) -> None:

@@ -32,7 +32,7 @@ async def whom(reader: Reader, connection: Connection, remote: RemotePerson, kno
     """The one person certainly meant. `known` is who they were when last read.
 
     By the connection's externalId; else as known before; else, unless the connection wants externalIds
-    only, by a userName that is their login there, of somebody whom no tenant of this kind calls otherwise.
+    only, by a userName that is their login there, of somebody who is nobody else at a tenant of this kind.
     """
     found = await _called(reader, connection, remote)
     if found is not None:
@@ -85,11 +85,17 @@ async def _named(reader: Reader, connection: Connection, remote: RemotePerson) -
         return NOBODY
     other = await reader.one(
         "SELECT c.name FROM sb_external e JOIN sb_connection c ON c.id = e.connection_id"
-        " WHERE e.resource_id = ? AND c.kind = ?",
+        " WHERE e.resource_id = ? AND c.kind = ?"
+        " UNION ALL SELECT c.name FROM sb_remote_person p JOIN sb_connection c ON c.id = p.connection_id"
+        " WHERE p.person_id = ? AND c.kind = ? AND NOT (c.id = ? AND p.remote_id = ?)",
         row["id"],
         connection.kind,
+        row["id"],
+        connection.kind,
+        connection.id,
+        remote.remote_id,
     )
     if other is not None:
-        said = f"{remote.login} is the userName of somebody whom {other['name']} calls otherwise"
+        said = f"{remote.login} is the userName of somebody who is another one at {other['name']}"
         return Meant(None, said, unclear=True)
     return Meant(row["id"], BY_NAME)

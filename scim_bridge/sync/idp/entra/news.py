@@ -7,8 +7,9 @@ from typing import Any
 
 from scim_bridge.kernel.clock import iso
 from scim_bridge.registry.news import ChangePage, CursorLost, RemotePerson, Subscription, There, instant
-from scim_bridge.sync.idp.entra.calls import V1, Reply
+from scim_bridge.sync.idp.entra.calls import V1, Reply, literal
 from scim_bridge.sync.idp.entra.graph import Graph
+from scim_bridge.sync.idp.entra.options import GUID
 from scim_bridge.sync.idp.entra.refusals import error_of, refusal
 from scim_bridge.sync.idp.port import IdpError
 
@@ -46,6 +47,16 @@ class EntraNews:
         if not isinstance(reply.body, Mapping) or str(reply.body.get("id")).lower() != remote_id.lower():
             raise IdpError("entra-broken", "Entra's answer is no user.", transient=True)
         return person_of(reply.body)
+
+    async def named(self, login: str) -> RemotePerson | None:
+        """The user with this userPrincipalName."""
+        query = {"$select": "id", "$filter": f"userPrincipalName eq {literal(login)}"}
+        found = await self._graph.every("look a person up", "/users", query)
+        return await self.person(str(found[0]["id"])) if len(found) == 1 else None
+
+    def is_id(self, name: str) -> bool:
+        """Object ids are GUIDs."""
+        return bool(GUID.fullmatch(name))
 
     async def changes(self, cursor: str) -> ChangePage:
         """One page of users/delta; the first one of everybody when there is no cursor."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -17,6 +18,7 @@ LOGS = "/api/v1/logs"
 LOG_SCOPE = "okta.logs.read"
 # The most the System Log gives at once (Okta, System Log API).
 PAGE = 1000
+USER_ID = re.compile(r"00u[0-9A-Za-z]{7,37}")
 DEPROVISIONED = "DEPROVISIONED"
 SUSPENDED = "SUSPENDED"
 
@@ -34,6 +36,18 @@ class OktaNews:
         if user is None or str(user.get("id")) != remote_id:
             return RemotePerson(remote_id, There.ABSENT)
         return person_of(user)
+
+    async def named(self, login: str) -> RemotePerson | None:
+        """The user with this login, and no other one Okta might take it for."""
+        user = await self._people.user(login)
+        found = (
+            user is not None and str((user.get("profile") or {}).get("login")).casefold() == login.casefold()
+        )
+        return person_of(user) if user is not None and found else None
+
+    def is_id(self, name: str) -> bool:
+        """Okta's ids of users begin with 00u."""
+        return bool(USER_ID.fullmatch(name))
 
     def may_read_log(self) -> str:
         """Why not: the scope is not among the connection's. A token of a person (SSWS) may what they may."""
