@@ -113,7 +113,7 @@ async def keep_drifts(
         await record(work, "agent.drifted", AGENT, agent_id, detail, connection_id=connection_id)
     for row in known.values():
         if row.agent_id in compared:
-            await close_drift(work, row, UNDONE, "it is no longer so at the IdP")
+            await close_drift(work, row, UNDONE, "nothing differs any more")
     # The audit keeps what happened; the table what may still be asked about.
     work.tx.later(
         "DELETE FROM sb_drift WHERE connection_id = ? AND settled < ?", connection_id, work.now - KEPT
