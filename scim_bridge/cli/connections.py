@@ -150,8 +150,8 @@ def probe_(name: str, database_url: DatabaseUrl = None, output: Output = Format.
 def feature_rows(found: list[tuple[Feature, int]]) -> list[dict[str, Any]]:
     """Features as printed."""
     return [
-        {"feature": feature.name, "usable": feature.usable, "reason": feature.reason or None, "seen": seen}
-        for feature, seen in found
+        {"feature": feature.name, "usable": feature.usable, "reason": feature.reason or None, "at": at}
+        for feature, at in found
     ]
 
 

@@ -296,3 +296,17 @@ def test_drift_and_strangers_are_shown_and_settled_by_commands(command, bridge) 
     assert command("sync", "retire", "okta", "nobody", "--reason", "x")[0] == 1
     assert command("sync", "strangers", "okta") == (0, [])
     assert command("sync", "strangers", "okta", "--all", output="table")[1].count("adopted") == 1
+
+
+def test_what_of_an_org_can_be_used_is_asked_shown_and_says_why_not(bridge: Org, capsys: Any) -> None:
+    capsys.readouterr()
+    assert run(["connections", "probe", "okta", "--output", "json"]) == 0
+    rows = {row["feature"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["user types"]["usable"] and not rows["groups"]["usable"]
+    assert "okta.groups.manage" in rows["groups"]["reason"] and rows["groups"]["at"]
+    assert run(["connections", "show", "okta", "--output", "json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert [row["feature"] for row in shown["features"]] == list(rows)
+    assert run(["connections", "show", "okta"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "user types: yes" in said and "groups: no (the scope okta.groups.manage" in said
