@@ -108,7 +108,7 @@ class OktaIdp(Telling):
         return await self._links.owners_of(guesses, of_owner)
 
     def _observed(
-        self, user: dict[str, Any], shape: Shape, owner: str | None, members: dict[str, list[str]]
+        self, user: dict[str, Any], shape: Shape, owner: str | None, members: dict[str, Any]
     ) -> Observed:
         return observed(
             user,

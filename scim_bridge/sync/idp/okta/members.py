@@ -22,11 +22,12 @@ class Found:
     groups: dict[str, set[str]] = field(default_factory=dict)
     applications: dict[str, set[str]] = field(default_factory=dict)
 
-    def of(self, user_id: str) -> dict[str, list[str]]:
-        """What one user is in, as attributes."""
+    def of(self, user_id: str) -> dict[str, Any]:
+        """What one user is in, as attributes; None where it is in nothing."""
         return {
-            GROUPS: sorted(name for name, inside in self.groups.items() if user_id in inside),
-            APPLICATIONS: sorted(name for name, inside in self.applications.items() if user_id in inside),
+            GROUPS: sorted(name for name, inside in self.groups.items() if user_id in inside) or None,
+            APPLICATIONS: sorted(name for name, inside in self.applications.items() if user_id in inside)
+            or None,
         }
 
 
@@ -76,13 +77,13 @@ class Members:
                 notes += self._assignments.notes
         return attributes, notes
 
-    async def of(self, user_id: str) -> dict[str, list[str]]:
-        """What one user is in now."""
-        found = {}
+    async def of(self, user_id: str) -> dict[str, Any]:
+        """What one user is in now; None where it is in nothing."""
+        found: dict[str, Any] = {}
         if self._names is not None and not await self._no_groups():
-            found[GROUPS] = await self._groups.of(user_id)
+            found[GROUPS] = await self._groups.of(user_id) or None
         if self._asks_apps and not await self._no_apps():
-            found[APPLICATIONS] = await self._assignments.of(user_id)
+            found[APPLICATIONS] = await self._assignments.of(user_id) or None
         return found
 
     async def write(self, user_id: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
