@@ -203,6 +203,12 @@ SETTINGS: Mapping[str, Known] = {
         "no accounts",
         _shaped(_DOMAIN, "Write a verified domain of the tenant: agents.contoso.com."),
     ),
+    "compliance_issues": Known(
+        ("entra",),
+        "read with each plan what Entra's lifecycle policies find wrong with agents: on or off",
+        "on",
+        _one_of(("on", "off")),
+    ),
     "agent_registry": Known(
         ("entra",),
         "enter each agent into Microsoft's agent registry (Agent 365): off or on",

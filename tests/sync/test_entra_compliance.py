@@ -69,3 +69,16 @@ def test_a_tenant_without_lifecycle_policies_is_synced_all_the_same(
         assert not await findings_at(bench.store.reads, bench.connection.id)
 
     on_bench(sqlite_url, clock, tenant, body)
+
+
+def test_where_the_settings_say_so_they_are_not_read(
+    sqlite_url: str, clock: ManualClock, tenant: Tenant
+) -> None:
+    async def body(bench: Bench) -> None:
+        await bench.agent("triage", await bench.person(upn("maria")))
+        await bench.apply()
+        born_long_ago(tenant, "Triage")
+        assert not (await bench.plan()).notes
+        assert not [call for call in tenant.calls() if "complianceIssues" in call["url"]]
+
+    on_bench(sqlite_url, clock, tenant, body, compliance_issues="off")

@@ -319,3 +319,24 @@ def test_names_of_groups_become_keys_that_are_always_the_same() -> None:
     assert nickname("Zahlungen & Mahnungen / EU") == "Zahlungen---Mahnungen---EU"
     assert nickname("支払い") == "group" and len(nickname("x" * 200)) == 64
     assert judged("Payments", [{"id": "1"}, {"id": "2"}]).why == "2 groups have that name"
+
+
+def test_fresh_objects_and_lost_answers_make_no_group_and_no_member_twice(
+    sqlite_url: str, clock: ManualClock, tenant: Tenant
+) -> None:
+    async def body(bench: Bench) -> None:
+        maria = await bench.person(upn("maria"))
+        agents = [await bench.agent(slug, maria) for slug in ("triage", "review")]
+        await group(bench, "Payments", *agents)
+        tenant.configure(settle_misses=1)
+        tenant.faults(
+            {"match": {"method": "PATCH", "path": "/groups"}, "action": "drop_after"},
+            {"match": {"method": "POST", "path": "members"}, "action": "drop_after"},
+        )
+        await bench.apply()
+        await bench.perform()
+        assert inside(tenant, "Payments") == ["Review", "Triage"]
+        assert len(tenant.objects("group")) == 1 and len(tenant.identities()) == 2
+        assert (await bench.plan()).changes == 0
+
+    on_bench(sqlite_url, clock, tenant, body, **EVERY)

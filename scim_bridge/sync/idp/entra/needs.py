@@ -95,7 +95,12 @@ NEEDS = (
         ((*_IDENTITY_WRITE, "LifecyclePolicies-AgentId.ReadWrite.All"),),
         "owners' statements are written as attributes only",
     ),
-    Need(ISSUES, ((*_IDENTITY, *_LIFECYCLE),), "what Entra finds wrong with an agent is not shown"),
+    Need(
+        ISSUES,
+        ((*_IDENTITY, *_LIFECYCLE),),
+        "what Entra finds wrong with an agent is not shown",
+        off=lambda options: "" if options.compliance else "not asked for: compliance_issues is off",
+    ),
     Need(
         BLUEPRINT,
         (

@@ -40,6 +40,7 @@ class Options:
     create_groups: bool = False
     app_roles: str = ""
     deletes: bool = False
+    compliance: bool = True
 
 
 def _setting(name: str, message: str, fix: str) -> Refused:
@@ -80,4 +81,5 @@ def options_of(settings: Mapping[str, Any], secrets: Mapping[str, Any]) -> Optio
         settings.get("create_groups") == "yes",
         str(settings.get("app_roles") or ""),
         settings.get("retire_action") == "delete",
+        settings.get("compliance_issues") != "off",
     )
