@@ -9,7 +9,6 @@ from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.work import Actor, Work
 from scim_bridge.registry.connections import Connection
-from scim_bridge.sync.idp.explaining import adapter
 from scim_bridge.sync.idp.port import Feature, Idp, Probing
 
 
@@ -18,10 +17,9 @@ async def probe(ctx: Context, actor: Actor, connection: Connection, idp: Idp) ->
 
     IdpError when nobody answers or we are not let in; what was known before is then kept.
     """
-    asked = adapter(idp)
-    if not isinstance(asked, Probing):
+    if not isinstance(idp, Probing):
         return ()
-    found = await asked.features()
+    found = await idp.features()
     await ctx.store.transact(actor, lambda work: keep(work, connection, found))
     return found
 
