@@ -40,9 +40,10 @@ class DoorRow(SQLModel, table=True):
 
     __tablename__ = "sb_door"
 
-    # The `source` of its signals: "okta-log:acme", "ssf:acme", "hr:workday".
+    # "okta-log:acme", "ssf:acme", "hr:workday": the `source` of its signals, but of an IdP's doors, which
+    # are one voice: theirs is the tenant ("okta:acme").
     name: str = text_key()
-    # hr, okta-hook, okta-log, graph-notice, graph-delta, ssf-push, ssf-poll, csv
+    # hr, okta-hook, okta-log, graph-notice, graph-delta, owner-check, ssf-push, ssf-poll, csv
     kind: str = text()
     connection_id: str | None = text(nullable=True)
     # When it heard or asked last, whatever came of it; and the time the newest event itself tells.

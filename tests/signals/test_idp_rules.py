@@ -35,6 +35,12 @@ def test_gone_since_a_moment_in_the_future_is_gone_now() -> None:
     assert (left.at, left.effective_at) == (NOW, NOW)
 
 
+def test_what_is_said_later_is_of_a_later_time_by_whatever_clock() -> None:
+    last = Said(RETURNED, "00u1:back:x", at=NOW + 5 * SECOND)
+    (left,) = what_follows(replace(GONE, since=None), last, None, NOW)
+    assert left.at == NOW + 5 * SECOND
+
+
 def test_what_a_suspension_is_is_for_the_company_to_say() -> None:
     suspended = replace(GONE, there=There.SUSPENDED)
     assert [f.kind for f in what_follows(suspended, None, None, NOW)] == [LEFT]

@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+from scim_bridge.departures.service import react
 from scim_bridge.kernel.clock import SECOND
 from scim_bridge.kernel.work import Store, Work
 from scim_bridge.registry.connections import configure_connection, create_connection
+from scim_bridge.registry.news import RemotePerson, There
 from scim_bridge.registry.tokens import revoke_token
 from scim_bridge.signals.idp import news
 from scim_bridge.signals.idp.guard import REFUSALS_A_MINUTE
+from scim_bridge.signals.idp.reading import act as acted
 from tests.conftest import MASTER, TESTER, run_with_store
 from tests.signals.idp_stage import Stage, real_time, stage
 from tests.sync.okta_org import Org, okta_org
@@ -276,6 +279,24 @@ def test_a_login_that_another_org_calls_otherwise_is_unclear_and_nobody_is_touch
     on_hook(body)
 
 
+def test_a_login_that_was_read_at_another_org_before_names_nobody_at_this_one(on_hook) -> None:
+    async def body(made: Stage, org: Org) -> None:
+        there = await made.store.transact(
+            TESTER, lambda work: create_connection(work, MASTER, "subsidiary", "okta")
+        )
+        omar = await made.owner("omar")
+        began = made.clock.now()
+        seen = RemotePerson("00usubsidiary000001", There.PRESENT, "omar@corp.test")
+        meant = await made.store.transact(TESTER, lambda work: acted(work, there, seen, began, react))
+        assert meant.person_id == omar
+        await act(made, org, "omar@corp.test", "deactivate")
+        await made.look()
+        assert await made.active("omar-bot")
+        assert len(await made.audited("signal.unmatched")) == 1
+
+    on_hook(body)
+
+
 def test_a_deleted_person_is_told_as_deleted_and_an_unknown_id_names_nobody(on_hook) -> None:
     async def body(made: Stage, org: Org) -> None:
         target = {"id": "00u00000000000000000", "type": "User", "alternateId": "omar@corp.test"}
@@ -293,9 +314,6 @@ def test_a_deleted_person_is_told_as_deleted_and_an_unknown_id_names_nobody(on_h
 
 def test_a_reading_that_began_earlier_and_ends_later_changes_nothing(on_hook) -> None:
     async def body(made: Stage, org: Org) -> None:
-        from scim_bridge.departures.service import react
-        from scim_bridge.signals.idp.reading import act as acted
-
         _, source = await made.idps.news(made.connection.id)
         user_id = org.user("maria@corp.test")["id"]
         began = made.clock.now()
