@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -22,7 +23,6 @@ from scim_bridge.cli.output import (
 )
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.cli.sync_drift import add_to
-from scim_bridge.cli.sync_one import one
 from scim_bridge.cli.sync_run import Telling, see_through
 from scim_bridge.cli.sync_show import (
     SHOWN,
@@ -37,9 +37,11 @@ from scim_bridge.cli.sync_show import (
     trouble_record,
 )
 from scim_bridge.kernel.errors import NotFound
+from scim_bridge.kernel.work import Actor
 from scim_bridge.kernel.worker import sole_worker
 from scim_bridge.registry.connections import connection, connections
 from scim_bridge.registry.findings import findings_at
+from scim_bridge.registry.people_refs import find_person
 from scim_bridge.sync import apply as applying
 from scim_bridge.sync.plan import HELD, KeptChange, Plan, changes_of, make_plan
 from scim_bridge.sync.plan import plan as kept_plan
@@ -53,7 +55,6 @@ EXIT_INTERRUPTED = 130
 
 app = typer.Typer(no_args_is_help=True, help="Push facts to an IdP.")
 
-app.command("one")(one)
 Name = Annotated[str, typer.Argument(help="the connection")]
 
 
@@ -112,6 +113,9 @@ def apply(
     release: Annotated[
         str, typer.Option("--release", help="why a plan the brake holds is meant; audited with your name")
     ] = "",
+    person: Annotated[
+        str, typer.Option("--as", help="who lets it go, where several use one account: a person known here")
+    ] = "",
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="wait until everything is written")] = True,
     database_url: DatabaseUrl = None,
     output: Output = Format.TABLE,
@@ -120,7 +124,8 @@ def apply(
 
     async def body(bridge: Bridge) -> tuple[Run, list[Trouble]]:
         with Telling(output) as telling:
-            run_id = await _begin(bridge, name, plan_id, release, telling)
+            who = await _person(bridge, person)
+            run_id = await _begin(bridge, who, name, plan_id, release, telling)
             if wait:
                 found = await see_through(bridge, run_id, telling)
             else:
@@ -139,7 +144,22 @@ def apply(
         raise typer.Exit(EXIT_ERROR)
 
 
-async def _begin(bridge: Bridge, name: str, plan_id: str | None, release: str, telling: Telling) -> str:
+async def _person(bridge: Bridge, name: str) -> Actor:
+    """The account that runs the command, or the person who says to act through it."""
+    account = actor()
+    if not name:
+        return account
+    found = await find_person(bridge.ctx.store.reads, name)
+    if found is None or not found.active:
+        raise NotFound(
+            "person-unknown", f"No active person {name!r} is known here.", "Name them by userName."
+        )
+    return replace(account, name=found.user_name)
+
+
+async def _begin(
+    bridge: Bridge, who: Actor, name: str, plan_id: str | None, release: str, telling: Telling
+) -> str:
     reads = bridge.ctx.store.reads
     chosen = await connection(reads, name)
     unfinished = await open_run(reads, chosen.id)
@@ -149,10 +169,10 @@ async def _begin(bridge: Bridge, name: str, plan_id: str | None, release: str, t
         return unfinished.id
     there, idp = await bridge.idps.of(name)
     if plan_id is None:
-        return await applying.apply_now(bridge.ctx, actor(), there, idp, telling.reading, release=release)
+        return await applying.apply_now(bridge.ctx, who, there, idp, telling.reading, release=release)
     chosen_plan = await kept_plan(reads, plan_id)
     return await applying.apply_plan(
-        bridge.ctx, actor(), there, idp, chosen_plan, telling.reading, release=release
+        bridge.ctx, who, there, idp, chosen_plan, telling.reading, release=release
     )
 
 

@@ -21,7 +21,6 @@ from scim_bridge.sync.meaning import meaning_of
 from scim_bridge.sync.settling import settle as settle_drift
 from scim_bridge.sync.stranger_keeping import KeptStranger, strangers_of
 from scim_bridge.sync.strangers import OPEN, what
-from scim_bridge.sync.wanting import rules_of
 
 T = TypeVar("T")
 
@@ -127,7 +126,7 @@ def adopt(
 
     async def body(bridge: Bridge) -> str:
         there, idp = await bridge.idps.of(name)
-        meaning = meaning_of(idp, await rules_of(bridge.ctx.store.reads, there.id))
+        meaning = meaning_of(idp)
 
         async def act(work: Work) -> str:
             if into:

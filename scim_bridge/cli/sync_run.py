@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from types import TracebackType
 from typing import Any
 
 import orjson
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -23,13 +24,17 @@ from rich.progress import (
 from scim_bridge.app import Bridge, effects_of
 from scim_bridge.cli.output import Format
 from scim_bridge.cli.session import actor
-from scim_bridge.kernel.effects import Effects
+from scim_bridge.kernel.clock import iso
+from scim_bridge.kernel.effects import LANES, Effects
 from scim_bridge.kernel.sql import marks
-from scim_bridge.kernel.work import derived_id
+from scim_bridge.kernel.work import URGENT, derived_id
 from scim_bridge.kernel.worker import sole_worker
+from scim_bridge.registry.outward import IDP_PUSH
 from scim_bridge.sync.run import RUNNING, SYNC_CHANGE, Run, cancel_run, run
+from scim_bridge.sync.service import next_try
 
 LOOK = 0.2
+REPORT = 0.5
 # How often a waiting command looks whether the worker it waits for is still there.
 RECHECK = 2.0
 PART = 500
@@ -73,13 +78,25 @@ class Telling:
         if self._bar is not None:
             self._bar.update(self._task, description=what, completed=count, total=None)
 
-    def running(self, found: Run) -> None:
-        """Told as a run goes on."""
-        counts = {"total": found.total, "done": found.done, "failed": found.failed, "moved": found.moved}
-        self._tell(tuple(counts.values()), {"event": "progress", "run": found.id, **counts})
+    def running(self, found: Run, waits: tuple[int, str] | None = None) -> None:
+        """Told as a run goes on; `waits` says until when something waits, and for what."""
+        counts = {
+            "stage": found.stage,
+            "total": found.total,
+            "done": found.done,
+            "failed": found.failed,
+            "moved": found.moved,
+            "cancelled": found.cancelled,
+        }
+        event: dict[str, Any] = {"event": "progress", "run": found.id, **counts}
+        shown = "writing"
+        if waits is not None:
+            event |= {"next_try": iso(waits[0]), "waits_for": waits[1]}
+            shown = f"writing; waits until {iso(waits[0])[11:19]} UTC: {escape(waits[1][:60])}"
+        self._tell((*counts.values(), waits), event)
         if self._bar is not None:
             self._bar.update(
-                self._task, description="writing", completed=found.settled, total=found.total or None
+                self._task, description=shown, completed=found.settled, total=found.total or None
             )
 
     def _tell(self, state: tuple[object, ...], event: dict[str, Any]) -> None:
@@ -113,46 +130,72 @@ async def _watch(bridge: Bridge, run_id: str, telling: Telling) -> Run:
     until = loop.time() + RECHECK
     while True:
         found = await run(bridge.ctx.store.reads, run_id)
-        telling.running(found)
+        telling.running(found, await next_try(bridge.ctx.store.reads, run_id))
         if found.state != RUNNING or loop.time() > until:
             return found
         await asyncio.sleep(LOOK)
 
 
 async def _perform(bridge: Bridge, run_id: str, telling: Telling) -> None:
-    """Perform the open effects of a run, lane by lane, until the run is over."""
+    """Perform the open effects of a run, lane by lane, until the run is over; its stops first.
+
+    Stops that other commands write meanwhile are performed beside it, for nobody else would.
+    """
     effects = effects_of(bridge)
-    async with _reported(bridge, run_id, telling):
+    async with _beside(_report(bridge, run_id, telling)), _beside(_stops(bridge, effects)):
         while True:
-            lanes = await _open_effects(bridge, run_id)
-            if not lanes:
+            stops, lanes = await _open_effects(bridge, run_id)
+            if stops:
+                gate = asyncio.Semaphore(LANES)
+                await _finish([_one_lane(effects, ids, gate) for ids in stops.values()])
+            elif lanes:
+                await _finish([_one_lane(effects, ids) for ids in lanes.values()])
+            else:
                 return
-            await _finish([_one_lane(effects, ids) for ids in lanes.values()])
 
 
-async def _open_effects(bridge: Bridge, run_id: str) -> dict[str, list[str]]:
+async def _stops(bridge: Bridge, effects: Effects) -> None:
+    store = bridge.ctx.store
+    while True:
+        rows = await store.reads.all(
+            "SELECT id FROM sb_effect WHERE state = 'pending' AND rank = ? AND next_at <= ? AND kind = ?"
+            " ORDER BY created, id LIMIT ?",
+            URGENT,
+            store.clock.now(),
+            IDP_PUSH,
+            LANES,
+        )
+        await _finish([_attempt(effects, row["id"]) for row in rows])
+        await asyncio.sleep(LOOK)
+
+
+async def _open_effects(bridge: Bridge, run_id: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """The open effects of a run by lane: its stops, and the rest."""
     reads = bridge.ctx.store.reads
     rows = await reads.all(
         "SELECT id FROM sb_change WHERE run_id = ? AND state = 'pending' ORDER BY seq", run_id
     )
     ids = [derived_id(SYNC_CHANGE, row["id"]) for row in rows]
+    stops: dict[str, list[str]] = {}
     lanes: dict[str, list[str]] = {}
     for start in range(0, len(ids), PART):
         part = ids[start : start + PART]
         open_ = await reads.all(
-            "SELECT id, lane FROM sb_effect WHERE state IN ('pending', 'handed')"
+            "SELECT id, lane, rank FROM sb_effect WHERE state IN ('pending', 'handed')"
             f" AND id IN ({marks(len(part))})",
             *part,
         )
         for row in open_:
-            lanes.setdefault(row["lane"], []).append(row["id"])
-    return lanes
+            kind = stops if row["rank"] == URGENT else lanes
+            kind.setdefault(row["lane"], []).append(row["id"])
+    return stops, lanes
 
 
-async def _one_lane(effects: Effects, ids: list[str]) -> None:
+async def _one_lane(effects: Effects, ids: list[str], gate: asyncio.Semaphore | None = None) -> None:
     for effect_id in ids:
         while True:
-            pause = await _attempt(effects, effect_id)
+            async with gate or contextlib.nullcontext():
+                pause = await _attempt(effects, effect_id)
             if pause is None:
                 break
             await asyncio.sleep(pause)
@@ -171,6 +214,8 @@ async def _attempt(effects: Effects, effect_id: str) -> float | None:
 async def _finish(lanes: list[Any]) -> None:
     """Run lanes side by side; when cancelled, let each finish the call it is in."""
     tasks = [asyncio.ensure_future(lane) for lane in lanes]
+    if not tasks:
+        return
     try:
         # Not gather: it would raise with the first lane that ends, and a second cancel cuts calls short.
         await asyncio.wait(tasks)
@@ -183,14 +228,17 @@ async def _finish(lanes: list[Any]) -> None:
         task.result()
 
 
-@contextlib.asynccontextmanager
-async def _reported(bridge: Bridge, run_id: str, telling: Telling) -> AsyncIterator[None]:
-    async def report() -> None:
-        while True:
-            telling.running(await run(bridge.ctx.store.reads, run_id))
-            await asyncio.sleep(LOOK)
+async def _report(bridge: Bridge, run_id: str, telling: Telling) -> None:
+    while True:
+        reads = bridge.ctx.store.reads
+        telling.running(await run(reads, run_id), await next_try(reads, run_id))
+        await asyncio.sleep(REPORT)
 
-    task = asyncio.ensure_future(report())
+
+@contextlib.asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Something that goes on beside the block and ends with it."""
+    task = asyncio.ensure_future(work)
     try:
         yield
     finally:

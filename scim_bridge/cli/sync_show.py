@@ -87,6 +87,7 @@ def plan_record(plan: Plan, name: str, changes: list[KeptChange]) -> dict[str, A
         "creates": plan.creates,
         "updates": plan.updates,
         "retires": plan.retires,
+        "stops": plan.stops,
         "agents": plan.agents,
         "listed": plan.listed,
         "first": [change_record(kept) for kept in changes[:FIRST]],

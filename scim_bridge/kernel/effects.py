@@ -16,7 +16,7 @@ import structlog
 
 from scim_bridge.kernel.clock import SECOND
 from scim_bridge.kernel.errors import NotFound, Refused, StoreUnavailable
-from scim_bridge.kernel.work import SYSTEM, Actor, Store, Work
+from scim_bridge.kernel.work import ORDINARY, SYSTEM, Actor, Store, Work
 
 log = structlog.get_logger("scim_bridge.effects")
 
@@ -26,6 +26,8 @@ LONGEST_PAUSE = 600.0
 LANES = 8
 # After a defect in our own settling code: long enough not to spin, short enough to heal.
 UNSETTLED_PAUSE = 30.0
+# So many attempts a peer's rate limit may count for; the rest is kept for failures.
+MOST_ASKED = MAX_ATTEMPTS // 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Effect:
     payload: Mapping[str, Any]
     attempts: int
     created: int
+    rank: int = ORDINARY
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +55,15 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """The call failed in a way that may pass; `after` in seconds when the peer said so."""
+    """The call failed in a way that may pass; `after` in seconds when the peer said so.
+
+    `asked` says that the peer only asked to come later (a rate limit): however often it does so, that
+    alone never makes an effect dead.
+    """
 
     reason: str
     after: float | None = None
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +90,8 @@ def pause(attempts: int) -> float:
 
 async def _load(reader: Any, effect_id: str) -> tuple[Effect, str] | None:
     row = await reader.one(
-        "SELECT id, kind, lane, subject_id, case_id, payload, state, attempts, created"
-        " FROM sb_effect WHERE id = ?",
+        "SELECT id, kind, lane, subject_id, case_id, payload, state, attempts, created,"
+        " rank FROM sb_effect WHERE id = ?",
         effect_id,
     )
     if row is None:
@@ -97,6 +105,7 @@ async def _load(reader: Any, effect_id: str) -> tuple[Effect, str] | None:
         orjson.loads(row["payload"]),
         row["attempts"],
         row["created"],
+        row["rank"],
     )
     return effect, row["state"]
 
@@ -133,7 +142,9 @@ class Effects:
         effect = loaded[0]
         outcome = await self._call(effect)
         attempts = effect.attempts + 1
-        if isinstance(outcome, Retry) and attempts >= MAX_ATTEMPTS:
+        if isinstance(outcome, Retry) and outcome.asked:
+            attempts = max(effect.attempts, min(attempts, MOST_ASKED))
+        if isinstance(outcome, Retry) and not outcome.asked and attempts >= MAX_ATTEMPTS:
             outcome = Dead(f"gave up after {attempts} attempts: {outcome.reason}")
         if isinstance(outcome, Retry):
             wait = pause(attempts) if outcome.after is None else max(outcome.after, 0.05)
@@ -141,6 +152,33 @@ class Effects:
             return wait
         await self._settle(effect, attempts, outcome)
         return None
+
+    async def give_back(self, effect_id: str, round_: int, wait: float) -> bool:
+        """Let an effect that has to wait do so without holding up others; the relay hands it over anew.
+
+        `round_` is the one it was handed over in: what moved on since is left alone. False (and nothing
+        changed) when the store is away; never raises.
+        """
+
+        async def body(work: Work) -> None:
+            work.bookkeeping("an effect waits for its next try")
+            await work.tx.run(
+                "UPDATE sb_effect SET state = 'pending', round = round + 1, next_at = ?"
+                " WHERE id = ? AND round = ? AND state IN ('pending', 'handed')",
+                work.now + int(wait * SECOND),
+                effect_id,
+                round_,
+            )
+
+        try:
+            await self._store.transact(SYSTEM, body)
+        except StoreUnavailable as error:
+            log.warning("effect.waiting", action="effect.waiting", effect=effect_id, reason=error.message)
+            return False
+        except Exception:
+            log.exception("effect.kept", action="effect.kept", effect=effect_id)
+            return False
+        return True
 
     async def _call(self, effect: Effect) -> Outcome:
         handler = self._handlers.get(effect.kind)

@@ -22,7 +22,7 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions
 from scim_bridge.kernel.effects import Effects
 from scim_bridge.kernel.errors import ConfigurationError, StoreUnavailable
 from scim_bridge.kernel.memory import few_arenas
-from scim_bridge.kernel.work import SYSTEM, Store, Work
+from scim_bridge.kernel.work import BULK, ORDINARY, SYSTEM, URGENT, Store, Work
 
 if TYPE_CHECKING:
     from scim_bridge.kernel.slots import Slot
@@ -30,9 +30,14 @@ if TYPE_CHECKING:
 log = structlog.get_logger("scim_bridge.jobs")
 
 QUEUE = "effects"
+# Stops have a queue of their own, so that no number of other effects, waiting or slow, is in their way.
+URGENT_QUEUE = "urgent"
+QUEUES = (QUEUE, URGENT_QUEUE)
 # Recovery matches on the version: it changes only when a workflow's steps change shape.
 WORKFLOW_VERSION = "1"
 BATCH = 500
+# Others are handed over by so few at a time that a stop written meanwhile waits for no more than these.
+PORTION = 50
 
 _engine: Effects | None = None
 
@@ -47,6 +52,22 @@ async def _attempt(effect_id: str) -> float | None:
 @DBOS.workflow(name="perform_effect", max_recovery_attempts=10_000)  # type: ignore[untyped-decorator]
 async def _perform(effect_id: str) -> None:
     while (wait := await _attempt(effect_id)) is not None:
+        await DBOS.sleep_async(wait)
+
+
+@DBOS.step(name="give_back", retries_allowed=False)  # type: ignore[untyped-decorator]
+async def _give_back(effect_id: str, round_: int, wait: float) -> bool:
+    if _engine is None:
+        raise RuntimeError("the job engine is not running")
+    return await _engine.give_back(effect_id, round_, wait)
+
+
+@DBOS.workflow(name="perform_urgent", max_recovery_attempts=10_000)  # type: ignore[untyped-decorator]
+async def _perform_urgent(effect_id: str, round_: int) -> None:
+    """Never waits where others would wait behind it: one stop that fails must not delay the next."""
+    while (wait := await _attempt(effect_id)) is not None:
+        if await _give_back(effect_id, round_, wait):
+            return
         await DBOS.sleep_async(wait)
 
 
@@ -119,8 +140,12 @@ class Jobs:
             warnings.simplefilter("ignore")
             DBOS(config=config)
             DBOS.launch()
+        # Enough room for every lane: one that waits out a rate limit keeps its place.
         await DBOS.register_queue_async(
-            QUEUE, worker_concurrency=16, partition_concurrency=1, polling_interval_sec=0.1
+            QUEUE, worker_concurrency=64, partition_concurrency=1, polling_interval_sec=0.1
+        )
+        await DBOS.register_queue_async(
+            URGENT_QUEUE, worker_concurrency=32, partition_concurrency=1, polling_interval_sec=0.2
         )
         await self._hand_over("handed")
         self._store.on_effects(self._wake.set)
@@ -129,7 +154,7 @@ class Jobs:
             self._tasks.append(asyncio.create_task(self._repeat(name, seconds, duty), name=name))
         if self._slot is not None:
             slot = self._slot
-            reaper = self._repeat("jobs-reaper", 10.0, lambda: slot.reap(QUEUE))
+            reaper = self._repeat("jobs-reaper", 10.0, lambda: _reap(slot))
             self._tasks.append(asyncio.create_task(reaper, name="jobs-reaper"))
 
     async def _take_place(self) -> str:
@@ -181,29 +206,32 @@ class Jobs:
                 continue
 
     async def _hand_over(self, state: str) -> int:
-        """Give due effects of a state to DBOS; how many. Handing one over twice changes nothing."""
+        """Give due effects of a state to DBOS, stops first; how many. Handing one over twice changes nothing."""
         now = self._store.clock.now()
-        rows = await self._store.reads.all(
-            "SELECT id, lane, round FROM sb_effect WHERE state = ? AND next_at <= ? ORDER BY created, id LIMIT ?",
-            state,
-            now if state == "pending" else 2**62,
-            BATCH,
-        )
+        rows: list[Any] = []
+        for rank, limit in ((URGENT, BATCH), (ORDINARY, PORTION), (BULK, PORTION)):
+            if rows and state == "pending":
+                break
+            rows += await self._store.reads.all(
+                "SELECT id, lane, round, rank FROM sb_effect WHERE state = ? AND rank = ? AND next_at <= ?"
+                " ORDER BY created, id LIMIT ?",
+                state,
+                rank,
+                now if state == "pending" else 2**62,
+                limit if state == "pending" else BATCH,
+            )
         for row in rows:
-            with (
-                SetWorkflowID(f"effect:{row['id']}:{row['round']}"),
-                SetEnqueueOptions(queue_partition_key=row["lane"]),
-            ):
-                await DBOS.enqueue_workflow_async(QUEUE, _perform, row["id"])
+            await _enqueue(row)
         self.last_relay = now
         if not rows or state != "pending":
             return 0
 
         async def mark(work: Work) -> None:
             work.bookkeeping("effects were handed to the job engine")
+            # One that was given back meanwhile is in its next round and due again.
             await work.tx.many(
-                "UPDATE sb_effect SET state = 'handed' WHERE id = ? AND state = 'pending'",
-                [(row["id"],) for row in rows],
+                "UPDATE sb_effect SET state = 'handed' WHERE id = ? AND round = ? AND state = 'pending'",
+                [(row["id"], row["round"]) for row in rows],
             )
 
         await self._store.transact(SYSTEM, mark)
@@ -219,6 +247,26 @@ class Jobs:
                 # One failing duty must not end the others; it is logged and tried again.
                 log.exception("duty.failed", action="duty.failed", duty=name)
             await asyncio.sleep(seconds)
+
+
+async def _enqueue(row: Any) -> None:
+    workflow = f"effect:{row['id']}:{row['round']}"
+    urgent = row["rank"] == URGENT
+    # Within a lane, one agent's change goes before a run's many.
+    priority = None if urgent else max(1, row["rank"])
+    with (
+        SetWorkflowID(workflow),
+        SetEnqueueOptions(queue_partition_key=row["lane"], priority=priority),
+    ):
+        if urgent:
+            await DBOS.enqueue_workflow_async(URGENT_QUEUE, _perform_urgent, row["id"], row["round"])
+        else:
+            await DBOS.enqueue_workflow_async(QUEUE, _perform, row["id"])
+
+
+async def _reap(slot: Slot) -> None:
+    for queue in QUEUES:
+        await slot.reap(queue)
 
 
 def jobs_database(database_url: str) -> str:

@@ -13,7 +13,7 @@ class EffectRow(SQLModel, table=True):
 
     __tablename__ = "sb_effect"
     __table_args__ = (
-        Index("sb_effect_due", "state", "next_at"),
+        Index("sb_effect_due", "state", "rank", "next_at"),
         Index("sb_effect_case", "case_id"),
         Index("sb_effect_subject", "subject_id"),
     )
@@ -34,6 +34,8 @@ class EffectRow(SQLModel, table=True):
     settled: int | None = whole(nullable=True)
     last_error: str | None = text(nullable=True)
     result: str | None = text(nullable=True)
+    # Who comes first: 0 a stop, 1 what concerns one subject, 2 one of a run's many.
+    rank: int = whole(default=1)
 
 
 class KeyRow(SQLModel, table=True):

@@ -16,6 +16,11 @@ from scim_bridge.kernel.ids import Ids
 
 T = TypeVar("T")
 
+# Who comes first among effects: a stop before everything, one agent's change before a run's thousands.
+URGENT = 0
+ORDINARY = 1
+BULK = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -70,15 +75,18 @@ class Work:
         case_id: str | None = None,
         key: str | None = None,
         delay: int = 0,
+        rank: int = ORDINARY,
     ) -> str:
         """Write an outward call to be made after the commit; its id is the idempotency key.
 
         `key` makes it idempotent: the same kind and key twice is one effect. `delay` in microseconds.
+        `rank` is URGENT, ORDINARY or BULK: who comes first when many wait (see `jobs`).
         """
         effect_id = self.ids.new() if key is None else derived_id(kind, key)
         self.tx.later(
             "INSERT INTO sb_effect (id, kind, lane, subject_id, case_id, payload, state, attempts, round,"
-            " created, next_at) VALUES (?, ?, ?, ?, ?, ?, 'pending', 0, 0, ?, ?) ON CONFLICT (id) DO NOTHING",
+            " created, next_at, rank) VALUES (?, ?, ?, ?, ?, ?, 'pending', 0, 0, ?, ?, ?)"
+            " ON CONFLICT (id) DO NOTHING",
             effect_id,
             kind,
             lane,
@@ -87,6 +95,7 @@ class Work:
             orjson.dumps(payload).decode(),
             self.now,
             self.now + delay,
+            rank,
         )
         self.effects += 1
         return effect_id

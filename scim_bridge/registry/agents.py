@@ -296,7 +296,7 @@ async def delete_agent(work: Work, agent_id: str, reason: str) -> None:
         )
     work.tx.later("DELETE FROM sb_member WHERE member_id = ?", agent_id)
     await _leave_applications(work, agent_id)
-    await outward.push_to_idps(work, agent_id, reason)
+    await outward.push_to_idps(work, agent_id, reason, stop=True)
     bury(work, agent.resource)
     detail = {"userName": agent.resource.name, "reason": reason}
     await record(work, "agent.deleted", AGENT, agent_id, detail)

@@ -137,7 +137,8 @@ async def _with_holds(
     tells = switched and case_id is None
     # Read before anything is written: a read sends what waits on its way.
     owner = await _owner(work, after) if tells else None
-    await outward.push_to_idps(work, agent_id, reason, case_id=case_id)
+    stop = event == "agent.stop"
+    await outward.push_to_idps(work, agent_id, reason, case_id=case_id, stop=stop)
     if switched:
         await outward.call_runtime(work, after, event, reason, case_id=case_id)
     if tells:

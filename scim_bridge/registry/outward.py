@@ -13,7 +13,7 @@ from typing import Any
 from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.crypto import MasterKey, Tampered
 from scim_bridge.kernel.effects import lane
-from scim_bridge.kernel.work import Work
+from scim_bridge.kernel.work import ORDINARY, URGENT, Work
 from scim_bridge.registry.model import PersonRef
 from scim_bridge.registry.standing import Standing
 
@@ -112,28 +112,55 @@ def hush(work: Work) -> None:
     work.memo["push sides"] = []
 
 
-async def push_to_idps(work: Work, agent_id: str, reason: str, *, case_id: str | None = None) -> list[str]:
+async def push_to_idps(
+    work: Work, agent_id: str, reason: str, *, case_id: str | None = None, stop: bool = False
+) -> list[str]:
     """Bring one agent's facts up to date at every IdP that has a push side; effect ids.
 
     Written once per agent and transaction instant and connection, however many reasons there are.
+    A `stop` and what a departure decides overtake everything else that is written to an IdP.
     """
     if "push sides" not in work.memo:
         rows = await work.tx.all("SELECT id FROM sb_connection WHERE secrets IS NOT NULL ORDER BY name")
         work.memo["push sides"] = [row["id"] for row in rows]
-    effects = []
-    for connection_id in work.memo["push sides"]:
-        payload = {"connection_id": connection_id, "agent_id": agent_id, "reason": reason}
-        effects.append(
-            await work.effect(
-                IDP_PUSH,
-                payload,
-                lane=lane(f"idp:{connection_id}", agent_id),
-                subject_id=agent_id,
-                case_id=case_id,
-                key=f"{connection_id}:{agent_id}:{work.now}:{case_id or ''}",
-            )
-        )
-    return effects
+    return [
+        await push_to_idp(work, connection_id, agent_id, reason, case_id=case_id, stop=stop)
+        for connection_id in work.memo["push sides"]
+    ]
+
+
+async def push_to_idp(
+    work: Work,
+    connection_id: str,
+    agent_id: str,
+    reason: str,
+    *,
+    case_id: str | None = None,
+    stop: bool = False,
+    again: bool = False,
+) -> str:
+    """The same at one IdP; the effect's id. `again`: also when one was written at this very instant."""
+    urgent = stop or case_id is not None
+    return await work.effect(
+        IDP_PUSH,
+        {"connection_id": connection_id, "agent_id": agent_id, "reason": reason},
+        lane=stop_lane(connection_id, agent_id) if urgent else idp_lane(connection_id, agent_id),
+        subject_id=agent_id,
+        case_id=case_id,
+        # A stop must not be taken for an ordinary push of the same instant that came before it.
+        key=None if again else f"{connection_id}:{agent_id}:{work.now}:{case_id or ('stop' if stop else '')}",
+        rank=URGENT if urgent else ORDINARY,
+    )
+
+
+def idp_lane(connection_id: str, agent_id: str) -> str:
+    """The lane of everything else written for an agent at a connection: in order, others beside it."""
+    return lane(f"idp:{connection_id}", agent_id)
+
+
+def stop_lane(connection_id: str, agent_id: str) -> str:
+    """The lane of an agent's stops at a connection: no other agent's stop is in their way."""
+    return f"stop:{connection_id}:{agent_id}"
 
 
 async def revoke_credential(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from scim_bridge.audit.record import record
 from scim_bridge.kernel.context import Context
-from scim_bridge.kernel.effects import lane
 from scim_bridge.kernel.errors import BridgeError, Conflict, Refused
 from scim_bridge.kernel.work import Actor, Work
 from scim_bridge.registry.connections import Connection
@@ -13,16 +12,12 @@ from scim_bridge.sync.facts import desired_of
 from scim_bridge.sync.idp.port import Idp
 from scim_bridge.sync.model import desired_digest
 from scim_bridge.sync.plan import APPLIED, HELD, KeptChange, Plan, changes_of, make_plan
+from scim_bridge.sync.release import persons_needed, release_plan, still_held
 from scim_bridge.sync.run import FAILED, note_failure, start_run
 from scim_bridge.sync.run import HELD as RUN_HELD
 from scim_bridge.sync.strangers import NOBODYS
 
 READINGS = 3
-
-
-def lane_of(connection_id: str, agent_id: str) -> str:
-    """The lane of everything written for one agent at one connection: in order, others beside it."""
-    return lane(f"idp:{connection_id}", agent_id)
 
 
 async def apply_now(
@@ -59,15 +54,16 @@ async def apply_plan(
     """Begin to apply a kept plan; the run's id. Effects make the changes, one each.
 
     Conflict when the registry moved since the plan; Refused when it was applied before. A plan the
-    brake holds becomes a run in state HELD, unless `release` gives a person's reason to let it go.
+    brake holds becomes a run in state HELD, unless `release` gives the actor's reason to let it go; a
+    mass stop stays held until a second person gives one too.
     """
     if plan.connection_id != connection.id:
         raise Refused("plan-connection", f"This plan is not of {connection.name}.", "See sync status.")
     if plan.state == APPLIED:
         raise Refused("plan-applied", "This plan was applied before.", "Make a new one: sync plan.")
-    if plan.state == HELD and not release:
+    if plan.state == HELD and (why := await _held(ctx, actor, connection, plan, release)):
         return await ctx.store.transact(
-            actor, lambda work: note_failure(work, connection.id, "held", RUN_HELD, plan.reason, plan)
+            actor, lambda work: note_failure(work, connection.id, "held", RUN_HELD, why, plan)
         )
     changes = await changes_of(ctx.store.reads, plan.id)
     await _unmoved(ctx, connection, changes)
@@ -75,11 +71,15 @@ async def apply_plan(
         await _make_ready(ctx, actor, connection, idp, tell)
     except BridgeError as error:
         return await _failed(ctx, actor, connection, "preparing", error, plan)
+    return await ctx.store.transact(actor, lambda work: start_run(work, plan, changes, release))
 
-    def lane_for(kept: KeptChange) -> str:
-        return lane_of(connection.id, kept.change.agent_id)
 
-    return await ctx.store.transact(actor, lambda work: start_run(work, plan, changes, lane_for, release))
+async def _held(ctx: Context, actor: Actor, connection: Connection, plan: Plan, release: str) -> str:
+    if not release:
+        return plan.reason
+    needed = persons_needed(connection.settings, plan)
+    words = await ctx.store.transact(actor, lambda work: release_plan(work, plan, release, needed))
+    return still_held(plan, words, needed)
 
 
 async def _failed(

@@ -19,7 +19,7 @@ FEW = 3
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """A plan is held above `count` retirements or missing objects, or above `percent` of what is known."""
+    """A plan is held above `count` agents to switch off or objects missing, or above `percent` of the known."""
 
     count: int = 10
     percent: int = 20
@@ -64,6 +64,8 @@ def held(limits: Limits, listing: Listing, counts: Counts) -> str:
         return f"{listing.missing} of {listing.known} objects we wrote are missing from the listing."
     if many(limits, counts.retires, listing.known):
         return f"{counts.retires} of {listing.known} agents would be retired at once."
+    if many(limits, counts.stops, listing.known):
+        return f"{counts.stops} of {listing.known} agents would be switched off at once."
     if many(limits, counts.losses, listing.known):
         return f"{counts.losses} of {listing.known} agents would lose groups or applications at once."
     return ""

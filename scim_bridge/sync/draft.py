@@ -16,6 +16,7 @@ from scim_bridge.sync.idp.port import (
     DesiredAgent,
     Idp,
     IdpError,
+    ListingLost,
     ObjectChange,
     Observed,
     SetupStep,
@@ -35,7 +36,6 @@ from scim_bridge.sync.model import (
 from scim_bridge.sync.shelf import Shelf
 from scim_bridge.sync.stranger_keeping import decisions
 from scim_bridge.sync.strangers import IGNORED, NOBODYS, OPEN, RETIRING, Stranger
-from scim_bridge.sync.wanting import Rules, rules_of, wanted_there
 
 T = TypeVar("T")
 Tell = Callable[[str, int], None]
@@ -44,6 +44,8 @@ Tell = Callable[[str, int], None]
 # Reads in flight at once: enough to hide latency, few enough for Okta's concurrency limit (35 and up).
 AT_ONCE = 5
 PATIENCE = 90
+# So often a listing whose next page was forgotten is begun anew.
+LISTINGS = 3
 
 
 def untold(_what: str, _count: int) -> None:
@@ -106,6 +108,15 @@ async def patiently(call: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _shelf(idp: Idp, tell: Tell) -> Shelf:
+    for _ in range(LISTINGS - 1):
+        try:
+            return await _listed(idp, tell)
+        except ListingLost:
+            continue
+    return await _listed(idp, tell)
+
+
+async def _listed(idp: Idp, tell: Tell) -> Shelf:
     shelf = Shelf()
     async for page in idp.listing():
         for observed in page.objects:
@@ -121,11 +132,8 @@ async def _shelf(idp: Idp, tell: Tell) -> Shelf:
 class _Reader:
     """Compares the registry with one tenant, page by page."""
 
-    def __init__(
-        self, idp: Idp, shelf: Shelf, pushed: dict[str, Pushed], reading: Reading, rules: Rules
-    ) -> None:
+    def __init__(self, idp: Idp, shelf: Shelf, pushed: dict[str, Pushed], reading: Reading) -> None:
         self._idp = idp
-        self._rules = rules
         self._shelf = shelf
         self._pushed = pushed
         self._reading = reading
@@ -140,7 +148,7 @@ class _Reader:
     async def page(self, agents: Sequence[DesiredAgent]) -> None:
         """Compare one page of agents."""
         self.agents += len(agents)
-        wanted = await patiently(lambda: wanted_there(self._idp, self._rules, agents))
+        wanted = await patiently(lambda: self._idp.wanted(agents))
         found = await asyncio.gather(*(self._compared(agent, wanted[agent.agent_id]) for agent in agents))
         for agent, difference_ in zip(agents, found, strict=True):
             self.notes.extend(difference_.notes)
@@ -172,7 +180,7 @@ class _Reader:
             async with self._gate:
                 observed = await patiently(lambda: self._idp.observe(agent, remote_id))
         except IdpError as error:
-            if error.transient:
+            if error.transient or error.refuses_us:
                 raise
             return Difference(None, notes=(f"{agent.slug} could not be read: {error.message}",))
         if observed is None and agent.deleted and pushed is not None:
@@ -220,8 +228,7 @@ async def draft_plan(ctx: Context, connection: Connection, idp: Idp, tell: Tell 
     setup = await patiently(idp.missing)
     shelf = await _shelf(idp, tell)
     pushed = await pushed_all(reads, connection.id)
-    rules = await rules_of(reads, connection.id)
-    reader = _Reader(idp, shelf, pushed, reading_of(connection, idp, rules), rules)
+    reader = _Reader(idp, shelf, pushed, reading_of(connection, idp))
     known = set(pushed)
     async for agents in desired_pages(reads, connection):
         known |= {agent.agent_id for agent in agents}
@@ -233,7 +240,8 @@ async def draft_plan(ctx: Context, connection: Connection, idp: Idp, tell: Tell 
     await reader.retire(nobodys, {key: why for key, (state, why) in decided.items() if state == RETIRING})
     waiting = [each for each in nobodys if decided.get(each.observed.remote_id, (OPEN, ""))[0] == OPEN]
     listing = Listing(shelf.complete, len(shelf.by_id), len(expected), present)
-    changes = tuple(reader.changes)
+    # Stops are shown and written first.
+    changes = tuple(sorted(reader.changes, key=lambda planned: not planned.change.stops))
     reason = held(limits, listing, counted(planned.change for planned in changes))
     ignored = {key for key, (state, _) in decided.items() if state == IGNORED}
     notes = dict.fromkeys([*reader.notes, *shelf.strangers(known, ignored)])

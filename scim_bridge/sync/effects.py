@@ -1,6 +1,7 @@
 """What sync does after the commit: one planned change written, or one agent brought up to date.
 
-Both observe first and write only what differs, so doing them twice changes nothing.
+Both observe first and write only what differs, so doing them twice changes nothing. A stop overtakes what
+is under way for the same agent: whoever finds that the agent changed while it wrote has it looked at again.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ from scim_bridge.audit.record import record
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.effects import Dead, Done, Effect, Handler, Outcome, Retry
 from scim_bridge.kernel.errors import Invalid, NotFound, Refused
-from scim_bridge.kernel.work import SYSTEM, Work
+from scim_bridge.kernel.work import SYSTEM, URGENT, Work
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.model import AGENT
-from scim_bridge.registry.outward import IDP_PUSH
+from scim_bridge.registry.outward import IDP_PUSH, push_to_idp
 from scim_bridge.sync.drift import reading_of, spared
 from scim_bridge.sync.drift_keeping import written_over
-from scim_bridge.sync.facts import desired_of, pushed_of, remember
+from scim_bridge.sync.facts import desired_of, pushed_of, remember, state_of
 from scim_bridge.sync.idp.open import Idps
-from scim_bridge.sync.idp.port import RETIRE, Idp, IdpError, ObjectChange
+from scim_bridge.sync.idp.port import CREATE, RETIRE, Idp, IdpError, ObjectChange
+from scim_bridge.sync.idp.rate import urgently
 from scim_bridge.sync.model import (
     Pushed,
     announced,
@@ -36,7 +38,6 @@ from scim_bridge.sync.plan import change as kept_change
 from scim_bridge.sync.retiring import retire_nobodys
 from scim_bridge.sync.run import SYNC_CHANGE, ever_applied, settle_change
 from scim_bridge.sync.strangers import NOBODYS
-from scim_bridge.sync.wanting import rules_of, wanted_there
 
 WRITTEN = "written"
 ALREADY = "already so"
@@ -44,6 +45,7 @@ MOVED = "moved"
 CANCELLED = "cancelled"
 SKIPPED = "skipped"
 
+State = tuple[Any, ...]
 Act = Callable[[Effect], Awaitable[Outcome]]
 
 
@@ -58,11 +60,15 @@ def _judged(act: Act) -> Handler:
 
     async def handler(effect: Effect) -> Outcome:
         try:
-            return await act(effect)
+            with urgently(effect.rank == URGENT):
+                return await act(effect)
         except IdpError as error:
             if error.transient:
                 after = None if error.retry_after is None else float(error.retry_after)
-                return Retry(error.message, after)
+                return Retry(error.message, after, asked=after is not None)
+            if error.refuses_us:
+                # Nothing is wrong with this object: it is written when the credentials are mended.
+                return Retry(error.text())
             return Dead(error.text())
         except (Invalid, NotFound, Refused) as error:
             return Dead(error.text())
@@ -95,19 +101,18 @@ class _Writer:
         """Bring one agent up to date at one IdP."""
         reads = self._ctx.store.reads
         agent_id = str(effect.payload["agent_id"])
-        asked = effect.payload.get("on_demand")
-        if not asked and not await ever_applied(reads, effect.payload["connection_id"]):
+        if not await ever_applied(reads, effect.payload["connection_id"]):
             # Nobody has let us write to this tenant yet: the first plan is shown to a person.
             return _done(SKIPPED, "no plan was applied to this connection yet")
         connection, idp = await self._idps.of(effect.payload["connection_id"])
+        state = await state_of(reads, agent_id)
         agent = (await desired_of(reads, connection, [agent_id])).get(agent_id)
         pushed = await pushed_of(reads, connection.id, agent_id)
         if agent is None or (agent.deleted and pushed is None):
-            return _done(SKIPPED, "the agent was never written there, or is outside the connection's scope")
-        rules = await rules_of(reads, connection.id)
-        wanted = (await wanted_there(idp, rules, [agent]))[agent_id]
+            return _done(SKIPPED, "the agent was never written there")
+        wanted = (await idp.wanted([agent]))[agent_id]
         observed = await idp.observe(agent, (pushed.remote_id or None) if pushed else None)
-        drifts = reading_of(connection, idp, rules).drifts(agent, wanted, observed, pushed)
+        drifts = reading_of(connection, idp).drifts(agent, wanted, observed, pushed)
         found = difference(agent, spared(wanted, drifts), observed, pushed)
         if found.change is None:
             retired = pushed if agent.deleted and pushed is not None and not pushed.retired else None
@@ -115,7 +120,14 @@ class _Writer:
                 {"outcome": ALREADY, "why": "; ".join(found.notes)},
                 None if retired is None else _note_retired(connection.id, retired),
             )
-        return await self._write(connection, idp, found.change, pushed)
+        if effect.rank == URGENT and found.change.action == CREATE:
+            # Two lanes that both create would make two objects; there is nothing to stop yet.
+            reason = str(effect.payload["reason"])
+            return Done(
+                {"outcome": SKIPPED, "why": "not there yet: it is created in its turn"},
+                _pushed_again(connection, agent_id, reason),
+            )
+        return await self._write(connection, idp, found.change, pushed, state)
 
     async def change(self, effect: Effect) -> Outcome:
         """Make one planned change, if the plan still fits."""
@@ -129,9 +141,15 @@ class _Writer:
         planned = kept.change
         if kept.desired == NOBODYS:
             return await retire_nobodys(connection, idp, planned)
+        state = await state_of(reads, planned.agent_id)
         agent = (await desired_of(reads, connection, [planned.agent_id])).get(planned.agent_id)
         if agent is None or desired_digest(agent) != kept.desired:
-            return _done(MOVED, "the agent changed here since the plan was made")
+            why = "the agent changed here since the plan was made"
+            if agent is None:
+                return _done(MOVED, why)
+            # What was pushed for the change may have come before an earlier attempt of this one.
+            again = _pushed_again(connection, agent.agent_id, why, stop=not agent.enabled)
+            return Done({"outcome": MOVED, "why": why}, again)
         pushed = await pushed_of(reads, connection.id, planned.agent_id)
         known = planned.remote_id or ((pushed.remote_id or None) if pushed else None)
         observed = await idp.observe(agent, known)
@@ -140,17 +158,18 @@ class _Writer:
         left = left_to_do(planned, observed)
         if not left.after:
             # Done by an earlier attempt whose answer was lost, or by a push in between.
-            return Done({"outcome": ALREADY}, self._commit(connection, left, left.remote_id or "", pushed))
-        return await self._write(connection, idp, left, pushed)
+            commit = self._commit(connection, left, left.remote_id or "", pushed, state)
+            return Done({"outcome": ALREADY}, commit)
+        return await self._write(connection, idp, left, pushed, state)
 
     async def _write(
-        self, connection: Connection, idp: Idp, change: ObjectChange, pushed: Pushed | None
+        self, connection: Connection, idp: Idp, change: ObjectChange, pushed: Pushed | None, state: State
     ) -> Outcome:
         if early := announced(change, pushed):
             await self._announce(connection, change, pushed, early)
         remote_id = await idp.write(change)
         done = {"outcome": WRITTEN, "action": change.action, "attributes": sorted(change.after)}
-        return Done(done, self._commit(connection, change, remote_id, pushed))
+        return Done(done, self._commit(connection, change, remote_id, pushed, state))
 
     async def _announce(
         self, connection: Connection, change: ObjectChange, pushed: Pushed | None, early: dict[str, Any]
@@ -165,11 +184,20 @@ class _Writer:
         await self._ctx.store.transact(SYSTEM, body)
 
     def _commit(
-        self, connection: Connection, change: ObjectChange, remote_id: str, pushed: Pushed | None
+        self,
+        connection: Connection,
+        change: ObjectChange,
+        remote_id: str,
+        pushed: Pushed | None,
+        state: State,
     ) -> Callable[[Work], Awaitable[None]]:
         async def body(work: Work) -> None:
             retired = change.action == RETIRE
-            attributes = remembered(change, pushed)
+            meanwhile = await pushed_of(work.tx, connection.id, change.agent_id, work.tx.for_update)
+            attributes = remembered(change, pushed, meanwhile)
+            if await state_of(work.tx, change.agent_id) != state:
+                why = "it changed here while it was written"
+                await push_to_idp(work, connection.id, change.agent_id, why, stop=True, again=True)
             await remember(work, connection.id, change.agent_id, remote_id, attributes, retired=retired)
             if not change.after:
                 return
@@ -183,6 +211,15 @@ class _Writer:
             await record(work, "agent.pushed", AGENT, change.agent_id, detail, connection_id=connection.id)
 
         return body
+
+
+def _pushed_again(
+    connection: Connection, agent_id: str, reason: str, *, stop: bool = False
+) -> Callable[[Work], Awaitable[None]]:
+    async def body(work: Work) -> None:
+        await push_to_idp(work, connection.id, agent_id, reason, stop=stop, again=True)
+
+    return body
 
 
 def _note_retired(connection_id: str, pushed: Pushed) -> Callable[[Work], Awaitable[None]]:

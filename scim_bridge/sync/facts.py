@@ -15,7 +15,6 @@ from scim_bridge.registry.connections import Connection
 from scim_bridge.sync.groups import groups_to_push
 from scim_bridge.sync.idp.port import Attributes, DesiredAgent
 from scim_bridge.sync.model import Pushed, buried, desired
-from scim_bridge.sync.scoping import scoped
 
 PAGE = 100
 
@@ -26,12 +25,11 @@ async def desired_pages(reader: Reader, connection: Connection) -> AsyncIterator
     while ids := await agent_ids(reader, after=after, limit=PAGE):
         facts = await facts_of(reader, ids)
         groups = await groups_to_push(reader, connection, ids)
-        live = [
+        yield [
             desired(facts[agent], connection.hold_source, groups.get(agent, ()))
             for agent in ids
             if agent in facts
         ]
-        yield await scoped(reader, connection, facts, live)
         after = ids[-1]
     after = ""
     while rows := await reader.all(
@@ -52,9 +50,8 @@ async def desired_of(
     """The given agents as the connection should see them now; deleted ones too, unknown ones left out."""
     facts = await facts_of(reader, agents)
     groups = await groups_to_push(reader, connection, agents)
-    live = [desired(one, connection.hold_source, groups.get(agent, ())) for agent, one in facts.items()]
-    found = {one.agent_id: one for one in await scoped(reader, connection, facts, live)}
-    gone = [agent for agent in agents if agent not in facts]
+    found = {agent: desired(facts[agent], connection.hold_source, groups.get(agent, ())) for agent in facts}
+    gone = [agent for agent in agents if agent not in found]
     if gone:
         rows = await reader.all(
             "SELECT r.id, r.name, a.slug FROM sb_resource r JOIN sb_agent a ON a.id = r.id"
@@ -63,6 +60,12 @@ async def desired_of(
         )
         found |= {row["id"]: buried(row["id"], row["slug"], row["name"]) for row in rows}
     return found
+
+
+async def state_of(reader: Reader, agent_id: str) -> tuple[Any, ...]:
+    """What becomes another one with every change of an agent here."""
+    row = await reader.one("SELECT version, deleted FROM sb_resource WHERE id = ?", agent_id)
+    return () if row is None else (row["version"], row["deleted"])
 
 
 def _pushed(row: Any) -> Pushed:
@@ -84,11 +87,11 @@ async def pushed_all(reader: Reader, connection_id: str) -> dict[str, Pushed]:
     return {row["agent_id"]: _pushed(row) for row in rows}
 
 
-async def pushed_of(reader: Reader, connection_id: str, agent_id: str) -> Pushed | None:
-    """What was last written for one agent at a connection."""
+async def pushed_of(reader: Reader, connection_id: str, agent_id: str, lock: str = "") -> Pushed | None:
+    """What was last written for one agent at a connection; `lock` is a transaction's `for_update`."""
     row = await reader.one(
         "SELECT agent_id, remote_id, attributes, retired, written FROM sb_pushed"
-        " WHERE connection_id = ? AND agent_id = ?",
+        f" WHERE connection_id = ? AND agent_id = ?{lock}",
         connection_id,
         agent_id,
     )

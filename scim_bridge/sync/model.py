@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -24,7 +25,6 @@ from scim_bridge.sync.idp.port import (
     Observed,
     Wanted,
 )
-from scim_bridge.sync.sources import beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,16 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many changes of each kind. `losses` are those that take a group or an application away."""
+    """How many changes of each kind.
+
+    `losses` take a group or an application away; `stops` switch an agent off, the retired ones too.
+    """
 
     creates: int = 0
     updates: int = 0
     retires: int = 0
     losses: int = 0
+    stops: int = 0
 
     @property
     def all(self) -> int:
@@ -86,7 +90,6 @@ def desired(facts: AgentFacts, hold_source: str, groups: Sequence[str] = ()) -> 
         attestation=facts.attestation,
         held_there=len(others) < len(facts.holds),
         groups=tuple(groups),
-        more=beside(doc),
     )
 
 
@@ -130,6 +133,24 @@ def _in_part(wanted: Any, current: Any, last: Any) -> list[str]:
     return sorted(there - (ours - set(wanted or ())) | set(wanted or ()))
 
 
+def kept_as(name: str, current: Any, value: Any, last: Attributes | None) -> bool:
+    """True when the IdP keeps what we last wrote in a form of its own: other case, blanks or order.
+
+    Writing it again would change nothing, each time anew.
+    """
+    if name == ENABLED or last is None or name not in last or not same(name, last[name], value):
+        return False
+    return _form(current) == _form(value) and not absent(value)
+
+
+def _form(value: Any) -> Any:
+    if isinstance(value, str):
+        return " ".join(unicodedata.normalize("NFKC", value).casefold().split())
+    if isinstance(value, list):
+        return sorted((_form(one) for one in value), key=repr)
+    return value
+
+
 def difference(
     agent: DesiredAgent, wanted: Wanted, observed: Observed | None, pushed: Pushed | None
 ) -> Difference:
@@ -144,11 +165,13 @@ def difference(
     last = None if pushed is None else pushed.attributes
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
-    notes = [*wanted.notes, *observed.notes]
+    notes = list(wanted.notes)
     for name, value in wanted.attributes.items():
         current = observed.attributes.get(name)
         if name in SHARED:
             value = _in_part(value, current, None if last is None else last.get(name))
+        elif kept_as(name, current, value, last):
+            continue
         if same(name, current, value):
             continue
         if name == ENABLED and value and not _may_switch_on(agent, current, last):
@@ -168,7 +191,7 @@ def difference(
 
 
 def _missing(agent: DesiredAgent, wanted: Wanted, pushed: Pushed | None) -> Difference:
-    if agent.deleted or agent.outside:
+    if agent.deleted:
         return Difference(None)
     after = {name: value for name, value in wanted.attributes.items() if not absent(value)}
     change = ObjectChange(
@@ -203,8 +226,9 @@ def counted(changes: Iterable[ObjectChange]) -> Counts:
     """How many changes of each kind."""
     listed = list(changes)
     actions = [change.action for change in listed]
+    stops = sum(change.stops for change in listed)
     losses = sum(1 for change in listed if _loses(change))
-    return Counts(actions.count(CREATE), actions.count(UPDATE), actions.count(RETIRE), losses)
+    return Counts(actions.count(CREATE), actions.count(UPDATE), actions.count(RETIRE), losses, stops)
 
 
 def _loses(change: ObjectChange) -> bool:
@@ -300,11 +324,14 @@ def announced(change: ObjectChange, pushed: Pushed | None) -> dict[str, Any]:
     return {**last, **early} if early else {}
 
 
-def remembered(change: ObjectChange, pushed: Pushed | None) -> dict[str, Any]:
+def remembered(
+    change: ObjectChange, pushed: Pushed | None, meanwhile: Pushed | None = None
+) -> dict[str, Any]:
     """What to remember as written after a change.
 
     "Off" is remembered only where we switched it off: what was off already is somebody else's stop. So is
     of a shared list only what we added to it.
+    `meanwhile` is what was written since `pushed` was read: a stop that overtook this change stays ours.
     """
     last = {} if pushed is None else dict(pushed.attributes)
     # What waits for a decision is not among what is wanted: of it the last word stays.
@@ -320,4 +347,7 @@ def remembered(change: ObjectChange, pushed: Pushed | None) -> dict[str, Any]:
     for name in SHARED & kept.keys():
         added = set(change.after.get(name) or ()) - set(change.before.get(name) or ())
         kept[name] = sorted((set(last.get(name) or ()) | added) & set(kept[name] or ()))
+    overtaken = meanwhile is not None and (pushed is None or meanwhile.written != pushed.written)
+    if overtaken and meanwhile is not None and meanwhile.attributes.get(ENABLED) is False:
+        kept[ENABLED] = False
     return kept

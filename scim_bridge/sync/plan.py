@@ -49,6 +49,7 @@ class Plan:
     notes: tuple[str, ...]
     setup: tuple[tuple[str, str], ...]
     reason: str
+    stops: int = 0
 
     @property
     def changes(self) -> int:
@@ -113,7 +114,7 @@ async def save_plan(work: Work, draft: Draft, found: Told = NOTHING_TOLD) -> str
     await _forget_old(work, draft.connection.id)
     await work.tx.run(
         "INSERT INTO sb_plan (id, connection_id, created, created_by, digest, state, creates, updates, retires,"
-        " agents, listed, notes, setup, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " stops, agents, listed, notes, setup, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         plan_id,
         draft.connection.id,
         work.now,
@@ -123,6 +124,7 @@ async def save_plan(work: Work, draft: Draft, found: Told = NOTHING_TOLD) -> str
         counts.creates,
         counts.updates,
         counts.retires,
+        counts.stops,
         draft.agents,
         draft.listing.listed,
         orjson.dumps(draft.notes).decode(),
@@ -174,6 +176,9 @@ def _packed(change_id: str, plan_id: str, seq: int, planned: Planned) -> tuple[o
 async def _forget_old(work: Work, connection_id: str) -> None:
     values = (connection_id, work.now - KEPT)
     old = "connection_id = ? AND state <> 'applied' AND created < ?"
+    await work.tx.run(
+        f"DELETE FROM sb_release WHERE plan_id IN (SELECT id FROM sb_plan WHERE {old})", *values
+    )
     await work.tx.run(f"DELETE FROM sb_change WHERE plan_id IN (SELECT id FROM sb_plan WHERE {old})", *values)
     await work.tx.run(f"DELETE FROM sb_plan WHERE {old}", *values)
 
@@ -195,6 +200,7 @@ def plan_of(row: Any) -> Plan:
         tuple(orjson.loads(row["notes"])),
         tuple((kind, name) for kind, name in orjson.loads(row["setup"])),
         row["reason"],
+        row["stops"],
     )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from scim_bridge.audit.record import record
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import NotFound, Refused
-from scim_bridge.kernel.work import Work, derived_id
+from scim_bridge.kernel.work import BULK, URGENT, Work, derived_id
+from scim_bridge.registry.outward import idp_lane, stop_lane
 from scim_bridge.sync.plan import KeptChange, Plan
 
 RUNNING = "RUNNING"
@@ -118,10 +118,10 @@ async def note_failure(
     return run_id
 
 
-async def start_run(
-    work: Work, plan: Plan, changes: list[KeptChange], lane_of: Callable[[KeptChange], str], release: str
-) -> str:
+async def start_run(work: Work, plan: Plan, changes: list[KeptChange], release: str) -> str:
     """Begin to apply a plan: one effect for each change, in this transaction; the run's id.
+
+    What switches an agent off does not wait behind the rest.
 
     Refused when the plan was applied before or another run of the connection is not finished.
     """
@@ -140,12 +140,15 @@ async def start_run(
     )
     await work.tx.run("UPDATE sb_change SET run_id = ?, state = 'pending' WHERE plan_id = ?", run_id, plan.id)
     for kept in changes:
+        urgent = kept.change.stops
+        lane = stop_lane if urgent else idp_lane
         await work.effect(
             SYNC_CHANGE,
             {"connection_id": plan.connection_id, "change_id": kept.id, "run_id": run_id},
-            lane=lane_of(kept),
+            lane=lane(plan.connection_id, kept.change.agent_id),
             subject_id=kept.change.agent_id,
             key=kept.id,
+            rank=URGENT if urgent else BULK,
         )
     detail = {"plan": plan.id, "digest": plan.digest, "changes": len(changes)}
     if release:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.sql import marks
-from scim_bridge.kernel.work import derived_id
+from scim_bridge.kernel.work import BULK, URGENT, derived_id
 from scim_bridge.registry.connections import Connection
 from scim_bridge.sync.plan import KeptChange, Plan, change_of, last_plan
 from scim_bridge.sync.run import RUNNING, SYNC_CHANGE, Run, runs
@@ -85,18 +87,37 @@ async def troubles_of(reader: Reader, run: Run, *, limit: int = 200) -> list[Tro
 
 
 async def _failing(reader: Reader, run: Run, limit: int) -> list[Trouble]:
-    rows = await reader.all(
-        "SELECT * FROM sb_change WHERE run_id = ? AND state = 'pending' ORDER BY seq LIMIT ?", run.id, limit
-    )
-    waiting = {derived_id(SYNC_CHANGE, row["id"]): change_of(row) for row in rows}
+    waiting = await _waiting(reader, run.id, limit)
     if not waiting:
         return []
-    effects = await reader.all(
-        "SELECT id, attempts, last_error, next_at FROM sb_effect"
-        f" WHERE attempts > 0 AND state IN ('pending', 'handed') AND id IN ({marks(len(waiting))})",
-        *waiting,
+    rows = await reader.all(
+        f"SELECT * FROM sb_change WHERE id IN ({marks(len(waiting))}) ORDER BY seq", *waiting
     )
-    return [
-        Trouble(waiting[e["id"]], e["last_error"] or "", e["attempts"], e["next_at"], e["id"])
-        for e in effects
-    ]
+    found = []
+    for row in rows:
+        effect = waiting[row["id"]]
+        reason = effect["last_error"] or ""
+        found.append(Trouble(change_of(row), reason, effect["attempts"], effect["next_at"], effect["id"]))
+    return found
+
+
+async def _waiting(reader: Reader, run_id: str, limit: int) -> dict[str, Any]:
+    """Effects of a run that wait for their next try, by the id of their change."""
+    # By rank, for the index: only runs have changes of these.
+    effects = await reader.all(
+        "SELECT id, payload, attempts, last_error, next_at FROM sb_effect"
+        " WHERE state IN ('pending', 'handed') AND rank IN (?, ?) AND attempts > 0 AND kind = ?"
+        " ORDER BY next_at LIMIT ?",
+        URGENT,
+        BULK,
+        SYNC_CHANGE,
+        limit,
+    )
+    told = [(orjson.loads(effect["payload"]), effect) for effect in effects]
+    return {payload["change_id"]: effect for payload, effect in told if payload["run_id"] == run_id}
+
+
+async def next_try(reader: Reader, run_id: str) -> tuple[int, str] | None:
+    """When the first change of a run that waits is tried again, and what it waits for."""
+    waiting = await _waiting(reader, run_id, 1)
+    return next(((effect["next_at"], effect["last_error"] or "") for effect in waiting.values()), None)

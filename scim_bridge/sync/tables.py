@@ -28,6 +28,8 @@ class PlanRow(SQLModel, table=True):
     creates: int = whole()
     updates: int = whole()
     retires: int = whole()
+    # Changes that switch an agent off, the retired ones too.
+    stops: int = whole(default=0)
     agents: int = whole()
     # Objects the listing showed, and how many of those we wrote before.
     listed: int = whole()
@@ -67,6 +69,18 @@ class ChangeRow(SQLModel, table=True):
     state: str = text()
     reason: str = text()
     settled: int | None = whole(nullable=True)
+
+
+class ReleaseRow(SQLModel, table=True):
+    """Who let a plan go that the brake holds, and why. `account` is the one the person acted from."""
+
+    __tablename__ = "sb_release"
+
+    plan_id: str = text_key()
+    person: str = text_key()
+    account: str = text()
+    reason: str = text()
+    released: int = whole()
 
 
 class RunRow(SQLModel, table=True):
@@ -120,32 +134,3 @@ class FeatureRow(SQLModel, table=True):
     usable: int = whole()
     reason: str = text()
     seen: int = whole()
-
-
-class KeptRow(SQLModel, table=True):
-    """What an IdP made of a value that was sent to it, where that is something else: no endless difference."""
-
-    __tablename__ = "sb_sync_kept"
-
-    connection_id: str = text_key()
-    remote_id: str = text_key()
-    name: str = text_key()
-    # JSON, both.
-    sent: str = text()
-    made: str = text()
-
-
-class MappingRow(SQLModel, table=True):
-    """One row of a connection's attribute mapping, in its order."""
-
-    __tablename__ = "sb_mapping"
-
-    connection_id: str = text_key()
-    seq: int = whole(primary_key=True)
-    target: str = text()
-    # How the value is made, or empty: the target is left alone.
-    source: str = text()
-    # out, or in: the IdP's value may be taken over here.
-    direction: str = text()
-    # Condition under which the row counts; empty for always.
-    condition: str = text()

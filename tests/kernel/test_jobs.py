@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 from scim_bridge.audit.record import effect_settled
 from scim_bridge.kernel.clock import SystemClock
 from scim_bridge.kernel.database import open_database
-from scim_bridge.kernel.effects import Dead, Done, Effect, Effects, Outcome, Retry
+from scim_bridge.kernel.effects import (
+    MAX_ATTEMPTS,
+    MOST_ASKED,
+    Dead,
+    Done,
+    Effect,
+    Effects,
+    Outcome,
+    Retry,
+)
 from scim_bridge.kernel.ids import UuidV7
 from scim_bridge.kernel.jobs import Jobs
-from scim_bridge.kernel.work import Store, Work
-from tests.conftest import TESTER
+from scim_bridge.kernel.work import BULK, URGENT, Store, Work
+from tests.conftest import TESTER, run_with_store
 
 
 def perform(url: str, handler, write, until: int) -> tuple[list[Effect], list[tuple[str, str]]]:
@@ -32,7 +42,7 @@ def perform(url: str, handler, write, until: int) -> tuple[list[Effect], list[tu
         await jobs.start()
         try:
             await store.transact(TESTER, write)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while True:
                     row = await store.reads.one(
                         "SELECT COUNT(*) AS n FROM sb_effect WHERE state IN ('done', 'dead')"
@@ -103,3 +113,74 @@ def test_the_files_of_the_engine_are_for_their_owner_alone(sqlite_url) -> None:
     made = list(database.parent.glob(f"{database.name}.*"))
     assert f"{database.name}.jobs" in [file.name for file in made]
     assert {oct(file.stat().st_mode & 0o777) for file in made} == {"0o600"}
+
+
+def test_a_stop_overtakes_what_waits_and_no_stop_waits_for_another_that_fails(database_url) -> None:
+    begun = time.monotonic()
+    done: dict[str, float] = {}
+
+    async def write(work: Work) -> None:
+        work.bookkeeping("test")
+        for number in range(150):
+            await work.effect("call", {"name": f"bulk-{number}"}, lane=f"bulk:{number % 8}", rank=BULK)
+        for number in range(40):
+            await work.effect("call", {"name": "refused"}, lane=f"stop:{number}", rank=URGENT)
+        await work.effect("call", {"name": "stop"}, lane="stop:last", rank=URGENT)
+        await work.effect("call", {"name": "change"}, lane="bulk:3")
+
+    async def handler(effect: Effect) -> Outcome:
+        name = effect.payload["name"]
+        done.setdefault(name, time.monotonic() - begun)
+        if name == "refused":
+            return Retry("429", 60.0, asked=True)
+        await asyncio.sleep(0.2)
+        return Done({})
+
+    calls, _ = perform(database_url, handler, write, 12)
+    order = [effect.payload["name"] for effect in calls]
+    assert order.index("stop") < 60, order
+    assert sum(name.startswith("bulk") for name in order[: order.index("change")]) < 40, order
+
+
+def test_what_waits_for_its_time_is_done_then_also_when_it_gave_its_place_back(sqlite_url) -> None:
+    tries = 0
+
+    async def write(work: Work) -> None:
+        work.bookkeeping("test")
+        await work.effect("call", {}, lane="stop:1", rank=URGENT)
+
+    async def handler(_effect: Effect) -> Outcome:
+        nonlocal tries
+        tries += 1
+        return Retry("429", 0.1, asked=True) if tries < 3 else Done({})
+
+    _, states = perform(sqlite_url, handler, write, 1)
+    assert tries == 3 and [state for _, state in states] == ["done"]
+
+
+def test_a_peer_that_only_asks_to_come_later_makes_nothing_dead(sqlite_url, clock) -> None:
+    async def body(store: Store) -> None:
+        answers: list[Outcome] = []
+
+        async def handle(_effect: Effect) -> Outcome:
+            return answers.pop()
+
+        async def write(work: Work) -> str:
+            work.bookkeeping("test")
+            return await work.effect("call", {}, lane="one")
+
+        effect = await store.transact(TESTER, write)
+        engine = Effects(store, {"call": handle}, [effect_settled])
+        for _ in range(3 * MAX_ATTEMPTS):
+            answers.append(Retry("429", 5.0, asked=True))
+            assert await engine.attempt(effect) == 5.0
+        failures = 0
+        while True:
+            answers.append(Retry("503"))
+            failures += 1
+            if await engine.attempt(effect) is None:
+                break
+        row = await store.reads.one("SELECT state FROM sb_effect WHERE id = ?", effect)
+        assert row["state"] == "dead" and failures == MAX_ATTEMPTS - MOST_ASKED
+
+    run_with_store(sqlite_url, clock, body)

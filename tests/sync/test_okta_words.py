@@ -153,26 +153,29 @@ class Window60:
         }
 
 
-@given(st.integers(30, 200), st.integers(1, 3))
-def test_at_full_speed_nothing_is_refused_and_nine_tenths_of_the_limit_are_used(limit, minutes) -> None:
+@given(st.integers(30, 200), st.integers(1, 3), st.integers(0, 30))
+def test_at_full_speed_the_reserve_is_left_and_nine_tenths_of_the_rest_are_used(
+    limit, minutes, reserve
+) -> None:
     okta = Window60(limit)
 
     async def sleep(seconds: float) -> None:
         okta.time += seconds
 
     async def main() -> int:
-        pace = Pace(now=lambda: okta.time, sleep=sleep, patience=100)
+        pace = Pace(now=lambda: okta.time, sleep=sleep, patience=100, reserve=reserve)
         made = 0
         while okta.time < minutes * 60:
             window = await pace.enter("GET users")
             okta.time += 0.01
             pace.leave("GET users", window, okta.headers())
+            assert (okta.limit - okta.used) * 100 >= okta.limit * reserve - 100, "the reserve was touched"
             made += 1
         return made
 
     made = asyncio.run(main())
     assert okta.refused == 0
-    assert made >= 0.9 * limit * minutes
+    assert made >= 0.9 * limit * (100 - reserve) / 100 * minutes
 
 
 def test_a_long_wait_is_handed_back_instead_of_slept() -> None:
@@ -195,7 +198,7 @@ def test_a_long_wait_is_handed_back_instead_of_slept() -> None:
 
 def test_endpoints_that_share_a_window_are_paced_together() -> None:
     async def main() -> None:
-        pace = Pace(now=lambda: 0.0)
+        pace = Pace(now=lambda: 0.0, reserve=0)
         for remaining, endpoint in ((3, "POST users"), (2, "PUT users/*"), (1, "POST users")):
             window = await pace.enter(endpoint)
             headers = {

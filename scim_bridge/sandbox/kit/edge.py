@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -70,6 +71,8 @@ class Edge:
             elif action != "drop_before":
                 if fault is not None and action == "delay":
                     await asyncio.sleep(fault.seconds)
+                if fault is not None and action == "alter":
+                    body = re.sub(fault.find.encode(), fault.put.encode(), body)
                 reply = await _answer(self._app, scope, body)
         finally:
             shown = None if action in ("drop_before", "drop_after") else reply

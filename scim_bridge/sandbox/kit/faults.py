@@ -9,7 +9,7 @@ from typing import Any
 
 from scim_bridge.sandbox.kit.store import Store
 
-ACTIONS = ("status", "delay", "drop_before", "drop_after", "truncate")
+ACTIONS = ("status", "delay", "drop_before", "drop_after", "truncate", "alter")
 KIND = "fault"
 
 
@@ -25,7 +25,8 @@ class Fault:
     (None: always). Actions: `status` answers `status`, `headers` and `body` without acting; `delay`
     waits `seconds`, then acts; `drop_before` closes the connection without acting; `drop_after` acts
     and closes it without an answer; `truncate` acts, announces the whole answer and closes the
-    connection after `bytes` of its body.
+    connection after `bytes` of its body; `alter` acts on the request with `find` (a regular expression)
+    replaced by `put` in its body, as a peer does that keeps what it is given in a form of its own.
     """
 
     action: str
@@ -38,6 +39,8 @@ class Fault:
     body: Any = None
     seconds: float = 1.0
     bytes: int = 0
+    find: str = ""
+    put: str = ""
 
     def matches(self, method: str, target: str) -> bool:
         """True when a call with this method and path with query is meant."""
@@ -68,10 +71,11 @@ def read_fault(source: object) -> Fault:
             raise BadFault(f"{name!r} is a whole number.")
     if not isinstance(members.get("seconds", 1.0), int | float):
         raise BadFault("'seconds' is a number.")
-    try:
-        re.compile(str(members.get("path", "")))
-    except re.error as error:
-        raise BadFault(f"'path' is no regular expression ({error}).") from None
+    for name in ("path", "find"):
+        try:
+            re.compile(str(members.get(name, "")))
+        except re.error as error:
+            raise BadFault(f"{name!r} is no regular expression ({error}).") from None
     return Fault(**members)
 
 

@@ -33,8 +33,29 @@ GONE = "deleted"
 class IdpError(Unanswered):
     """The IdP refused or did not answer. `transient` says whether the same call may succeed later.
 
-    `retry_after` is in whole seconds when the IdP said so.
+    `retry_after` is in whole seconds when the IdP said so. `refuses_us`: our credentials, whatever the
+    object; no other call would fare better until somebody renews them.
     """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        fix: str = "",
+        *,
+        transient: bool,
+        retry_after: int | None = None,
+        refuses_us: bool = False,
+    ) -> None:
+        super().__init__(code, message, fix, transient=transient, retry_after=retry_after)
+        self.refuses_us = refuses_us
+
+
+class ListingLost(IdpError):
+    """The IdP no longer knows the place in a listing that its next link names: it is read from its beginning."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code, message, transient=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +65,7 @@ class DesiredAgent:
     `enabled` leaves out holds that this very connection placed: an IdP is never told its own hold.
     `held_there` says that it placed one: what the IdP switched off is never switched on by us.
     A `deleted` agent is wanted disabled and nothing else about it is touched. `groups` are the names of
-    those it is in, without those this very connection put it into. `more` is what else its document
-    says, by path, for mappings. `outside`: it left the connection's scope after it was written.
+    those it is in, without those this very connection put it into.
     """
 
     agent_id: str
@@ -68,8 +88,6 @@ class DesiredAgent:
     deleted: bool = False
     held_there: bool = False
     groups: tuple[str, ...] = ()
-    more: Mapping[str, Any] = field(default_factory=dict)
-    outside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +96,6 @@ class Observed:
 
     `frozen` says why the IdP takes no change of it as it is now (a deactivated user); else empty. It
     `thaws` when switching it on again, where we switched it off, is such a change that the IdP takes.
-    `notes` are warnings for people ("the server keeps userName in a form of its own").
     """
 
     remote_id: str
@@ -87,7 +104,6 @@ class Observed:
     attributes: Attributes
     frozen: str = ""
     thaws: bool = False
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,23 +134,6 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """One attribute an object at the IdP can have, as the IdP's schema defines it.
-
-    `kind` is string, boolean, integer or number; `longest` in characters, 0 for no limit; `default` is
-    what is written there when no mapping says otherwise; `fixed` says why no mapping may set it.
-    """
-
-    name: str
-    kind: str = "string"
-    several: bool = False
-    longest: int = 0
-    choices: tuple[str, ...] = ()
-    default: str = ""
-    fixed: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class ObjectChange:
     """One change of one object: `action` is create, update or retire.
 
@@ -148,6 +147,11 @@ class ObjectChange:
     before: Attributes = field(default_factory=dict)
     after: Attributes = field(default_factory=dict)
     wanted: Attributes = field(default_factory=dict)
+
+    @property
+    def stops(self) -> bool:
+        """True when it switches off an object that may act now."""
+        return self.action == RETIRE or (self.action == UPDATE and self.after.get(ENABLED) is False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +192,6 @@ class Idp(Protocol):
 
     def listing(self) -> AsyncIterator[Page]:
         """Every object that is or may be an agent of ours, page by page, to the end."""
-
-    async def targets(self) -> Mapping[str, Target]:
-        """The attributes its objects can have, by the names `Wanted` uses; reads only."""
 
     async def wanted(self, agents: Sequence[DesiredAgent]) -> dict[str, Wanted]:
         """What these agents should look like there, by agent id. Looks people up by login; reads only."""

@@ -14,9 +14,10 @@ import orjson
 
 from scim_bridge.kernel.outbound import Answer, Outbound, OutboundError
 from scim_bridge.sync.idp.entra.calls import V1, Get, Reply, address, there
-from scim_bridge.sync.idp.entra.refusals import SETTLING, refusal
+from scim_bridge.sync.idp.entra.pace import Pace
+from scim_bridge.sync.idp.entra.refusals import SETTLING, refusal, seconds_of
 from scim_bridge.sync.idp.entra.tokens import Tokens
-from scim_bridge.sync.idp.port import IdpError
+from scim_bridge.sync.idp.port import IdpError, ListingLost
 
 T = TypeVar("T")
 
@@ -31,10 +32,11 @@ PATIENCE = 90
 class Graph:
     """Microsoft Graph of one tenant."""
 
-    def __init__(self, base_url: str, tokens: Tokens, outbound: Outbound) -> None:
+    def __init__(self, base_url: str, tokens: Tokens, outbound: Outbound, pace: Pace | None = None) -> None:
         self.base_url = base_url
         self._tokens = tokens
         self._outbound = outbound
+        self._pace = pace or Pace()
 
     async def call(
         self,
@@ -80,7 +82,10 @@ class Graph:
     async def _next_page(self, what: str, url: str) -> tuple[list[dict[str, Any]], str]:
         reply = await self._send("GET", url, None)
         if not reply.ok:
-            raise refusal(what, reply.status, reply.headers, reply.body)
+            error = refusal(what, reply.status, reply.headers, reply.body)
+            if "skiptoken" in url and reply.status in (400, 404, 410):
+                raise ListingLost("entra-listing-lost", error.message) from error
+            raise error
         objects, following = _page(what, reply.body)
         return objects, self._same_place(following) if following else ""
 
@@ -129,6 +134,8 @@ class Graph:
                 continue
             headers = {str(k).lower(): str(v) for k, v in (one.get("headers") or {}).items()}
             part = Reply(one["status"], one.get("body"), headers)
+            if part.status == 429:
+                self._pace.keep_away(seconds_of(headers))
             if takes(part):
                 answered[int(one["id"])] = part
             else:
@@ -189,6 +196,8 @@ class Graph:
         if body is not None:
             headers["content-type"] = "application/json"
             content = orjson.dumps(body)
+        steps = len(body["requests"]) if body is not None and url.endswith("/$batch") else 1
+        passing = await self._pace.enter(method, steps)
         try:
             answer = await self._outbound.send(
                 method, url, headers=headers, body=content, timeout=SECONDS, max_bytes=MAX_BYTES
@@ -197,6 +206,7 @@ class Graph:
             raise IdpError(
                 "entra-unreachable", error.message, error.fix, transient=error.transient
             ) from error
+        self._pace.leave(passing, answer.status, answer.headers)
         return _reply(answer)
 
 

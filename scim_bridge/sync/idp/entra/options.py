@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from scim_bridge.kernel.errors import Refused
+from scim_bridge.sync.idp.rate import RESERVE_PERCENT, reserve_of
 
 LOGIN = "https://login.microsoftonline.com"
 GRAPH = "https://graph.microsoft.com"
@@ -41,6 +42,7 @@ class Options:
     app_roles: str = ""
     deletes: bool = False
     compliance: bool = True
+    reserve: int = RESERVE_PERCENT
 
 
 def _setting(name: str, message: str, fix: str) -> Refused:
@@ -82,4 +84,5 @@ def options_of(settings: Mapping[str, Any], secrets: Mapping[str, Any]) -> Optio
         str(settings.get("app_roles") or ""),
         settings.get("retire_action") == "delete",
         settings.get("compliance_issues") != "off",
+        reserve_of(settings),
     )

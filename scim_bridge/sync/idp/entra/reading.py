@@ -29,6 +29,7 @@ from scim_bridge.sync.idp.port import DesiredAgent, IdpError, Observed, Page
 
 IDENTITIES = "/servicePrincipals/microsoft.graph.agentIdentity"
 LIST = "list agent identities"
+TOP = "100"
 READ = "read the agent identity"
 
 
@@ -62,7 +63,7 @@ class Reading:
         """
         of = await patiently(self._parts.everywhere)
         await self._compliance.begin()
-        query = {"$select": await self._select(), "$top": "100"}
+        query = {"$select": await self._select(), "$top": TOP}
         async for objects, last in self._graph.pages(LIST, IDENTITIES, query):
             concerning = [one for one in objects if self._concerns(one, blueprint)]
             found = tuple(await self._with_people(concerning, of, patient=True))

@@ -85,4 +85,4 @@ def refusal(what: str, status: int, headers: Mapping[str, str], body: Any) -> Id
     fix = FIXES.get(code, "")
     if status == 401:
         fix = fix or "Check the connection's authority and credentials."
-    return IdpError("entra-refused", full, fix, transient=False)
+    return IdpError("entra-refused", full, fix, transient=False, refuses_us=status == 401)

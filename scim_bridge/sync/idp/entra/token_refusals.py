@@ -37,7 +37,8 @@ def token_refusal(answer: Mapping[str, Any] | None) -> IdpError:
     told = _first_line(found, "no token came")
     waits = found.get("error") in ("temporarily_unavailable", "server_error")
     fix = next((FIXES[code] for code in numbers if code in FIXES), ASK)
-    return IdpError("entra-token", f"Entra gave no token: {told}", fix, transient=waits)
+    message = f"Entra gave no token: {told}"
+    return IdpError("entra-token", message, fix, transient=waits, refuses_us=not waits)
 
 
 def identity_refusal(answer: Mapping[str, Any] | None, status: int) -> IdpError:

@@ -23,6 +23,8 @@ ALREADY_ASSIGNED = "E0000062"
 # What a token endpoint says to a client that must prove possession of a key (RFC 9449) and did not.
 PROOF_DEMANDED = ("invalid_dpop_proof", "use_dpop_nonce")
 NONCE = "use_dpop_nonce"
+# Whatever is asked for: who asks is not known, or not any more.
+REFUSES_US = (*BAD_TOKEN, "E0000004", "invalid_client")
 
 # A refusal that says nothing of when to come again.
 SOON = 5
@@ -36,7 +38,7 @@ FIXES = {
     "E0000015": "The org does not have this feature.",
     "E0000023": "The profile is mastered elsewhere; let Okta master this property.",
     "E0000038": "Change the user's status in Okta first.",
-    "invalid_client": "Check client_id, kid and private_key of the connection.",
+    "invalid_client": "Check client_id, kid and private_key of the connection, and this machine's clock.",
     "invalid_scope": "Grant the service app the scopes that the connection's secrets name.",
     "access_denied": "Grant the service app the scopes that the connection's secrets name.",
 }
@@ -56,7 +58,12 @@ class OktaRefusal(IdpError):
         retry_after: int | None = None,
     ) -> None:
         super().__init__(
-            f"okta-{okta}", message, FIXES.get(okta, ""), transient=transient, retry_after=retry_after
+            f"okta-{okta}",
+            message,
+            FIXES.get(okta, ""),
+            transient=transient,
+            retry_after=retry_after,
+            refuses_us=okta in REFUSES_US,
         )
         self.okta = okta
         self.http = http

@@ -16,6 +16,7 @@ from scim_bridge.sync.idp.okta.options import options_of
 from scim_bridge.sync.idp.okta.private_key import check_private_key
 from scim_bridge.sync.idp.okta.session import Credentials, Session
 from scim_bridge.sync.idp.port import Idp
+from scim_bridge.sync.idp.rate import reserve_of
 
 
 def open_okta(connection: Connection, secrets: Mapping[str, Any], ctx: Context) -> Idp:
@@ -33,7 +34,8 @@ def open_okta(connection: Connection, secrets: Mapping[str, Any], ctx: Context) 
         raise Refused(
             "okta-ca-file", f"ca_file {ca_file} holds no certificates that can be read.", "Give a PEM file."
         ) from error
-    session = Session(org_url, credentials, outbound, own=bool(ca_file))
+    reserve = reserve_of(connection.settings)
+    session = Session(org_url, credentials, outbound, own=bool(ca_file), reserve=reserve)
     reads = ctx.store.reads
     options = options_of(connection.settings, lambda: managed_groups(reads, connection))
     return idp_of(session, options, lambda: some_remote_id(reads, connection.id))

@@ -1,4 +1,7 @@
-"""Keeps calls under Okta's rate limits by the headers of earlier answers, so that none is refused."""
+"""Keeps calls under Okta's rate limits by the headers of earlier answers, so that none is refused.
+
+A share of every window is left for the org's other clients; a stop may use it, nothing else may.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from scim_bridge.sync.idp.port import IdpError
+from scim_bridge.sync.idp.rate import RESERVE_PERCENT, is_urgent
 
-# What is left for the org's other clients, which share the window.
-SPARE_PERCENT = 4
 # Longer than this nobody waits inside a call: the effect is tried again later instead.
 PATIENCE = 3.0
 
@@ -25,10 +27,9 @@ class Window:
     ends: float = 0.0
     flying: int = 0
 
-    @property
-    def room(self) -> bool:
-        """True when one more call would leave the spare untouched."""
-        return self.remaining - self.flying > self.limit * SPARE_PERCENT // 100
+    def room(self, reserve: int) -> bool:
+        """True when one more call would leave `reserve` percent of the window untouched."""
+        return (self.remaining - self.flying) * 100 > self.limit * reserve
 
 
 def endpoint_of(method: str, path: str) -> str:
@@ -38,10 +39,10 @@ def endpoint_of(method: str, path: str) -> str:
 
 
 class Pace:
-    """Lets calls pass while their window has room. `patience` in seconds.
+    """Lets calls pass while their window has room. `patience` in seconds, `reserve` in percent.
 
     Which endpoints share a window is not told by Okta but seen: they answer with the same limit that
-    ends at the same second.
+    ends at the same second. What other processes and other clients take is seen in the same headers.
     """
 
     def __init__(
@@ -50,19 +51,22 @@ class Pace:
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         patience: float = PATIENCE,
+        reserve: int = RESERVE_PERCENT,
     ) -> None:
         self._now = now
         self._sleep = sleep
         self._patience = patience
+        self._reserve = reserve
         self._of: dict[str, Window] = {}
         self._windows: dict[tuple[int, int], Window] = {}
 
     async def enter(self, endpoint: str) -> Window:
         """Wait for room; IdpError (transient, with the pause) when that takes longer than patience."""
+        reserve = 0 if is_urgent() else self._reserve
         while True:
             window = self._of.setdefault(endpoint, Window())
             wait = window.ends - self._now()
-            if wait <= 0 or window.room:
+            if wait <= 0 or window.room(reserve):
                 window.flying += 1
                 return window
             if wait > self._patience:

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
 
+from scim_bridge.sync.idp.okta.errors import OktaRefusal
 from scim_bridge.sync.idp.okta.session import Reply, Session
-from scim_bridge.sync.idp.port import IdpError
+from scim_bridge.sync.idp.port import IdpError, ListingLost
 
 # Reading a whole org may wait out one window of Okta's rate limit at a time.
 LISTING_PATIENCE = 120
@@ -37,4 +38,13 @@ async def pages(
         yield reply.content or [], not reply.next
         if not reply.next:
             return
-        reply = await patiently(partial(session.send, what, "GET", reply.next))
+        reply = await patiently(partial(_following, session, what, reply.next))
+
+
+async def _following(session: Session, what: str, link: str) -> Reply:
+    try:
+        return await session.send(what, "GET", link)
+    except OktaRefusal as error:
+        if error.http not in (400, 404, 410):
+            raise
+        raise ListingLost("okta-listing-lost", error.message) from error

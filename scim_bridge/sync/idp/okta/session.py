@@ -34,6 +34,7 @@ from scim_bridge.sync.idp.okta.errors import BAD_TOKEN, NONCE, PROOF_DEMANDED, O
 from scim_bridge.sync.idp.okta.pace import Pace, endpoint_of
 from scim_bridge.sync.idp.okta.proofs import Proofs
 from scim_bridge.sync.idp.port import IdpError
+from scim_bridge.sync.idp.rate import RESERVE_PERCENT
 
 # It logs requests with their tokens, at whatever level; the SDK's own client silences it as well.
 logging.getLogger("okta-sdk-python").disabled = True
@@ -155,13 +156,21 @@ class _Apis(
 class Session:
     """An opened org. `org_url` without a slash at its end."""
 
-    def __init__(self, org_url: str, credentials: Credentials, outbound: Outbound, *, own: bool) -> None:
+    def __init__(
+        self,
+        org_url: str,
+        credentials: Credentials,
+        outbound: Outbound,
+        *,
+        own: bool,
+        reserve: int = RESERVE_PERCENT,
+    ) -> None:
         self.org_url = org_url
         # What the service app asks for; None of a token that may whatever its owner may.
         self.scopes = None if credentials.ssws_token else frozenset(credentials.scopes)
         self.client_id = credentials.client_id
         self._outbound = outbound if own else None
-        self._pace = Pace()
+        self._pace = Pace(reserve=reserve)
         self._renewing = asyncio.Lock()
         authorization = f"SSWS {credentials.ssws_token}" if credentials.ssws_token else ""
         config: dict[str, Any] = {

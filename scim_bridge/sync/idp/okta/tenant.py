@@ -53,7 +53,6 @@ class Shape:
     typed: bool = True
     linkable: bool = True
     lacks: tuple[str, ...] = ()
-    schema: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def keeps(self, name: str) -> bool:
         """True for an attribute of ours that this org can keep."""
@@ -130,30 +129,19 @@ class Tenant:
         schema_id = str(agent["_links"]["schema"]["href"]).rstrip("/").rsplit("/", 1)[-1]
         schema = await self._session.call("read the schema of agents", client.get_user_schema, schema_id)
         self._features.usable(SCHEMA)
-        defined = _properties(schema.content)
-        return Shape(
-            *(names, str(agent["id"]), schema_id, _types(defined), linked),
-            linkable=linkable,
-            lacks=lacks,
-            schema=defined,
-        )
+        properties = _properties(schema.content)
+        return Shape(names, str(agent["id"]), schema_id, properties, linked, linkable=linkable, lacks=lacks)
 
     async def _untyped(self, linked: bool, linkable: bool, why: str, lacks: tuple[str, ...]) -> Shape:
         """An org without user types: what its default schema has, or else what every user has."""
         schema, no_schema = await self._asked(
             SCHEMA, "read the schema of users", self._session.client.get_user_schema, "default"
         )
-        defined = {} if no_schema else _properties(schema)
-        properties = dict.fromkeys(EVERY_USER, "string") if no_schema else _types(defined)
+        properties = dict.fromkeys(EVERY_USER, "string") if no_schema else _properties(schema)
         told = ", ".join(name for name in BASE if name in properties)
         note = f"Agents are users of the default type and only {told} are kept in step: {why}."
         return Shape(
-            properties=properties,
-            linked=linked,
-            typed=False,
-            linkable=linkable,
-            lacks=(note, *lacks),
-            schema=defined,
+            properties=properties, linked=linked, typed=False, linkable=linkable, lacks=(note, *lacks)
         )
 
     async def _asked(
@@ -226,13 +214,10 @@ def _side(name: str, title: str, description: str) -> dict[str, str]:
     return {"name": name, "title": title, "description": description, "type": "USER"}
 
 
-def _properties(schema: Any) -> dict[str, dict[str, Any]]:
+def _properties(schema: Any) -> dict[str, str]:
     parts = schema.get("definitions") or {}
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, str] = {}
     for part in ("base", "custom"):
-        found |= (parts.get(part) or {}).get("properties") or {}
+        for name, item in ((parts.get(part) or {}).get("properties") or {}).items():
+            found[name] = str(item.get("type"))
     return found
-
-
-def _types(defined: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    return {name: str(item.get("type")) for name, item in defined.items()}
