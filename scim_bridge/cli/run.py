@@ -31,6 +31,7 @@ NOUNS = {
     "doors": "Doors for news about people: list, show, test.",
     "effects": "Outward calls: waiting, dead, retry.",
     "indexes": "Indexes over the attributes the settings declare: list, rebuild.",
+    "mappings": "Which attribute of an agent goes where at an IdP.",
     "notices": "What people are told: list the templates, preview one.",
     "policy": "Access policies: check, test, explain.",
     "receipts": "Signed proof of departures: show, verify.",

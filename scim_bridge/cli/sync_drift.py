@@ -21,6 +21,7 @@ from scim_bridge.sync.meaning import meaning_of
 from scim_bridge.sync.settling import settle as settle_drift
 from scim_bridge.sync.stranger_keeping import KeptStranger, strangers_of
 from scim_bridge.sync.strangers import OPEN, what
+from scim_bridge.sync.wanting import rules_of
 
 T = TypeVar("T")
 
@@ -126,7 +127,7 @@ def adopt(
 
     async def body(bridge: Bridge) -> str:
         there, idp = await bridge.idps.of(name)
-        meaning = meaning_of(idp)
+        meaning = meaning_of(idp, await rules_of(bridge.ctx.store.reads, there.id))
 
         async def act(work: Work) -> str:
             if into:

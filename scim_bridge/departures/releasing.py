@@ -67,6 +67,9 @@ async def release(work: Work, brake: Brake, brake_id: str, by: Approver, reason:
             f"Let go by the brake: {reason}",
             case.id,
         )
+        if case.effective_at > work.now:
+            # A date ahead is believed now: it counts from here as every planned leave does.
+            await set_leave(work, case.person_id, case.effective_at)
         told = {"person": case.person, "brake": brake_id}
         await record(work, "departure.released", "departure", case.id, told)
     await _end(work, brake_id, "released", len(held))

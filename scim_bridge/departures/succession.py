@@ -135,8 +135,7 @@ def decide(
         return None
     succession, why = policies.choose(agent, leaver)
     left = _without(agent.owners, leaver.person.id)
-    name = leaver.person.display_name
-    who = f"{role.capitalize()} {name} {leaver.did} (effective {minute(leaver.effective_at)})"
+    who = _who(role, leaver)
     if role != OWNER and left.owner is not None and _able(left.owner, leaver, absent):
         reason = f"{who}; {left.owner.display_name} still owns it."
         return Outcome(agent, role, Fate.RELIEVED, left, reason, rule=succession.name, because=why)
@@ -146,7 +145,8 @@ def decide(
         if leaver.leave == ABSENCE:
             # Who is on leave comes back, and finds the agent as it was.
             succession = replace(succession, revoke=False)
-        return _held(agent, role, left, who, (succession, why), _proposed(succession, line, leaver, absent))
+        proposed = _proposed(succession, line, leaver, absent)
+        return _held(agent, leaver, role, left, (succession, why), proposed)
     person, as_role = heir
     after = Owners(person, _others(left.co_owners, person.id), left.sponsors)
     must = "" if succession.accept is None else " and must accept"
@@ -164,11 +164,16 @@ def decide(
     )
 
 
+def _who(role: str, leaver: Leaver) -> str:
+    name = leaver.person.display_name
+    return f"{role.capitalize()} {name} {leaver.did} (effective {minute(leaver.effective_at)})"
+
+
 def _held(
     agent: Answerable,
+    leaver: Leaver,
     role: str,
     left: Owners,
-    who: str,
     chosen: tuple[Succession, str],
     proposed: tuple[PersonRef | None, str],
 ) -> Outcome:
@@ -183,7 +188,7 @@ def _held(
         Fate.HELD,
         # The record of who owned it stays, so that everybody sees whose agent it was.
         Owners(agent.owners.owner, left.co_owners, left.sponsors),
-        f"{who}; {cause}.",
+        f"{_who(role, leaver)}; {cause}{_passed_over(left, leaver)}.",
         proposed=proposed[0],
         proposed_role=proposed[1],
         rule=succession.name,
@@ -219,7 +224,23 @@ def _without(owners: Owners, person_id: str) -> Owners:
 
 
 def _able(person: PersonRef, leaver: Leaver, absent: Absent) -> bool:
-    return person.active and person.id != leaver.person.id and person.id not in absent.gone
+    gone = person.id == leaver.person.id or person.id in absent.gone
+    return person.active and not gone and not same_human(person, leaver.person)
+
+
+def same_human(one: PersonRef, other: PersonRef) -> bool:
+    """True when two records have one e-mail address: who left by one of them is not here by the other.
+
+    An address is enough to pass somebody over, never to take anything from them.
+    """
+    return bool(one.email) and one.email.casefold() == other.email.casefold()
+
+
+def _passed_over(left: Owners, leaver: Leaver) -> str:
+    """Another record of the leaver among those who answer for the agent, in words; empty without one."""
+    everybody = (*((left.owner,) if left.owner else ()), *left.co_owners, *left.sponsors)
+    twin = next((one for one in everybody if same_human(one, leaver.person)), None)
+    return f" ({twin.user_name} has the same address)" if twin is not None else ""
 
 
 def _line(

@@ -32,12 +32,15 @@ PUSHED = ("okta", "entra")
 PEOPLE_BY = ("user-name", "external-id")
 SUSPENDED = ("left", "away", "ignored")
 SWITCH = ("on", "off")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+RETIRE = ("disable", "delete")
 SECRETS = {
     "okta": ("client_id", "private_key", "kid", "scopes", "ssws_token"),
     "entra": (
         *("client_id", "client_secret", "private_key", "certificate", "passphrase"),
         *("assertion_file", "assertion_url", "assertion_headers", "managed_identity"),
     ),
+    "generic": ("token", "client_id", "client_secret", "scopes"),
 }
 LONGEST = 400
 _MARKER = re.compile(r"[A-Za-z$][\w$-]*=\S.*")
@@ -63,6 +66,14 @@ def _here(value: str) -> None:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or parts.hostname not in ("127.0.0.1", "localhost"):
         raise _Wrong("is no address of this machine", "Write http://127.0.0.1:port.")
+
+
+def _server(value: str) -> None:
+    """An address below which a server answers; http only to this machine, where nobody listens in."""
+    parts = urlsplit(value)
+    if parts.scheme == "http" and parts.hostname in LOOPBACK:
+        value = parts._replace(scheme="https").geturl()
+    _web(value)
 
 
 def _org(value: str) -> None:
@@ -117,7 +128,13 @@ class Known:
 BRAKE_MOST = {"brake_count": 1_000_000, "brake_percent": 100}
 FOUR_EYES = 25
 SETTINGS: Mapping[str, Known] = {
-    "scope": Known(KINDS, "the agents it sees over SCIM: name=value; name=value", "every agent", _text),
+    "scope": Known(KINDS, "the agents it sees and is told of: name=value; name=value", "every agent", _text),
+    "scope_exit": Known(
+        KINDS,
+        "what becomes there of an agent that left the scope: leave (only stops still arrive) or disable",
+        "leave",
+        _one_of(("leave", "disable")),
+    ),
     "agent_marker": Known(
         KINDS,
         "which users it sends are agents: attribute=value",
@@ -211,7 +228,6 @@ SETTINGS: Mapping[str, Known] = {
         "Azure's own",
         _here,
     ),
-    "ca_file": Known(PUSHED, "PEM file of a private authority in front of the IdP", "public ones", _text),
     "people_by": Known(
         PUSHED,
         "who its news is about: user-name (externalId, else the login) or external-id (nothing else)",
@@ -238,17 +254,25 @@ SETTINGS: Mapping[str, Known] = {
         "*:ours",
         _text,
     ),
+    "base_url": Known(("generic",), "SCIM server agents are pushed to, https://host/scim/v2", "", _server),
+    "token_url": Known(
+        ("generic",), "where a token for base_url is asked for (client credentials)", "", _server
+    ),
+    "retire": Known(
+        ("generic",), "what becomes of the user of a deleted agent there", "disable", _one_of(RETIRE)
+    ),
+    "ca_file": Known(KINDS, "PEM file of a private authority in front of the IdP", "public ones", _text),
     "brake_count": Known(
-        PUSHED,
+        KINDS,
         "park a plan that switches off more agents, or misses more objects, than this",
         "10",
         _whole(BRAKE_MOST["brake_count"]),
     ),
     "brake_percent": Known(
-        PUSHED, "the same as a share of what is known", "20", _whole(BRAKE_MOST["brake_percent"])
+        KINDS, "the same as a share of what is known", "20", _whole(BRAKE_MOST["brake_percent"])
     ),
     "four_eyes": Known(
-        PUSHED,
+        KINDS,
         "a held plan that switches off more agents than this needs two persons to let it go",
         str(FOUR_EYES),
         _whole(BRAKE_MOST["brake_count"]),
@@ -302,7 +326,7 @@ def _check_value(name: str, known: Known, value: Any) -> None:
         known.check(text)
     except (_Wrong, ValueError) as error:
         # An address may carry a password: what was written is not repeated.
-        shown = "" if known.check in (_web, _here, _org) else f" ({text[:40]!r})"
+        shown = "" if known.check in (_web, _here, _org, _server) else f" ({text[:40]!r})"
         said, fix = error.args if isinstance(error, _Wrong) else ("cannot be read", "Write https://host.")
         raise Invalid("connection-value", f"{name} {said}{shown}.", fix) from error
 

@@ -36,6 +36,7 @@ from scim_bridge.sync.model import (
 from scim_bridge.sync.shelf import Shelf
 from scim_bridge.sync.stranger_keeping import decisions
 from scim_bridge.sync.strangers import IGNORED, NOBODYS, OPEN, RETIRING, Stranger
+from scim_bridge.sync.wanting import Rules, rules_of, wanted_there
 
 T = TypeVar("T")
 Tell = Callable[[str, int], None]
@@ -132,8 +133,11 @@ async def _listed(idp: Idp, tell: Tell) -> Shelf:
 class _Reader:
     """Compares the registry with one tenant, page by page."""
 
-    def __init__(self, idp: Idp, shelf: Shelf, pushed: dict[str, Pushed], reading: Reading) -> None:
+    def __init__(
+        self, idp: Idp, shelf: Shelf, pushed: dict[str, Pushed], reading: Reading, rules: Rules
+    ) -> None:
         self._idp = idp
+        self._rules = rules
         self._shelf = shelf
         self._pushed = pushed
         self._reading = reading
@@ -148,7 +152,7 @@ class _Reader:
     async def page(self, agents: Sequence[DesiredAgent]) -> None:
         """Compare one page of agents."""
         self.agents += len(agents)
-        wanted = await patiently(lambda: self._idp.wanted(agents))
+        wanted = await patiently(lambda: wanted_there(self._idp, self._rules, agents))
         found = await asyncio.gather(*(self._compared(agent, wanted[agent.agent_id]) for agent in agents))
         for agent, difference_ in zip(agents, found, strict=True):
             self.notes.extend(difference_.notes)
@@ -228,7 +232,8 @@ async def draft_plan(ctx: Context, connection: Connection, idp: Idp, tell: Tell 
     setup = await patiently(idp.missing)
     shelf = await _shelf(idp, tell)
     pushed = await pushed_all(reads, connection.id)
-    reader = _Reader(idp, shelf, pushed, reading_of(connection, idp))
+    rules = await rules_of(reads, connection.id)
+    reader = _Reader(idp, shelf, pushed, reading_of(connection, idp, rules), rules)
     known = set(pushed)
     async for agents in desired_pages(reads, connection):
         known |= {agent.agent_id for agent in agents}

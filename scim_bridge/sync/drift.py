@@ -5,14 +5,15 @@ Three-way: what is there is neither what was last written nor what the registry 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.drift_rules import ASK, OURS, THEIRS, DriftRules, parse_drift
 from scim_bridge.sync.idp.port import ENABLED, SHARED, DesiredAgent, Idp, Observed, Wanted
-from scim_bridge.sync.meaning import inward_of, meaning_of, ours_of
+from scim_bridge.sync.mapping import Rule, taken_in
+from scim_bridge.sync.meaning import meaning_of, ours_of
 from scim_bridge.sync.model import Pushed, absent, same
 
 # How a drift stands: nobody decided yet; the registry took it over; ours was written over it; they undid it.
@@ -107,10 +108,10 @@ class Reading:
         return ASK if rule == THEIRS and absent(theirs) else rule
 
 
-def reading_of(connection: Connection, idp: Idp) -> Reading:
+def reading_of(connection: Connection, idp: Idp, mapping: Sequence[Rule]) -> Reading:
     """How a connection reads drift, by its setting, its adapter and its mapping."""
     rules = parse_drift(str(connection.settings.get("drift") or ""))
-    return Reading(meaning_of(idp), rules, inward_of(idp))
+    return Reading(meaning_of(idp, mapping), rules, taken_in(mapping))
 
 
 def spared(wanted: Wanted, found: Iterable[Drift]) -> Wanted:

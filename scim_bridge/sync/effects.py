@@ -38,6 +38,7 @@ from scim_bridge.sync.plan import change as kept_change
 from scim_bridge.sync.retiring import retire_nobodys
 from scim_bridge.sync.run import SYNC_CHANGE, ever_applied, settle_change
 from scim_bridge.sync.strangers import NOBODYS
+from scim_bridge.sync.wanting import rules_of, wanted_there
 
 WRITTEN = "written"
 ALREADY = "already so"
@@ -101,7 +102,8 @@ class _Writer:
         """Bring one agent up to date at one IdP."""
         reads = self._ctx.store.reads
         agent_id = str(effect.payload["agent_id"])
-        if not await ever_applied(reads, effect.payload["connection_id"]):
+        asked = effect.payload.get("on_demand")
+        if not asked and not await ever_applied(reads, effect.payload["connection_id"]):
             # Nobody has let us write to this tenant yet: the first plan is shown to a person.
             return _done(SKIPPED, "no plan was applied to this connection yet")
         connection, idp = await self._idps.of(effect.payload["connection_id"])
@@ -109,10 +111,11 @@ class _Writer:
         agent = (await desired_of(reads, connection, [agent_id])).get(agent_id)
         pushed = await pushed_of(reads, connection.id, agent_id)
         if agent is None or (agent.deleted and pushed is None):
-            return _done(SKIPPED, "the agent was never written there")
-        wanted = (await idp.wanted([agent]))[agent_id]
+            return _done(SKIPPED, "the agent was never written there, or is outside the connection's scope")
+        rules = await rules_of(reads, connection.id)
+        wanted = (await wanted_there(idp, rules, [agent]))[agent_id]
         observed = await idp.observe(agent, (pushed.remote_id or None) if pushed else None)
-        drifts = reading_of(connection, idp).drifts(agent, wanted, observed, pushed)
+        drifts = reading_of(connection, idp, rules).drifts(agent, wanted, observed, pushed)
         found = difference(agent, spared(wanted, drifts), observed, pushed)
         if found.change is None:
             retired = pushed if agent.deleted and pushed is not None and not pushed.retired else None

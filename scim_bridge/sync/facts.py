@@ -15,6 +15,7 @@ from scim_bridge.registry.connections import Connection
 from scim_bridge.sync.groups import groups_to_push
 from scim_bridge.sync.idp.port import Attributes, DesiredAgent
 from scim_bridge.sync.model import Pushed, buried, desired
+from scim_bridge.sync.scoping import scoped
 
 PAGE = 100
 
@@ -25,11 +26,12 @@ async def desired_pages(reader: Reader, connection: Connection) -> AsyncIterator
     while ids := await agent_ids(reader, after=after, limit=PAGE):
         facts = await facts_of(reader, ids)
         groups = await groups_to_push(reader, connection, ids)
-        yield [
+        live = [
             desired(facts[agent], connection.hold_source, groups.get(agent, ()))
             for agent in ids
             if agent in facts
         ]
+        yield await scoped(reader, connection, facts, live)
         after = ids[-1]
     after = ""
     while rows := await reader.all(
@@ -50,8 +52,9 @@ async def desired_of(
     """The given agents as the connection should see them now; deleted ones too, unknown ones left out."""
     facts = await facts_of(reader, agents)
     groups = await groups_to_push(reader, connection, agents)
-    found = {agent: desired(facts[agent], connection.hold_source, groups.get(agent, ())) for agent in facts}
-    gone = [agent for agent in agents if agent not in found]
+    live = [desired(one, connection.hold_source, groups.get(agent, ())) for agent, one in facts.items()]
+    found = {one.agent_id: one for one in await scoped(reader, connection, facts, live)}
+    gone = [agent for agent in agents if agent not in facts]
     if gone:
         rows = await reader.all(
             "SELECT r.id, r.name, a.slug FROM sb_resource r JOIN sb_agent a ON a.id = r.id"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scim_bridge.registry.drift_rules import CO_OWNERS, DISPLAY_NAME, ENABLED, FACTS, OWNER, SPONSORS
 from scim_bridge.registry.model import AGENT_URN
-from scim_bridge.sync.idp.explaining import Means, adapter
+from scim_bridge.sync.idp.explaining import Means
 from scim_bridge.sync.idp.port import DesiredAgent, Idp
+from scim_bridge.sync.mapping import IN, Rule
 
 # A SCIM server speaks of our extension by its own names.
 SCIM: Mapping[str, str] = {
@@ -24,7 +25,6 @@ SOURCES: Mapping[str, str] = {
     "coOwners.userName": CO_OWNERS,
     "sponsors.userName": SPONSORS,
 }
-INWARD = "in"
 _KEPT = {
     DISPLAY_NAME: "display_name",
     "purpose": "purpose",
@@ -36,32 +36,25 @@ _KEPT = {
 }
 
 
-def meaning_of(idp: Idp) -> dict[str, str]:
+def meaning_of(idp: Idp, mapping: Sequence[Rule] = ()) -> dict[str, str]:
     """Our name for each attribute that can be read back as ours; at least `enabled` always can.
 
     What a mapping makes of something else than one attribute of ours means none of them.
     """
-    inner = adapter(idp)
-    found = dict(inner.meaning()) if isinstance(inner, Means) else {}
-    if not found and inner.kind == "generic":
+    found = dict(idp.meaning()) if isinstance(idp, Means) else {}
+    if not found and idp.kind == "generic":
         found = dict(SCIM)
     said: dict[str, set[str]] = {}
-    for rule in getattr(idp, "rules", ()):
-        if rule.row.direction != INWARD:
+    for rule in mapping:
+        if rule.row.direction != IN:
             said.setdefault(rule.row.target, set()).add(SOURCES.get(rule.row.source, ""))
     for target, names in said.items():
         found[target] = names.pop() if len(names) == 1 else ""
     return {**{target: name for target, name in found.items() if name}, ENABLED: ENABLED}
 
 
-def inward_of(idp: Idp) -> dict[str, str]:
-    """Attributes whose value at the IdP counts, by the connection's mapping, and what of ours they are."""
-    rules = getattr(idp, "rules", ())
-    return {rule.row.target: rule.row.source for rule in rules if rule.row.direction == INWARD}
-
-
 def ours_of(agent: DesiredAgent, name: str) -> Any:
     """What the registry says of an attribute, by our name."""
     if name in _KEPT:
         return getattr(agent, _KEPT[name])
-    return getattr(agent, "more", {}).get(name)
+    return agent.more.get(name)

@@ -25,6 +25,7 @@ from scim_bridge.sync.idp.port import (
     Observed,
     Wanted,
 )
+from scim_bridge.sync.sources import beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ def desired(facts: AgentFacts, hold_source: str, groups: Sequence[str] = ()) -> 
         attestation=facts.attestation,
         held_there=len(others) < len(facts.holds),
         groups=tuple(groups),
+        more=beside(doc),
     )
 
 
@@ -165,7 +167,7 @@ def difference(
     last = None if pushed is None else pushed.attributes
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
-    notes = list(wanted.notes)
+    notes = [*wanted.notes, *observed.notes]
     for name, value in wanted.attributes.items():
         current = observed.attributes.get(name)
         if name in SHARED:
@@ -191,7 +193,7 @@ def difference(
 
 
 def _missing(agent: DesiredAgent, wanted: Wanted, pushed: Pushed | None) -> Difference:
-    if agent.deleted:
+    if agent.deleted or agent.outside:
         return Difference(None)
     after = {name: value for name, value in wanted.attributes.items() if not absent(value)}
     change = ObjectChange(

@@ -134,3 +134,32 @@ class FeatureRow(SQLModel, table=True):
     usable: int = whole()
     reason: str = text()
     seen: int = whole()
+
+
+class KeptRow(SQLModel, table=True):
+    """What an IdP made of a value that was sent to it, where that is something else: no endless difference."""
+
+    __tablename__ = "sb_sync_kept"
+
+    connection_id: str = text_key()
+    remote_id: str = text_key()
+    name: str = text_key()
+    # JSON, both.
+    sent: str = text()
+    made: str = text()
+
+
+class MappingRow(SQLModel, table=True):
+    """One row of a connection's attribute mapping, in its order."""
+
+    __tablename__ = "sb_mapping"
+
+    connection_id: str = text_key()
+    seq: int = whole(primary_key=True)
+    target: str = text()
+    # How the value is made, or empty: the target is left alone.
+    source: str = text()
+    # out, or in: the IdP's value may be taken over here.
+    direction: str = text()
+    # Condition under which the row counts; empty for always.
+    condition: str = text()

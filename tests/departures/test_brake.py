@@ -280,6 +280,28 @@ def test_plans_of_the_same_hour_wait_with_the_rest_once_the_brake_goes_on(on_sto
     on_store(body)
 
 
+def test_a_date_ahead_that_is_let_go_is_a_plan_and_carried_out_on_its_day(on_store, clock) -> None:
+    async def body(store: Store) -> None:
+        ids = await gather(store, 5)
+        friday = clock.now() + 5 * DAY
+        for person_id in ids:
+            await tell(store, left(person_id, clock.now(), key=person_id, effective_at=friday), TIGHT)
+        assert await states(store) == {"held": 5}, "none of the same hour was carried out yet"
+        row = "SELECT leave_at, disputed FROM sb_person WHERE id = ?"
+        assert (await store.reads.one(row, ids[0]))["disputed"] == clock.now()
+        assert await released(store, ANNA, BEN) == [1, 0]
+        ctx = context(store)
+        assert await due(ctx) == 0
+        known = await store.reads.one(row, ids[4])
+        assert (known["leave_at"], known["disputed"]) == (friday, None)
+        clock.advance(days=5)
+        assert await due(ctx) == 5
+        assert await stopped(store) == 5
+        await ctx.outbound.aclose()
+
+    on_store(body)
+
+
 def _deletion(person_id: str, now: int):
     async def body(work) -> None:
         await accept(work, left(person_id, now, key=person_id, kind=DELETED), reactor(TIGHT))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scim_bridge.departures.accepting import accept, decline
-from scim_bridge.departures.model import Answerable, Fate, Leaver
+from scim_bridge.departures.model import Absent, Answerable, Fate, Leaver
 from scim_bridge.departures.policy_file import load_rules, parse
 from scim_bridge.departures.rules import RULES, Rules
 from scim_bridge.departures.service import due
@@ -20,6 +20,7 @@ from scim_bridge.kernel.clock import DAY, HOUR
 from scim_bridge.kernel.errors import ConfigurationError, Forbidden, Refused
 from scim_bridge.kernel.work import Store
 from scim_bridge.registry.credentials import credentials_of
+from scim_bridge.registry.model import Owners, PersonRef
 from tests.conftest import TESTER
 from tests.departures.crowd import tell
 from tests.departures.house import cases, context, facts, furnish, left
@@ -270,3 +271,17 @@ def test_when_speaks_of_everything_a_rule_may_ask_for() -> None:
     assert When(("dev",), ("low",), ("openai",), ("okta",), ("voluntary",), ("hr:*",)).why(agent, leaver)
     assert When(connection=("entra",)).why(agent, leaver) is None
     assert When(door=("hr:bamboo",)).why(agent, leaver) is None
+
+
+def test_another_record_of_the_leaver_inherits_nothing_and_the_reason_says_so() -> None:
+    twin = PersonRef("2", "ada.b@corp.test", "Ada B", "Ada@corp.test", True)
+    ada = PersonRef("1", "ada@corp.test", "Ada", "ada@CORP.test", True)
+    ben = PersonRef("3", "ben@corp.test", "Ben", "", True)
+    agent = Answerable("a", "triage", Owners(ada, (twin,)))
+    outcome = decide(agent, Leaver(ada, 0), Absent())
+    assert outcome is not None
+    assert outcome.fate is Fate.HELD
+    assert "no active co-owner could take over (ada.b@corp.test has the same address)" in outcome.reason
+    relieved = decide(Answerable("a", "triage", Owners(twin, (ada, ben))), Leaver(ada, 0), Absent())
+    assert relieved is not None
+    assert relieved.successor == ben, "an owner who is the leaver owns nothing"

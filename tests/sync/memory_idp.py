@@ -13,6 +13,7 @@ from scim_bridge.sync.idp.port import (
     Observed,
     Page,
     SetupStep,
+    Target,
     Wanted,
 )
 
@@ -56,6 +57,9 @@ class MemoryIdp:
             yield Page(tuple(visible[start : start + 2]), False)
         if not self.cut:
             yield Page((), True)
+
+    async def targets(self) -> dict[str, Target]:
+        return {name: Target(name) for name in ("login", "purpose", "owner", "attestation", "hobby")}
 
     async def wanted(self, agents: Sequence[DesiredAgent]) -> dict[str, Wanted]:
         return {agent.agent_id: self._wanted(agent) for agent in agents}

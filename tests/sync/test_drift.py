@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,10 +13,13 @@ from scim_bridge.registry.drift_rules import DriftRules, parse_drift
 from scim_bridge.registry.model import AGENT_URN
 from scim_bridge.sync.drift import Reading
 from scim_bridge.sync.idp.port import ENABLED, IdpError, Observed, Wanted
-from scim_bridge.sync.meaning import inward_of, meaning_of
+from scim_bridge.sync.mapping import Row, rule_of, taken_in
+from scim_bridge.sync.mapping_store import keep_mapping
+from scim_bridge.sync.meaning import meaning_of
 from scim_bridge.sync.model import Pushed, buried, same
 from scim_bridge.sync.plan import changes_of
 from scim_bridge.sync.service import status
+from tests.conftest import TESTER
 from tests.sync.drift_bench import TellingIdp, audited, drifts, facts, settled, written
 from tests.sync.engine_bench import by_login, redescribe
 
@@ -315,30 +315,20 @@ def test_rules_are_read_by_our_names_and_never_start_anything() -> None:
     assert parse_drift("").of("purpose") == "ours"
 
 
-class Mapped:
-    """What stands over an adapter when a connection has a mapping: rows of target, source and direction."""
-
-    def __init__(self, inner: Any, *rows: tuple[str, str, str]) -> None:
-        self.inner = inner
-        self.rules = [
-            SimpleNamespace(row=SimpleNamespace(target=t, source=s, direction=d)) for t, s, d in rows
-        ]
-
-
 def test_what_a_mapping_makes_of_something_else_means_nothing_of_ours() -> None:
     plain = {"login": "userName", "purpose": "purpose", "owner": "owner", "enabled": "enabled"}
     assert meaning_of(TellingIdp()) == plain
     rows = [
-        ("purpose", "join(purpose, platform)", "out"),
-        ("boss", "owner.userName", "out"),
-        ("risk", "riskTier", "out"),
-        ("risk", "'high'", "out"),
-        ("why", "purpose", "in"),
+        Row("purpose", "join(purpose, platform)"),
+        Row("boss", "owner.userName"),
+        Row("risk", "riskTier", when="model"),
+        Row("risk", '"high"'),
+        Row("why", "purpose", "in"),
     ]
-    over = Mapped(TellingIdp(), *rows)
+    rules = [rule_of(row) for row in rows]
     kept = {name: plain[name] for name in ("login", "owner", "enabled")}
-    assert meaning_of(over) == {**kept, "boss": "owner"}
-    assert inward_of(over) == {"why": "purpose"}
+    assert meaning_of(TellingIdp(), rules) == {**kept, "boss": "owner"}
+    assert taken_in(rules) == {"why": "purpose"}
     generic = TellingIdp()
     generic.kind, generic.meaning = "generic", dict  # type: ignore[method-assign, assignment]
     assert meaning_of(generic)[f"{AGENT_URN}:riskTier"] == "riskTier"
@@ -347,8 +337,8 @@ def test_what_a_mapping_makes_of_something_else_means_nothing_of_ours() -> None:
 def test_what_a_mapping_takes_from_the_idp_is_taken_over_by_each_apply(on_store) -> None:
     async def body(store: Store) -> None:
         bench, idp, _ = await written(store)
-        idp.inner = TellingIdp()  # type: ignore[attr-defined]
-        idp.rules = Mapped(None, ("hobby", "model", "in")).rules  # type: ignore[attr-defined]
+        rows = [Row("hobby", "model", "in")]
+        await bench.store.transact(TESTER, lambda work: keep_mapping(work, bench.connection, rows))
         by_login(idp, "triage")["hobby"] = "m-7"
         assert await planned(bench) == {}
         assert [(row.attribute, row.field, row.rule) for row in await drifts(bench)] == [

@@ -55,7 +55,16 @@ async def opened(store: Store, kind: str, settings: dict[str, Any], content: dic
 @pytest.mark.parametrize(
     "kind, settings, content, named",
     [
-        ("generic", {}, {"token": "x"}, "kind is generic"),
+        ("generic", {}, {"token": "x"}, "base_url"),
+        ("generic", {"base_url": "http://idp.example.com"}, {"token": "x"}, "base_url"),
+        ("generic", {"base_url": "https://u:p@idp.example.com"}, {"token": "x"}, "base_url"),
+        ("generic", {"base_url": "https://idp.example.com"}, {"client_id": "x"}, "neither token nor"),
+        (
+            "generic",
+            {"base_url": "https://idp.example.com"},
+            {"client_id": "x", "client_secret": "y"},
+            "token_url",
+        ),
         ("okta", URL, None, "no credentials"),
         ("okta", {}, secrets(), "org_url"),
         ("okta", {"org_url": "http://acme.okta.test"}, secrets(), "org_url"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from scim_bridge.sync.idp.port import Idp, IdpError, Observed
 
@@ -62,16 +62,8 @@ class TellsOrigins(Protocol):
 NOT_YET = "not asked yet: too many at once"
 
 
-def adapter(idp: Any) -> Any:
-    """The adapter itself, without what is laid over it."""
-    while hasattr(idp, "inner"):
-        idp = idp.inner
-    return idp
-
-
 async def last_change(idp: Idp, remote_id: str, since: int) -> LastChange:
     """Who changed an object last, or why nobody can say."""
-    idp = adapter(idp)
     if not isinstance(idp, TellsChanges):
         return LastChange(reason="this IdP has no audit log that is read here")
     try:
@@ -84,7 +76,6 @@ async def last_change(idp: Idp, remote_id: str, since: int) -> LastChange:
 
 async def origin(idp: Idp, observed: Observed) -> Origin:
     """Where an object came from, or why nobody can say."""
-    idp = adapter(idp)
     if not isinstance(idp, TellsOrigins):
         return Origin(reason="this IdP does not say")
     try:

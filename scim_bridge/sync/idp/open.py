@@ -16,6 +16,7 @@ from scim_bridge.sync.model import canonical
 ADAPTERS = {
     "okta": ("scim_bridge.sync.idp.okta.opening", "open_okta"),
     "entra": ("scim_bridge.sync.idp.entra.adapter", "open_entra"),
+    "generic": ("scim_bridge.sync.idp.scim.adapter", "open_scim"),
 }
 
 
@@ -28,7 +29,7 @@ async def open_idp(ctx: Context, chosen: Connection, secrets: dict[str, Any]) ->
         raise Refused(
             "sync-kind",
             f"Nothing can be pushed to {chosen.name}: its kind is {chosen.kind}.",
-            f"Sync knows {' and '.join(ADAPTERS)}.",
+            f"Sync knows {', '.join(ADAPTERS)}.",
         )
     if not secrets:
         raise Refused(

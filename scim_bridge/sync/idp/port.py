@@ -65,7 +65,8 @@ class DesiredAgent:
     `enabled` leaves out holds that this very connection placed: an IdP is never told its own hold.
     `held_there` says that it placed one: what the IdP switched off is never switched on by us.
     A `deleted` agent is wanted disabled and nothing else about it is touched. `groups` are the names of
-    those it is in, without those this very connection put it into.
+    those it is in, without those this very connection put it into. `more` is what else its document
+    says, by path, for mappings. `outside`: it left the connection's scope after it was written.
     """
 
     agent_id: str
@@ -88,6 +89,8 @@ class DesiredAgent:
     deleted: bool = False
     held_there: bool = False
     groups: tuple[str, ...] = ()
+    more: Mapping[str, Any] = field(default_factory=dict)
+    outside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ class Observed:
 
     `frozen` says why the IdP takes no change of it as it is now (a deactivated user); else empty. It
     `thaws` when switching it on again, where we switched it off, is such a change that the IdP takes.
+    `notes` are warnings for people ("the server keeps userName in a form of its own").
     """
 
     remote_id: str
@@ -104,6 +108,7 @@ class Observed:
     attributes: Attributes
     frozen: str = ""
     thaws: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,23 @@ class Wanted:
     attributes: Attributes
     match: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One attribute an object at the IdP can have, as the IdP's schema defines it.
+
+    `kind` is string, boolean, integer or number; `longest` in characters, 0 for no limit; `default` is
+    what is written there when no mapping says otherwise; `fixed` says why no mapping may set it.
+    """
+
+    name: str
+    kind: str = "string"
+    several: bool = False
+    longest: int = 0
+    choices: tuple[str, ...] = ()
+    default: str = ""
+    fixed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +214,9 @@ class Idp(Protocol):
 
     def listing(self) -> AsyncIterator[Page]:
         """Every object that is or may be an agent of ours, page by page, to the end."""
+
+    async def targets(self) -> Mapping[str, Target]:
+        """The attributes its objects can have, by the names `Wanted` uses; reads only."""
 
     async def wanted(self, agents: Sequence[DesiredAgent]) -> dict[str, Wanted]:
         """What these agents should look like there, by agent id. Looks people up by login; reads only."""

@@ -32,6 +32,7 @@ from scim_bridge.sync.idp.entra.preparing import Preparing
 from scim_bridge.sync.idp.entra.proofs import identity_hosts
 from scim_bridge.sync.idp.entra.reading import Reading
 from scim_bridge.sync.idp.entra.registrations import Registrations
+from scim_bridge.sync.idp.entra.targets import Targets
 from scim_bridge.sync.idp.entra.telling import Telling
 from scim_bridge.sync.idp.entra.tokens import Tokens
 from scim_bridge.sync.idp.entra.writing import Writing
@@ -43,6 +44,7 @@ from scim_bridge.sync.idp.port import (
     Observed,
     Page,
     SetupStep,
+    Target,
     Wanted,
 )
 
@@ -68,6 +70,7 @@ class EntraIdp(Telling):
         self._defining = Defining(graph, options, self._features)
         self.news = EntraNews(graph)
         self._people = People(graph, ctx.store.clock.now)
+        self._targets = Targets(graph, options.attribute_set)
         self._preparing = Preparing(ctx, options, graph, self._people, self._defining)
         self._parts = Parts(self._features, self._asked_for(graph, ctx, connection))
         self._compliance = Compliance(graph, self._features, ctx.store, connection.id)
@@ -113,6 +116,10 @@ class EntraIdp(Telling):
         """Every agent identity that is ours or may become ours."""
         async for page in self._reading.listing(await self._preparing.known()):
             yield page
+
+    async def targets(self) -> Mapping[str, Target]:
+        """The name and every custom security attribute the tenant defines."""
+        return await self._targets.known()
 
     async def wanted(self, agents: Sequence[DesiredAgent]) -> dict[str, Wanted]:
         """What these agents should look like; their people are looked up together."""

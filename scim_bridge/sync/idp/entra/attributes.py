@@ -119,11 +119,26 @@ def observed_attributes(found: Mapping[str, Any], attribute_set: str) -> dict[st
         (values for name, values in sets.items() if name.casefold() == attribute_set.casefold()), {}
     )
     by_name = {name.casefold(): value for name, value in ours.items() if "@odata." not in name}
-    read: dict[str, Any] = {}
+    read: dict[str, Any] = _others(sets, attribute_set)
     for one in DEFINITIONS:
         value = by_name.get(one.name.casefold())
         read[key(attribute_set, one.name)] = sorted(value) if isinstance(value, list) else value
     return read
+
+
+def _others(sets: Mapping[str, Any], attribute_set: str) -> dict[str, Any]:
+    """What other sets say, which only a mapping writes; and attributes of ours that are not defined here."""
+    return {
+        key(place, name): sorted(value, key=str) if isinstance(value, list) else value
+        for place, values in sets.items()
+        if isinstance(values, Mapping)
+        for name, value in values.items()
+        if "@odata." not in name and key(place, name).casefold() not in _own_keys(attribute_set)
+    }
+
+
+def _own_keys(attribute_set: str) -> frozenset[str]:
+    return frozenset(key(attribute_set, one.name).casefold() for one in DEFINITIONS)
 
 
 def attribute_patch(after: Attributes, attribute_set: str) -> dict[str, Any]:
@@ -141,6 +156,24 @@ def attribute_patch(after: Attributes, attribute_set: str) -> dict[str, Any]:
             values[one.name] = list(after[name] or [])
         else:
             values[one.name] = after[name] or None
-    if not values:
+    sets = {attribute_set: values} if values else {}
+    for name, value in after.items():
+        place, found, attribute = name.partition("_")
+        if found and name.casefold() not in _own_keys(attribute_set):
+            _mapped(sets.setdefault(place, {}), attribute, value)
+    if not sets:
         return {}
-    return {"customSecurityAttributes": {attribute_set: {"@odata.type": VALUE_TYPE, **values}}}
+    return {
+        "customSecurityAttributes": {
+            place: {"@odata.type": VALUE_TYPE, **written} for place, written in sets.items()
+        }
+    }
+
+
+def _mapped(values: dict[str, Any], name: str, value: Any) -> None:
+    """Add an attribute that a mapping sets; numbers have to say that they are."""
+    if isinstance(value, list):
+        values[f"{name}@odata.type"] = STRING_LIST
+    elif isinstance(value, int) and not isinstance(value, bool):
+        values[f"{name}@odata.type"] = "#Int32"
+    values[name] = value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from scim_bridge.sync.idp.okta.features import Features
@@ -13,6 +13,7 @@ from scim_bridge.sync.idp.okta.options import Options
 from scim_bridge.sync.idp.okta.patience import pages
 from scim_bridge.sync.idp.okta.people import FEW, People
 from scim_bridge.sync.idp.okta.session import Session
+from scim_bridge.sync.idp.okta.targets import targets_in
 from scim_bridge.sync.idp.okta.telling import Telling
 from scim_bridge.sync.idp.okta.tenant import Shape, Tenant, type_id_of
 from scim_bridge.sync.idp.okta.vocabulary import (
@@ -33,6 +34,7 @@ from scim_bridge.sync.idp.port import (
     Observed,
     Page,
     SetupStep,
+    Target,
     Wanted,
 )
 
@@ -115,6 +117,11 @@ class OktaIdp(Telling):
             members,
             thaws=self._options.stop_by_deactivation,
         )
+
+    async def targets(self) -> Mapping[str, Target]:
+        """The properties of the agent type's profile."""
+        shape = await self._tenant.shape()
+        return targets_in(shape.schema, typed=shape.typed)
 
     async def wanted(self, agents: Sequence[DesiredAgent]) -> dict[str, Wanted]:
         """What Okta should say of these agents; owners are looked up by login."""

@@ -41,9 +41,11 @@ from scim_bridge.sync.idp.port import (
     Observed,
     Page,
     SetupStep,
+    Target,
     Wanted,
 )
 
+FIXED = "an AI agent's name, description and owners are how the bridge knows it"
 REGISTERED = "workload_principal.register"
 
 
@@ -104,6 +106,10 @@ class AiAgentsIdp(Telling):
 
     async def _owned(self) -> bool:
         return (await self._features.one(OWNERS_FEATURE)).usable
+
+    async def targets(self) -> Mapping[str, Target]:
+        """An AI agent has nothing that a mapping could set: each attribute has a meaning of its own."""
+        return {name: Target(name, fixed=FIXED) for name in (NAME, DESCRIPTION, OWNERS)}
 
     async def wanted(self, agents: Sequence[DesiredAgent]) -> dict[str, Wanted]:
         """What Okta should say of these agents; owners and co-owners are looked up by login."""

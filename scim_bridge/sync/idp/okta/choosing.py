@@ -15,7 +15,16 @@ from scim_bridge.sync.idp.okta.options import AI_AGENTS as AS_AI_AGENTS
 from scim_bridge.sync.idp.okta.options import AUTO, Options
 from scim_bridge.sync.idp.okta.people import People
 from scim_bridge.sync.idp.okta.session import Session
-from scim_bridge.sync.idp.port import DesiredAgent, Feature, ObjectChange, Observed, Page, SetupStep, Wanted
+from scim_bridge.sync.idp.port import (
+    DesiredAgent,
+    Feature,
+    ObjectChange,
+    Observed,
+    Page,
+    SetupStep,
+    Target,
+    Wanted,
+)
 
 AGENTS_AS = "agents as"
 
@@ -91,6 +100,10 @@ class ChosenIdp:
         """Every object that is or may be an agent."""
         async for page in (await self._idp()).listing():
             yield page
+
+    async def targets(self) -> Mapping[str, Target]:
+        """What a mapping may set of the kind chosen."""
+        return await (await self._idp()).targets()
 
     async def wanted(self, agents: Sequence[DesiredAgent]) -> dict[str, Wanted]:
         """What Okta should say of these agents."""

@@ -53,6 +53,7 @@ class Shape:
     typed: bool = True
     linkable: bool = True
     lacks: tuple[str, ...] = ()
+    schema: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def keeps(self, name: str) -> bool:
         """True for an attribute of ours that this org can keep."""
@@ -129,19 +130,30 @@ class Tenant:
         schema_id = str(agent["_links"]["schema"]["href"]).rstrip("/").rsplit("/", 1)[-1]
         schema = await self._session.call("read the schema of agents", client.get_user_schema, schema_id)
         self._features.usable(SCHEMA)
-        properties = _properties(schema.content)
-        return Shape(names, str(agent["id"]), schema_id, properties, linked, linkable=linkable, lacks=lacks)
+        defined = _properties(schema.content)
+        return Shape(
+            *(names, str(agent["id"]), schema_id, _types(defined), linked),
+            linkable=linkable,
+            lacks=lacks,
+            schema=defined,
+        )
 
     async def _untyped(self, linked: bool, linkable: bool, why: str, lacks: tuple[str, ...]) -> Shape:
         """An org without user types: what its default schema has, or else what every user has."""
         schema, no_schema = await self._asked(
             SCHEMA, "read the schema of users", self._session.client.get_user_schema, "default"
         )
-        properties = dict.fromkeys(EVERY_USER, "string") if no_schema else _properties(schema)
+        defined = {} if no_schema else _properties(schema)
+        properties = dict.fromkeys(EVERY_USER, "string") if no_schema else _types(defined)
         told = ", ".join(name for name in BASE if name in properties)
         note = f"Agents are users of the default type and only {told} are kept in step: {why}."
         return Shape(
-            properties=properties, linked=linked, typed=False, linkable=linkable, lacks=(note, *lacks)
+            properties=properties,
+            linked=linked,
+            typed=False,
+            linkable=linkable,
+            lacks=(note, *lacks),
+            schema=defined,
         )
 
     async def _asked(
@@ -214,10 +226,13 @@ def _side(name: str, title: str, description: str) -> dict[str, str]:
     return {"name": name, "title": title, "description": description, "type": "USER"}
 
 
-def _properties(schema: Any) -> dict[str, str]:
+def _properties(schema: Any) -> dict[str, dict[str, Any]]:
     parts = schema.get("definitions") or {}
-    found: dict[str, str] = {}
+    found: dict[str, dict[str, Any]] = {}
     for part in ("base", "custom"):
-        for name, item in ((parts.get(part) or {}).get("properties") or {}).items():
-            found[name] = str(item.get("type"))
+        found |= (parts.get(part) or {}).get("properties") or {}
     return found
+
+
+def _types(defined: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    return {name: str(item.get("type")) for name, item in defined.items()}

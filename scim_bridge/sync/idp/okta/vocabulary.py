@@ -11,7 +11,7 @@ from typing import Any
 
 from scim_bridge.kernel.clock import iso
 from scim_bridge.registry.model import PersonRef
-from scim_bridge.sync.idp.port import ENABLED, GONE, DesiredAgent, Observed
+from scim_bridge.sync.idp.port import ENABLED, GONE, SHARED, DesiredAgent, Observed
 
 TYPE_NAME = "aiAgent"
 TYPE_TITLE = "AI agent"
@@ -71,6 +71,8 @@ BASE = {
 EVERY_USER = ("login", "email", "displayName")
 
 PROFILE = (*BASE, *PROPERTIES)
+# Everything else an attribute can be is a property of the profile: of ours, of Okta's, or of the org's.
+BESIDE = frozenset({TYPE, RETIRED, OWNER_LINK, ENABLED, *SHARED})
 
 ON = frozenset({"ACTIVE", "PROVISIONED", "RECOVERY", "LOCKED_OUT", "PASSWORD_EXPIRED"})
 STAGED = "STAGED"
@@ -168,7 +170,7 @@ def observed(
     profile = user.get("profile") or {}
     status = str(user.get("transitioningToStatus") or user.get("status") or "")
     attributes: dict[str, Any] = {
-        name: profile[name] for name in PROFILE if profile.get(name) not in (None, "", [])
+        name: value for name, value in profile.items() if value not in (None, "", [])
     }
     attributes |= members or {}
     attributes[TYPE] = type_name
@@ -198,7 +200,7 @@ def profile_part(attributes: Mapping[str, Any], *, empty: bool) -> dict[str, Any
     return {
         name: value
         for name, value in attributes.items()
-        if name in PROFILE and (empty or value not in (None, "", []))
+        if name not in BESIDE and (empty or value not in (None, "", []))
     }
 
 
