@@ -60,7 +60,7 @@ def create(
         list[str] | None,
         typer.Option("--subject-issuer", help="further issuers whose subjects are this connection's people"),
     ] = None,
-    algorithm: Annotated[str, typer.Option("--algorithm", help="RS256, PS256, ES256 or EdDSA")] = "RS256",
+    algorithm: Annotated[str, typer.Option("--algorithm", help="RS256, PS256, ES256 or Ed25519")] = "RS256",
     by_email: Annotated[
         bool,
         typer.Option(

@@ -28,8 +28,10 @@ ALGORITHMS: Mapping[str, tuple[str, str | None]] = {
     "RS256": ("RSA", None),
     "PS256": ("RSA", None),
     "ES256": ("EC", "P-256"),
-    "EdDSA": ("OKP", "Ed25519"),
+    "Ed25519": ("OKP", "Ed25519"),
 }
+# RFC 9864 names what RFC 8037 called EdDSA: keys are published under either name.
+_ALIKE = {"Ed25519": ("EdDSA", "Ed25519")}
 _PUBLIC = {"RSA": ("kty", "n", "e"), "EC": ("kty", "crv", "x", "y"), "OKP": ("kty", "crv", "x")}
 _IMPORT: Mapping[str, Any] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
 _KEY_BITS = range(2048, 8193)
@@ -152,7 +154,7 @@ def _usable(key: Mapping[str, Any], algorithm: str) -> dict[str, str] | None:
     kty, curve = ALGORITHMS[algorithm]
     if key.get("kty") != kty or (curve is not None and key.get("crv") != curve):
         return None
-    if key.get("use", "sig") != "sig" or key.get("alg", algorithm) not in (algorithm, curve):
+    if key.get("use", "sig") != "sig" or key.get("alg", algorithm) not in _ALIKE.get(algorithm, (algorithm,)):
         return None
     public = {name: key.get(name) for name in _PUBLIC[kty]}
     if not (isinstance(key.get("kid"), str) and key["kid"]):

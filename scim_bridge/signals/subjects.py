@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from scim_bridge.kernel.database import Reader
-from scim_bridge.registry.model import PERSON
+from scim_bridge.registry.model import AGENT, PERSON
 from scim_bridge.registry.people_refs import people_named
 from scim_bridge.signals.secevent import SetRefused
 
@@ -150,8 +150,20 @@ async def _people(reader: Reader, rules: Rules, one: Identifier) -> tuple[set[st
     return people, "nobody is known by this address"
 
 
-async def _by_id(reader: Reader, connection_id: str, one: Identifier) -> tuple[set[str], str]:
-    rows = await reader.all(
+async def agent_meant(reader: Reader, rules: Rules, found: tuple[Identifier, ...]) -> str | None:
+    """The id of the one agent that all ids of a subject name; None when they name none, or somebody else."""
+    candidates: set[str] | None = None
+    for one in found:
+        if one.format not in BY_ID or (one.format == "iss_sub" and one.issuer not in rules.issuers):
+            continue
+        rows = await _known(reader, rules.connection_id, one)
+        agents = {row["id"] for row in rows if row["kind"] == AGENT and row["deleted"] is None}
+        candidates = agents if candidates is None else candidates & agents
+    return candidates.pop() if candidates is not None and len(candidates) == 1 else None
+
+
+async def _known(reader: Reader, connection_id: str, one: Identifier) -> Sequence[Any]:
+    return await reader.all(
         "SELECT r.id, r.kind, r.deleted FROM sb_external e JOIN sb_resource r ON r.id = e.resource_id"
         " WHERE e.connection_id = ? AND e.space = 'user' AND e.external_id = ?"
         " UNION SELECT id, kind, deleted FROM sb_resource WHERE id = ?",
@@ -159,6 +171,10 @@ async def _by_id(reader: Reader, connection_id: str, one: Identifier) -> tuple[s
         one.value,
         one.own,
     )
+
+
+async def _by_id(reader: Reader, connection_id: str, one: Identifier) -> tuple[set[str], str]:
+    rows = await _known(reader, connection_id, one)
     people = {row["id"] for row in rows if row["kind"] == PERSON and row["deleted"] is None}
     if people:
         return people, ""

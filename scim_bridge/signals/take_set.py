@@ -7,8 +7,9 @@ from enum import StrEnum
 from scim_bridge.audit.record import record
 from scim_bridge.kernel.crypto import equal
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.model import PERSON
-from scim_bridge.registry.signal import LEFT, React, Signal
+from scim_bridge.registry.holds import place_hold
+from scim_bridge.registry.model import AGENT, PERSON
+from scim_bridge.registry.signal import DELETED, LEFT, React, Signal
 from scim_bridge.signals.doors import note_gap, note_heard, note_trouble
 from scim_bridge.signals.secevent import Happening, SecEvent, SetRefused
 from scim_bridge.signals.service import accept, keep_unmatched
@@ -22,7 +23,7 @@ from scim_bridge.signals.ssf_events import (
     short,
 )
 from scim_bridge.signals.streams import ENABLED, STATUSES, Stream, set_status
-from scim_bridge.signals.subjects import Identifier, identifiers, named, whom
+from scim_bridge.signals.subjects import Identifier, agent_meant, identifiers, named, whom
 
 
 class Taken(StrEnum):
@@ -111,16 +112,46 @@ async def _one(work: Work, found: Stream, event: SecEvent, happening: Happening,
     person_id, why = await whom(work.tx, found.rules, who)
     if meaning.kind is not None:
         return await _signalled(work, found, event, happening, meaning, who, person_id, why, react)
+    if person_id is None:
+        # A session of somebody who is not known here ends somewhere every minute.
+        return Taken.IGNORED
+    return await _noted(work, found, event, happening, meaning, PERSON, person_id)
+
+
+async def _noted(
+    work: Work,
+    found: Stream,
+    event: SecEvent,
+    happening: Happening,
+    meaning: Meaning,
+    kind: str,
+    subject_id: str,
+) -> Taken:
     detail = {
         "source": found.door,
         "key": event.jti,
         "event": short(happening.uri),
-        "named": named(who),
         "means": meaning.words,
-        **({} if person_id is not None else {"why": why}),
     }
-    await record(work, "signal.noted", PERSON, person_id, detail, connection_id=found.connection_id)
+    await record(work, "signal.noted", kind, subject_id, detail, connection_id=found.connection_id)
     return Taken.NOTED
+
+
+async def _of_agent(
+    work: Work, found: Stream, event: SecEvent, happening: Happening, meaning: Meaning, agent_id: str
+) -> Taken:
+    """The IdP's word on an agent's own account: a bad one is this connection's hold, a good one releases nothing."""
+    if meaning.kind not in (LEFT, DELETED):
+        return await _noted(work, found, event, happening, meaning, AGENT, agent_id)
+    await place_hold(
+        work,
+        agent_id,
+        f"connection:{found.connection_id}",
+        "connection",
+        f"{found.door} says {meaning.words}",
+        f"{found.connection} activates it again (active: true)",
+    )
+    return Taken.ACTED
 
 
 async def _signalled(
@@ -146,6 +177,9 @@ async def _signalled(
         immediate=meaning.kind == LEFT and immediate(happening),
     )
     if person_id is None:
+        agent_id = await agent_meant(work.tx, found.rules, who)
+        if agent_id is not None:
+            return await _of_agent(work, found, event, happening, meaning, agent_id)
         await keep_unmatched(work, signal, named(who), why)
         return Taken.UNMATCHED
     return Taken.ACTED if await accept(work, signal, react) else Taken.SEEN

@@ -8,7 +8,7 @@ import pytest
 
 from scim_bridge.kernel.work import Store, Work
 from scim_bridge.registry.people import create_person
-from scim_bridge.registry.signal import LEFT, Signal
+from scim_bridge.registry.signal import LEFT, RETURNED, Signal
 from scim_bridge.signals.service import accept, keep_unmatched
 from tests.conftest import TESTER
 
@@ -67,6 +67,36 @@ def test_a_reaction_that_fails_leaves_no_trace_so_the_door_can_send_again(on_sto
             return None
 
         assert await store.transact(TESTER, lambda work: accept(work, left(maria), fine))
+
+    on_store(body)
+
+
+def test_news_that_the_same_door_took_back_later_is_kept_and_nothing_follows(on_store) -> None:
+    async def body(store: Store) -> None:
+        seen: list[str] = []
+
+        async def react(work: Work, signal: Signal) -> None:
+            seen.append(signal.key)
+
+        maria, ben = await person(store), await person(store, "ben@corp.test")
+        back = dataclasses.replace(left(maria), kind=RETURNED, key="back", at=5_000_000)
+        told = (
+            back,
+            dataclasses.replace(left(maria), key="late", at=4_000_000),
+            dataclasses.replace(left(maria), key="involuntary", at=4_000_000, immediate=True),
+            dataclasses.replace(left(maria), key="another door", at=4_000_000, source="scim:okta"),
+            dataclasses.replace(left(ben), key="another person", at=4_000_000),
+            dataclasses.replace(left(maria), key="newer", at=6_000_000),
+            dataclasses.replace(back, key="back, late", at=5_500_000),
+        )
+        for signal in told:
+            assert await store.transact(TESTER, lambda work, signal=signal: accept(work, signal, react))
+        assert seen == ["back", "involuntary", "another door", "another person", "newer"]
+        kept = await store.reads.one("SELECT COUNT(*) AS n FROM sb_signal")
+        audited = await store.reads.one(
+            "SELECT COUNT(*) AS n FROM sb_audit WHERE action = 'signal.overtaken'"
+        )
+        assert (kept["n"], audited["n"]) == (7, 2)
 
     on_store(body)
 

@@ -10,12 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jws
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from scim_bridge.kernel.clock import SECOND
+from scim_bridge.kernel.work import Work
+from scim_bridge.registry.agents import create_agent
+from scim_bridge.registry.connections import connection
 from scim_bridge.registry.people import create_person
+from scim_bridge.registry.resources import INSERT_EXTERNAL
 from scim_bridge.sandbox.ssf.keys import fresh
 from scim_bridge.sandbox.ssf.sets import claims, signed, uri_of
 from scim_bridge.signals.secevent import (
+    ALGORITHMS,
     SetRefused,
     check_signature,
     read_set,
@@ -183,6 +189,50 @@ def test_the_genuine_one_is_read_and_a_claim_said_twice_is_not() -> None:
         {"alg": "RS256", "typ": "secevent+jwt", "kid": "k1"}, twice, KEY, algorithms=["RS256"]
     )
     assert taken(raw.encode()).code == "set-form"
+
+
+@pytest.mark.parametrize("algorithm", sorted(ALGORITHMS))
+def test_every_algorithm_a_stream_may_have_verifies_and_no_other_one_does(algorithm: str) -> None:
+    kty, curve = ALGORITHMS[algorithm]
+    curves: dict[str, Any] = {"EC": ECKey, "OKP": OKPKey}
+    bare = {name: value for name, value in KEY.as_dict(private=True).items() if name != "alg"}
+    key = RSAKey.import_key(bare) if kty == "RSA" else curves[kty].generate_key(curve)
+    public = {**key.as_dict(private=False), "kid": "k"}
+    public.pop("alg", None)
+    keys = usable_keys(orjson.dumps({"keys": [public]}), algorithm)
+    header = {"alg": algorithm, "typ": "application/secevent+jwt", "kid": "k"}
+    raw = jws.serialize_compact(header, orjson.dumps(SAID), key, algorithms=[algorithm])
+    check_signature(read_token(raw.encode(), algorithm), keys["k"], algorithm)
+    for other in sorted(set(ALGORITHMS) - {algorithm}):
+        with pytest.raises(SetRefused) as refused:
+            read_token(raw.encode(), other)
+        assert refused.value.err in ("invalid_key", "invalid_request")
+    head, body, signature = raw.split(".")
+    broken = f"{head}.{body}.{signature[:-8]}AAAAAAAA"
+    with pytest.raises(SetRefused) as refused:
+        check_signature(read_token(broken.encode(), algorithm), keys["k"], algorithm)
+    assert refused.value.err == "authentication_failed"
+
+
+def test_an_agents_own_account_that_is_disabled_is_a_hold_and_enabling_it_releases_nothing(on_stage) -> None:
+    async def test(stage) -> None:
+        await stage.connect()
+        bot = await stage.store.transact(TESTER, _agent)
+        await stage.delivered(await stage.happen("account-disabled", "ext-bot"))
+        await stage.delivered(await stage.happen("account-enabled", "ext-bot"))
+        (hold,) = await stage.store.reads.all("SELECT * FROM sb_hold WHERE released IS NULL")
+        assert hold["agent_id"] == bot and "ssf:acme" in hold["reason"] and not stage.seen
+        (noted,) = await stage.audited("signal.noted")
+        assert (noted["subject_kind"], noted["subject_id"]) == ("agent", bot)
+
+    on_stage(test)
+
+
+async def _agent(work: Work) -> str:
+    bot = await create_agent(work, {"userName": "bot@agents.test"}, origin="test", slug="bot")
+    acme = await connection(work.tx, "acme")
+    await work.tx.run(INSERT_EXTERNAL, bot.id, acme.id, "user", "ext-bot", work.now)
+    return str(bot.id)
 
 
 @pytest.mark.parametrize(
