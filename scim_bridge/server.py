@@ -37,8 +37,8 @@ from scim_bridge.registry import expiry, indexing
 from scim_bridge.scim.app import ScimApp
 from scim_bridge.scim.versions import other_version
 from scim_bridge.settings import Settings, settings_from_environment
+from scim_bridge.signals import poll_state, ssf_poll, ssf_pulse, stream_keys
 from scim_bridge.signals import routes as signals
-from scim_bridge.signals import ssf_poll, ssf_pulse, stream_keys
 from scim_bridge.signals.hr_mappings import mappings
 from scim_bridge.signals.idp import doors as idp_doors
 
@@ -68,7 +68,7 @@ def jobs_of(bridge: Bridge) -> Jobs:
     jobs.every("ssf-keys", 1.5, lambda: stream_keys.refresh(ctx))
     jobs.every("ssf-poll", 1.0, ssf_poll.Poller(ctx, departures.reactor(bridge.rules)).poll_due)
     jobs.every("ssf-pulse", 15.0, lambda: ssf_pulse.beat(ctx))
-    jobs.every("ssf-forget", 3600.0, lambda: ssf_poll.forget(ctx))
+    jobs.every("ssf-forget", 3600.0, lambda: poll_state.forget(ctx))
     jobs.every("tokens-expiring", 600.0, lambda: expiry.warn_of_tokens(ctx.store))
     jobs.every("secrets-expiring", 600.0, lambda: oauth_upkeep.warn_of_secrets(ctx.store))
     return jobs

@@ -13,17 +13,17 @@ from scim_bridge.registry.connections import connection
 from scim_bridge.registry.signal import DELETED, LEFT
 from scim_bridge.signals import transmitter
 from scim_bridge.signals.ssf_events import MEANINGS, REQUESTED, short
+from scim_bridge.signals.stream_state import ask_verification, set_status
 from scim_bridge.signals.streams import (
     PUSH,
     Stream,
-    ask_verification,
     checked_address,
     put_stream,
     remove_stream,
-    set_status,
     stream,
     stream_secrets,
 )
+from scim_bridge.signals.transmitter_calls import Calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ async def by_transmitter(
         checked_address("token", token_url)
     found = await transmitter.discover(ctx, address)
     header = f"Bearer {random.token_urlsafe(32)}"
-    url, calls = endpoint_url(ctx, owner.name), transmitter.Calls(ctx)
+    url, calls = endpoint_url(ctx, owner.name), Calls(ctx)
     made = await transmitter.create(calls, found, asked.method, known, token_url, REQUESTED, url, header)
     endpoints = {**found.endpoints, **asked.endpoints}
     if made.poll_url:
@@ -99,7 +99,7 @@ async def verify(ctx: Context, actor: Actor, name: str) -> Stream:
     found = await stream(ctx.store.reads, name)
     state = await ctx.store.transact(actor, lambda work: ask_verification(work, found))
     secrets = await stream_secrets(ctx.store.reads, ctx.master, found.connection_id)
-    await transmitter.verify(transmitter.Calls(ctx), found, secrets, state)
+    await transmitter.verify(Calls(ctx), found, secrets, state)
     return await stream(ctx.store.reads, name)
 
 
@@ -109,7 +109,7 @@ async def ask_status(
     """The stream with the status its transmitter says it has, after changing it when `change` says how."""
     found = await stream(ctx.store.reads, name)
     secrets = await stream_secrets(ctx.store.reads, ctx.master, found.connection_id)
-    status, reason = await transmitter.status(transmitter.Calls(ctx), found, secrets, change)
+    status, reason = await transmitter.status(Calls(ctx), found, secrets, change)
     await ctx.store.transact(actor, lambda work: set_status(work, found, status, reason))
     return await stream(ctx.store.reads, name)
 
@@ -124,7 +124,7 @@ async def remove(ctx: Context, actor: Actor, name: str) -> tuple[Stream, str]:
     trouble = ""
     if found.stream_id:
         try:
-            await transmitter.delete(transmitter.Calls(ctx), found, secrets)
+            await transmitter.delete(Calls(ctx), found, secrets)
         except BridgeError as error:
             trouble = error.text()
 

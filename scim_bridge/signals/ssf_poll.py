@@ -6,53 +6,33 @@ answered: a process that is killed in between is sent the event again, and takes
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import structlog
 
 from scim_bridge.audit.record import record_refusal
-from scim_bridge.kernel.clock import DAY, MINUTE, SECOND
+from scim_bridge.kernel.clock import MINUTE, SECOND
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import BridgeError
 from scim_bridge.kernel.outbound import Answer, OutboundError
-from scim_bridge.kernel.sql import marks
 from scim_bridge.kernel.webhook import retry_after
 from scim_bridge.kernel.work import SYSTEM, Actor, Work
 from scim_bridge.registry.signal import React
-from scim_bridge.signals.doors import note_heard, note_trouble
-from scim_bridge.signals.secevent import LONGEST_ID, OLDEST, SecEvent, SetRefused
+from scim_bridge.signals.poll_state import Due, answered, due, failed, said, turn_after
+from scim_bridge.signals.secevent import LONGEST_ID, SecEvent, SetRefused
 from scim_bridge.signals.ssf_routes import genuine
 from scim_bridge.signals.stream_keys import KeysAwaited
-from scim_bridge.signals.streams import DISABLED, ENABLED, POLL, SELECT, Stream, stream_of, stream_secrets
+from scim_bridge.signals.streams import DISABLED, POLL, SELECT, Stream, stream_of, stream_secrets
 from scim_bridge.signals.take_set import take
-from scim_bridge.signals.transmitter import Calls, read
+from scim_bridge.signals.transmitter_calls import Calls, read
 
 log = structlog.get_logger("scim_bridge.signals")
 
 EVENTS = 100
 ROUNDS = 20
-PAUSE = 5 * SECOND
 LEASE = 2 * MINUTE
-FIRST_PAUSE = 5 * SECOND
-LONGEST_PAUSE = 10 * MINUTE
 MAX_BYTES = 8_000_000
-# Longer than any SET is believed, so that none is ever taken twice.
-KEPT = OLDEST + DAY
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """What the next request says of events that came before."""
-
-    acks: tuple[str, ...] = ()
-    errs: dict[str, dict[str, str]] = field(default_factory=dict)
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """Every event that is spoken of."""
-        return (*self.acks, *self.errs)
 
 
 class Poller:
@@ -89,26 +69,26 @@ class Poller:
         try:
             await self._rounds(found)
         except KeysAwaited:
-            await self._ctx.store.transact(SYSTEM, lambda work: _next(work, found, 2 * SECOND))
+            await self._ctx.store.transact(SYSTEM, lambda work: turn_after(work, found, 2 * SECOND))
         except _Busy as error:
             why, wait = str(error), error.wait
-            await self._ctx.store.transact(SYSTEM, lambda work: _failed(work, found, why, wait))
+            await self._ctx.store.transact(SYSTEM, lambda work: failed(work, found, why, wait))
         except (OutboundError, BridgeError) as error:
             reason = error.text()
-            await self._ctx.store.transact(SYSTEM, lambda work: _failed(work, found, reason, 0))
+            await self._ctx.store.transact(SYSTEM, lambda work: failed(work, found, reason, 0))
             log.warning("ssf.poll_failed", action="ssf.poll_failed", door=found.door, reason=reason)
         else:
-            await self._ctx.store.transact(SYSTEM, lambda work: _answered(work, found))
+            await self._ctx.store.transact(SYSTEM, lambda work: answered(work, found))
         return True
 
     async def _rounds(self, found: Stream) -> None:
         secrets = await stream_secrets(self._ctx.store.reads, self._ctx.master, found.connection_id)
         handled: set[str] = set()
         for _ in range(ROUNDS):
-            due = await self._due(found)
-            sets, more = await self._asked(found, secrets, due)
-            if due.ids:
-                await self._ctx.store.transact(SYSTEM, partial(_said, found=found, due=due))
+            saying = await due(self._ctx.store.reads, found, self._events)
+            sets, more = await self._asked(found, secrets, saying)
+            if saying.ids:
+                await self._ctx.store.transact(SYSTEM, partial(said, found=found, due=saying))
             awaited = await self._take_all(found, sets)
             if awaited is not None:
                 raise awaited
@@ -117,33 +97,23 @@ class Poller:
                 return
             handled |= sets.keys()
 
-    async def _due(self, found: Stream) -> Due:
-        rows = await self._ctx.store.reads.all(
-            "SELECT jti, err, description FROM sb_ssf_set WHERE connection_id = ? AND ack = 1"
-            " ORDER BY received, jti LIMIT ?",
-            found.connection_id,
-            self._events,
-        )
-        errs = {
-            row["jti"]: {"err": row["err"], "description": row["description"]} for row in rows if row["err"]
-        }
-        return Due(tuple(row["jti"] for row in rows if not row["err"]), errs)
-
-    async def _asked(self, found: Stream, secrets: dict[str, str], due: Due) -> tuple[dict[str, str], bool]:
+    async def _asked(
+        self, found: Stream, secrets: dict[str, str], saying: Due
+    ) -> tuple[dict[str, str], bool]:
         body: dict[str, Any] = {"maxEvents": self._events, "returnImmediately": True}
-        if due.acks:
-            body["ack"] = due.acks
-        if due.errs:
-            body["setErrs"] = due.errs
+        if saying.acks:
+            body["ack"] = saying.acks
+        if saying.errs:
+            body["setErrs"] = saying.errs
         url, token_url = found.endpoints["poll"], found.endpoints.get("token", "")
         answer = await self._calls.json("POST", url, secrets, token_url, body, MAX_BYTES)
         if answer.status in (429, 503):
             raise _Busy(answer, self._ctx.store.clock.now())
-        said = read(answer, (200,), "events")
-        sets = said.get("sets")
+        told = read(answer, (200,), "events")
+        sets = told.get("sets")
         listed = sets.items() if isinstance(sets, dict) else ()
         kept = {jti: raw for jti, raw in listed if isinstance(raw, str) and _usable(jti)}
-        return kept, said.get("moreAvailable") is True
+        return kept, told.get("moreAvailable") is True
 
     async def _take_all(self, found: Stream, sets: dict[str, str]) -> KeysAwaited | None:
         """Take what is genuine, in the order in which it was issued; KeysAwaited when something has to come again."""
@@ -216,53 +186,3 @@ class _Busy(Exception):
 
 def _usable(jti: str) -> bool:
     return 0 < len(jti) <= LONGEST_ID and jti.isprintable()
-
-
-async def _said(work: Work, found: Stream, due: Due) -> None:
-    """The transmitter heard what became of these events."""
-    work.bookkeeping("events were acknowledged")
-    await work.tx.run(
-        f"UPDATE sb_ssf_set SET ack = 2 WHERE connection_id = ? AND jti IN ({marks(len(due.ids))})",
-        found.connection_id,
-        *due.ids,
-    )
-
-
-async def _next(work: Work, found: Stream, pause: int) -> None:
-    work.bookkeeping("when to poll again")
-    await work.tx.run(
-        "UPDATE sb_ssf_stream SET poll_next = ?, poll_failures = 0 WHERE connection_id = ?",
-        work.now + pause,
-        found.connection_id,
-    )
-
-
-async def _answered(work: Work, found: Stream) -> None:
-    await _next(work, found, PAUSE)
-    row = await work.tx.one("SELECT status FROM sb_ssf_stream WHERE connection_id = ?", found.connection_id)
-    if row is not None and row["status"] in ("", ENABLED):
-        await note_heard(work, found.door, found.kind, connection_id=found.connection_id)
-
-
-async def _failed(work: Work, found: Stream, why: str, wait: int) -> None:
-    work.bookkeeping("a poll that failed")
-    pause = max(wait, min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(found.poll_failures, 20)))
-    await work.tx.run(
-        "UPDATE sb_ssf_stream SET poll_failures = poll_failures + 1, poll_next = ? WHERE connection_id = ?",
-        work.now + pause,
-        found.connection_id,
-    )
-    await note_trouble(work, found.door, found.kind, why, connection_id=found.connection_id)
-
-
-async def forget(ctx: Context) -> int:
-    """Forget events that would be refused as too old by now, should they come again; how many."""
-    older = ctx.store.clock.now() - KEPT
-    if await ctx.store.reads.one("SELECT 1 AS x FROM sb_ssf_set WHERE received < ? LIMIT 1", older) is None:
-        return 0
-
-    async def body(work: Work) -> int:
-        work.bookkeeping("events that are too old to come again")
-        return await work.tx.run("DELETE FROM sb_ssf_set WHERE received < ?", older)
-
-    return await ctx.store.transact(SYSTEM, body)

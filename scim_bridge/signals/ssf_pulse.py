@@ -13,14 +13,15 @@ from scim_bridge.kernel.errors import BridgeError
 from scim_bridge.kernel.work import SYSTEM, Work
 from scim_bridge.signals import transmitter
 from scim_bridge.signals.doors import note_gap, note_trouble
+from scim_bridge.signals.stream_state import ask_verification
 from scim_bridge.signals.streams import (
     ENABLED,
     PUSH,
     Stream,
-    ask_verification,
     stream_secrets,
     streams,
 )
+from scim_bridge.signals.transmitter_calls import Calls
 
 log = structlog.get_logger("scim_bridge.signals")
 
@@ -71,7 +72,7 @@ async def _asked(ctx: Context, found: Stream) -> bool:
         return False
     secrets = await stream_secrets(ctx.store.reads, ctx.master, found.connection_id)
     try:
-        await transmitter.verify(transmitter.Calls(ctx), found, secrets, state)
+        await transmitter.verify(Calls(ctx), found, secrets, state)
     except BridgeError as error:
         reason = error.text()
 

@@ -22,7 +22,8 @@ from scim_bridge.signals.ssf_events import (
     in_order,
     short,
 )
-from scim_bridge.signals.streams import ENABLED, STATUSES, Stream, set_status
+from scim_bridge.signals.stream_state import set_status
+from scim_bridge.signals.streams import ENABLED, STATUSES, Stream
 from scim_bridge.signals.subjects import Identifier, agent_meant, identifiers, named, whom
 
 

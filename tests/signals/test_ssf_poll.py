@@ -6,7 +6,7 @@ import asyncio
 
 from scim_bridge.registry.signal import LEFT, RETURNED
 from scim_bridge.signals import stream_keys
-from scim_bridge.signals.ssf_poll import PAUSE
+from scim_bridge.signals.poll_state import PAUSE
 from scim_bridge.signals.streams import POLL
 
 SECONDS = PAUSE // 1_000_000
