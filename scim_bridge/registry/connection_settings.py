@@ -249,7 +249,7 @@ SETTINGS: Mapping[str, Known] = {
     "graph_delta": Known(("entra",), "ask Entra every minute who changed: on or off", "on", _one_of(SWITCH)),
     "okta_log": Known(("okta",), "ask the System Log for news of people: on or off", "on", _one_of(SWITCH)),
     "drift": Known(
-        PUSHED,
+        KINDS,
         "what a change made at the IdP means: attribute:ours, theirs or ask; *:… for all others",
         "*:ours",
         _text,
