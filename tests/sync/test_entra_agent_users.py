@@ -12,6 +12,7 @@ from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.registry.agents import delete_agent
 from scim_bridge.sandbox.entra.app import build
 from scim_bridge.sync.idp.entra.agent_users import account_name
+from scim_bridge.sync.idp.port import GONE
 from scim_bridge.sync.plan import changes_of
 from tests.conftest import TESTER
 from tests.sandbox.servers import Running, running
@@ -244,7 +245,7 @@ def test_a_deleted_agent_is_deleted_there_where_the_settings_say_so_account_firs
         await bench.store.transact(TESTER, lambda work: delete_agent(work, triage, "over"))
         plan = await bench.plan()
         (kept,) = await changes_of(bench.store.reads, plan.id)
-        assert kept.change.after == {"enabled": False, "object": None, "agentUser": None}
+        assert kept.change.after == {"enabled": False, "object": GONE, "agentUser": None}
         began = len(tenant.writes())
         if lost:
             tenant.faults({"match": {"method": "DELETE", "path": "agentIdentity$"}, "action": "drop_after"})

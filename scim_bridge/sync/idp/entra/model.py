@@ -8,13 +8,13 @@ from typing import Any
 
 from scim_bridge.registry.model import PersonRef, fold
 from scim_bridge.sync.idp.entra.attributes import observed_attributes, wanted_attributes
-from scim_bridge.sync.idp.port import ENABLED, DesiredAgent, Observed, Wanted
+from scim_bridge.sync.idp.port import ENABLED, GONE, DesiredAgent, Observed, Wanted
 
 NAME = "displayName"
 TAG = "tag"
 SPONSORS = "sponsors"
 OWNERS = "owners"
-# There as long as the object is: wanted away where deleted agents are deleted there, too.
+# There as long as the object is: wanted gone where deleted agents are deleted there, too.
 OBJECT = "object"
 PREFIX = "scim-bridge:"
 LONGEST_NAME = 256
@@ -64,7 +64,7 @@ def wanted_of(
     nobody is added or taken away. No attribute set: facts cannot be written.
     """
     if agent.deleted:
-        return Wanted({ENABLED: False, OBJECT: None} if deletes else {ENABLED: False})
+        return Wanted({ENABLED: False, OBJECT: GONE} if deletes else {ENABLED: False})
     wanted: dict[str, Any] = {
         ENABLED: agent.enabled,
         NAME: name_of(agent),
