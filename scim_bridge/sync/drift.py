@@ -62,8 +62,9 @@ class Reading:
             if attribute not in pushed.attributes or (attribute == ENABLED and last is None):
                 continue
             if attribute in SHARED:
-                # What others put into a list that we share is theirs to put there.
-                theirs = sorted(set(theirs or ()) & {*(last or ()), *(ours or ())})
+                # Of a list that we share only what we added and still want can be taken from us.
+                last = sorted(set(last or ()) & set(ours or ()))
+                theirs = sorted(set(theirs or ()) & set(last))
             if same(attribute, theirs, last) or same(attribute, theirs, ours):
                 continue
             name = self.meaning.get(attribute, "")

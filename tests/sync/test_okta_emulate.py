@@ -25,11 +25,9 @@ AGENTS = 33
 
 @pytest.fixture(scope="module")
 def org(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
-    cache = (
-        Path(str(pytestconfig.cache.mkdir("emulate")))
-        if pytestconfig.cache
-        else tmp_path_factory.mktemp("npm")
-    )
+    # Kept between runs where pytest keeps things at all; fetched anew otherwise.
+    kept = getattr(pytestconfig, "cache", None)
+    cache = Path(str(kept.mkdir("emulate"))) if kept else tmp_path_factory.mktemp("npm")
     with emulated(cache, tmp_path_factory.mktemp("ca")) as running:
         yield running
 

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from scim_bridge.kernel.work import Actor, Store, Work
 from scim_bridge.registry.connections import create_connection
+from scim_bridge.registry.drift_rules import DriftRules
 from scim_bridge.registry.groups import add_members, create_group
+from scim_bridge.sync.drift import Reading
 from scim_bridge.sync.facts import remember
 from scim_bridge.sync.features import features_of, keep
 from scim_bridge.sync.groups import groups_to_push, managed_groups
@@ -58,6 +60,19 @@ def test_an_attempt_that_was_cut_off_is_gone_on_with_and_what_it_added_is_ours(
     assert moved(found.change, seen) == ""
     left = left_to_do(found.change, seen)
     assert set(remembered(left, known)["groups"]) == wanted - (there - ours)
+
+
+@given(there=NAMES, ours=NAMES, wanted=NAMES)
+def test_only_what_we_added_and_still_want_and_is_gone_was_changed_by_others(there, ours, wanted) -> None:
+    found = Reading({}, DriftRules()).drifts(
+        LIVE,
+        Wanted({"groups": sorted(wanted)}),
+        Observed("r1", "a1", "triage", {"groups": sorted(there)}),
+        Pushed("a1", "r1", {"groups": sorted(ours)}),
+    )
+    taken = ours & wanted - there
+    assert bool(found) == bool(taken)
+    assert all(set(each.theirs) == ours & wanted & there for each in found)
 
 
 def test_only_chosen_groups_are_told_and_not_those_the_connection_itself_told(on_store) -> None:
