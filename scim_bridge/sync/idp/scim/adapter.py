@@ -91,7 +91,8 @@ class ScimIdp:
             concerning = [user for user in users if is_agent(user) or lost & {TYPE, MARK}]
             service = await self._services.known()
             seen = (observed(user, service, kept.get(str(user["id"]), {})) for user in concerning)
-            yield Page(tuple(seen), last)
+            # Of everybody, those without our mark may be people.
+            yield Page(tuple(seen), last, kindred=not lost & {TYPE, MARK})
 
     async def targets(self) -> Mapping[str, Target]:
         """The attributes its schema of users has."""
