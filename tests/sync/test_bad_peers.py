@@ -126,7 +126,7 @@ def test_500s_are_tried_again(side: Side, on_side) -> None:
 def test_a_write_that_is_acted_on_but_never_answered_is_made_once(
     side: Side, on_side, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scim_bridge.sync.idp.okta.session.TIMEOUT", 0.3)
+    monkeypatch.setattr("scim_bridge.sync.idp.okta.transport.TIMEOUT", 0.3)
     monkeypatch.setattr("scim_bridge.sync.idp.entra.graph.SECONDS", 0.3)
 
     async def body(bench: Bench, ids: list[str]) -> None:

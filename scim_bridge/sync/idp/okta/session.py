@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
-from multidict import CIMultiDict
 from okta.api.application_users_api import ApplicationUsersApi
 from okta.api.group_api import GroupApi
 from okta.api.linked_object_api import LinkedObjectApi
@@ -29,19 +25,13 @@ from okta.cache.no_op_cache import NoOpCache
 from okta.http_client import HTTPClient
 from okta.request_executor import RequestExecutor
 
-from scim_bridge.kernel.outbound import Answer, Outbound, OutboundError
-from scim_bridge.sync.idp.okta.errors import BAD_TOKEN, NONCE, PROOF_DEMANDED, OktaRefusal, refusal
-from scim_bridge.sync.idp.okta.pace import Pace, endpoint_of
+from scim_bridge.kernel.outbound import Answer, Outbound
+from scim_bridge.sync.idp.okta.errors import BAD_TOKEN, PROOF_DEMANDED, OktaRefusal
+from scim_bridge.sync.idp.okta.pace import Pace
 from scim_bridge.sync.idp.okta.proofs import Proofs
+from scim_bridge.sync.idp.okta.transport import DOING, LAST, MEDIA, Transport
 from scim_bridge.sync.idp.port import IdpError
 from scim_bridge.sync.idp.rate import RESERVE_PERCENT
-
-# It logs requests with their tokens, at whatever level; the SDK's own client silences it as well.
-logging.getLogger("okta-sdk-python").disabled = True
-
-TIMEOUT = 30.0
-LARGEST = 8_000_000
-TOKEN_PATH = "/oauth2/v1/token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,74 +52,6 @@ class Reply:
     content: Any
     next: str = ""
     location: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _SdkResponse:
-    """An answer in the form the SDK reads (it was written against aiohttp)."""
-
-    status: int
-    headers: CIMultiDict[str]
-    url: str
-    reason: str = ""
-
-    @property
-    def content_type(self) -> str:
-        return self.headers.get("content-type", "").split(";", 1)[0].strip().casefold()
-
-
-_last: ContextVar[Answer | None] = ContextVar("okta_answer", default=None)
-_doing: ContextVar[str] = ContextVar("okta_doing", default="do that")
-_media: ContextVar[str] = ContextVar("okta_media", default="")
-
-
-class _Transport(HTTPClient):  # type: ignore[misc]
-    """The SDK's HTTP client over `Outbound`: guarded addresses, paced calls, errors as exceptions."""
-
-    def __init__(self, config: dict[str, Any], outbound: Outbound, pace: Pace, authorization: str) -> None:
-        self._default_headers = config["headers"]
-        self._outbound = outbound
-        self._pace = pace
-        self._authorization = authorization
-
-    async def send_request(self, request: dict[str, Any]) -> tuple[Any, Any, str, None]:
-        """Send one call; IdpError when there is no answer or a refusal."""
-        headers = {**self._default_headers, **request["headers"]}
-        if self._authorization:
-            # The SDK's generated calls write scheme and token without the blank between them.
-            headers["Authorization"] = self._authorization
-        if media := _media.get():
-            # The SDK's executor knows no media type but JSON's.
-            headers["Content-Type"] = media
-        body = None
-        if request["data"]:
-            body = json.dumps(request["data"]).encode()
-        elif request["form"]:
-            body = urlencode(request["form"]).encode()
-        url = str(request["url"])
-        endpoint = endpoint_of(request["method"], urlsplit(url).path)
-        window = await self._pace.enter(endpoint)
-        answer = None
-        try:
-            answer = await self._outbound.send(
-                request["method"], url, headers=headers, body=body, timeout=TIMEOUT, max_bytes=LARGEST
-            )
-        except OutboundError as error:
-            raise IdpError(
-                error.code, f"Okta: {error.message}", error.fix, transient=error.transient
-            ) from error
-        finally:
-            self._pace.leave(endpoint, window, None if answer is None else answer.headers)
-        if answer.status >= 400:
-            token = urlsplit(url).path == TOKEN_PATH
-            what = "give a token" if token else _doing.get()
-            refused = refusal(what, answer.status, answer.headers, answer.body)
-            if not (token and refused.okta == NONCE and "DPoP" in headers):
-                raise refused
-            # The SDK's own business: it asks again with the nonce of this answer (RFC 9449, section 8).
-        _last.set(answer)
-        response = _SdkResponse(answer.status, CIMultiDict(answer.headers), url)
-        return None, response, answer.body.decode(errors="replace"), None
 
 
 class _Apis(
@@ -190,7 +112,7 @@ class Session:
                 "scopes": list(credentials.scopes),
             }
         self.client = _Apis(
-            {"client": config}, lambda http: _Transport(http, outbound, self._pace, authorization)
+            {"client": config}, lambda http: Transport(http, outbound, self._pace, authorization)
         )
         self._executor = self.client._request_executor
         self._oauth = None if credentials.ssws_token else self._executor._oauth
@@ -223,11 +145,11 @@ class Session:
             )
             if error is not None:
                 raise error
-            told = _media.set(media)
+            told = MEDIA.set(media)
             try:
                 await self._executor.fire_request(request)
             finally:
-                _media.reset(told)
+                MEDIA.reset(told)
 
         return await self._renewed(what, act)
 
@@ -257,7 +179,7 @@ class Session:
             oauth._dpop_enabled = True
 
     async def _answered(self, what: str, act: Callable[[], Awaitable[Any]]) -> Reply:
-        doing, last = _doing.set(what), _last.set(None)
+        doing, last = DOING.set(what), LAST.set(None)
         try:
             result: Any = None
             try:
@@ -267,15 +189,15 @@ class Session:
             except Exception as error:
                 # Answered, and only the SDK's model of the answer tripped over it: then the answer counts.
                 result = error
-            answer = _last.get()
+            answer = LAST.get()
             if answer is None:
                 raise _unanswered(what, result)
             return Reply(
                 _content(what, answer), next_link(answer.headers), str(answer.headers.get("location") or "")
             )
         finally:
-            _last.reset(last)
-            _doing.reset(doing)
+            LAST.reset(last)
+            DOING.reset(doing)
 
     async def close(self) -> None:
         """Close connections."""
