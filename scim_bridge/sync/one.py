@@ -8,13 +8,12 @@ from typing import Any
 
 from scim_bridge.audit.record import record
 from scim_bridge.kernel.context import Context
-from scim_bridge.kernel.effects import lane
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.agents import find_agent
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.model import AGENT
-from scim_bridge.registry.outward import IDP_PUSH
+from scim_bridge.registry.outward import IDP_PUSH, idp_lane
 from scim_bridge.sync.drift import reading_of, spared
 from scim_bridge.sync.facts import desired_of, pushed_of
 from scim_bridge.sync.idp.port import DesiredAgent, Idp, Observed, Wanted
@@ -165,7 +164,7 @@ async def ask_for(work: Work, connection: Connection, look: Look, release: str) 
         "on_demand": True,
     }
     effect = await work.effect(
-        IDP_PUSH, payload, lane=lane(f"idp:{connection.id}", look.agent_id), subject_id=look.agent_id
+        IDP_PUSH, payload, lane=idp_lane(connection.id, look.agent_id), subject_id=look.agent_id
     )
     change = look.found.change
     detail: dict[str, Any] = {

@@ -107,7 +107,7 @@ def _lowered_operation(op: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_what_a_server_changes_or_drops_is_noted_and_written_again_only_when_it_changes_here(
-    on, peer
+    peer: Peer, database_url: str, clock: Any
 ) -> None:
     async def body(bench: Bench) -> None:
         peer.door.faults = [Fault("POST", "/Users", times=99, bend=lowered)]
@@ -124,7 +124,7 @@ def test_what_a_server_changes_or_drops_is_noted_and_written_again_only_when_it_
         (kept,) = await changes_of(bench.store.reads, again.id)
         assert kept.change.after == {"userName": "Triage@Agents.Test"}, "an admin's change is still drift"
 
-    on(body)
+    on_peer(database_url, clock, peer, body)
 
 
 def test_a_stop_the_server_swallows_is_parked_and_never_taken_for_done(on, peer) -> None:
