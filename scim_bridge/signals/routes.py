@@ -91,9 +91,8 @@ class HrDoor:
         for fault in faults:
             # Genuine and unreadable: perhaps a leaver nobody stops. It must be found.
             await self._refused(sender, door, request, fault)
-        if faults:
-            await self._ctx.store.transact(sender, lambda work: _troubled(work, door, faults[0]))
         if faults and not notices:
+            await self._ctx.store.transact(sender, lambda work: _troubled(work, door, faults[0]))
             raise faults[0]
         numbers = employee_numbers.ready(self._ctx.store)
         try:
@@ -106,6 +105,8 @@ class HrDoor:
             self._paced(address_of(request) or "unknown", error)
             await self._refused(sender, door, request, error)
             raise
+        if faults:
+            await self._ctx.store.transact(sender, lambda work: _troubled(work, door, faults[0]))
         warned = [said for notice in notices if notice is not None and (said := warning(notice)) is not None]
         return heard, [*warned, *(fault.text() for fault in faults)]
 

@@ -152,6 +152,7 @@ def test_bamboohr_tells_of_several_people_at_once_and_each_is_heard(at_hr) -> No
         assert (status, len(answer["warnings"])) == (200, 1)
         refused = await hr.store.reads.all("SELECT detail FROM sb_audit WHERE action = 'signal.refused'")
         assert len(refused) == 1, "one that cannot be read does not keep the others"
+        assert "could not be read" in (await hr.door("bamboohr")).trouble
 
     at_hr(test)
 
