@@ -182,3 +182,30 @@ def test_a_missing_permission_for_one_change_parks_that_one(
         assert tenant.identity("Triage")["accountEnabled"] is False
 
     on_bench(sqlite_url, clock, tenant, body)
+
+
+def test_a_process_that_only_pushes_sees_a_permission_that_was_granted_since(
+    sqlite_url: str, clock: ManualClock, sandbox: Running
+) -> None:
+    tenant = without(sandbox, ASSIGN)
+
+    async def body(bench: Bench) -> None:
+        triage = await bench.agent("triage", await bench.person(upn("maria")))
+        await bench.apply()
+        await _grant(bench, tenant, ENTRA_ROLES, known=False)
+        await bench.hold(triage, "admin")
+        await bench.perform()
+        assert "attributes" not in tenant.identity("Triage")["$"], "asked at every push"
+        features = bench.idp._features  # type: ignore[attr-defined]
+        features._looked -= 1000.0
+        await bench.hold(triage, "admin", release=True)
+        await bench.perform()
+        assert tenant.identity("Triage")["accountEnabled"] is True
+        assert "sync apply completes it" in (await features.of("custom security attributes")).reason
+        assert (await bench.apply()).state == "OK"
+        features._looked -= 1000.0
+        await bench.hold(triage, "admin")
+        await bench.perform()
+        assert tenant.facts("Triage")["holds"] == ["held by admin"]
+
+    on_bench(sqlite_url, clock, tenant, body)

@@ -123,6 +123,7 @@ class EntraIdp(Telling):
 
     async def wanted(self, agents: Sequence[DesiredAgent]) -> dict[str, Wanted]:
         """What these agents should look like; their people are looked up together."""
+        await self._keep_up()
         accounts = await self._accounts(agents)
         known = self._options.attribute_set if await self._features.usable(ATTRIBUTES) else ""
         found = {}
@@ -136,6 +137,14 @@ class EntraIdp(Telling):
                 notes=(*wanted.notes, *await self._cannot(), *notes),
             )
         return found
+
+    async def _keep_up(self) -> None:
+        """Where nobody plans, only pushes, find out again from time to time what the app may do."""
+        if self._features.aged:
+            await self._features.look()
+            if await self._defining.missing():
+                why = "The attribute set is not complete: facts about agents are not written. sync apply completes it."
+                await self._features.without(ATTRIBUTES, why)
 
     async def _accounts(self, agents: Sequence[DesiredAgent]) -> Accounts | None:
         if not await self._features.usable(PEOPLE):

@@ -14,6 +14,8 @@ from scim_bridge.sync.idp.entra.tokens import Tokens
 from scim_bridge.sync.idp.port import Feature
 
 BELIEVED = 10.0
+# A process that only pushes never plans: what it found out is asked for again after a quarter of an hour.
+AGED = 900.0
 
 
 class Features:
@@ -32,6 +34,11 @@ class Features:
     def fresh(self) -> bool:
         """True when they were found out a moment ago: a plan asks more than once."""
         return bool(self._known) and time.monotonic() - self._looked < BELIEVED
+
+    @property
+    def aged(self) -> bool:
+        """True when they never were found out, or long ago."""
+        return not self._known or time.monotonic() - self._looked > AGED
 
     async def look(self) -> tuple[Feature, ...]:
         """Ask the tenant, two calls for everything; IdpError when there is no token or no answer at all."""
