@@ -140,8 +140,9 @@ def test(arguments: list[str]) -> int:
                 print(f"{name} failed", file=sys.stderr)
                 return code
     print("== pytest", flush=True)
-    # Without reordering, the files that take a minute start first (tests/conftest.py), not last.
-    spread = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+    # Without reordering, the files that take a minute start first (tests/conftest.py), not last. A third of
+    # their time is waiting for processes and disks: three workers keep two cores busy.
+    spread = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
     return become("-m", "pytest", *(arguments or spread))
 
 

@@ -31,7 +31,17 @@ settings.register_profile("explore", deadline=None, max_examples=1000, suppress_
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
 
 # Files whose one test takes a minute start first, so that no worker is left alone with them at the end.
-LONG = ("tests/story/", "tests/sync/test_sync_command", "tests/departures/test_killed", "tests/sandbox/")
+LONG = (
+    "tests/story/",
+    "tests/docs/test_followed",
+    "tests/sync/test_killed",
+    "tests/sync/test_sync_command",
+    "tests/departures/test_killed",
+    "tests/signals/test_news_killed",
+    "tests/signals/test_ssf_killed",
+    "tests/sync/test_bad_peers",
+    "tests/sandbox/",
+)
 MASTER = MasterKey(b"test master key, thirty-two bytes or more")
 TESTER = Actor("cli", "tester", "tester")
 _count = itertools.count(1)

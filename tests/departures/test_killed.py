@@ -30,7 +30,7 @@ def test_a_departure_whose_worker_is_killed_between_steps_completes_with_a_true_
 
     def work(*calls: str) -> int:
         command = [sys.executable, "-m", "tests.departures.worker", database_url, receiver.url, *calls]
-        return subprocess.run(command, timeout=60, check=False).returncode
+        return subprocess.run(command, timeout=180, check=False).returncode
 
     run_with_store(database_url, clock, leaves)
     assert [work("11"), work()] == [-9, 0]

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PORT = re.compile(r"\b(?:8080|8443|9443|9444|9446)\b")
 OWN_TERMINAL = re.compile(r"(?:\.venv/bin/)?[\w-]+ (?:serve|sandbox) ?.*|(?:\.venv/bin/)?[\w-]+ serve")
-PATIENCE = 120
+PATIENCE = 300
 
 HEAD = """
 shopt -s expand_aliases

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 STEPS = 12
-PATIENCE = 240.0
+PATIENCE = 480.0
 
 
 @dataclass(frozen=True, slots=True)
