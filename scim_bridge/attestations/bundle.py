@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import lzma
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from scim_bridge.attestations.evidence import Finding, Keys, Verdict
 from scim_bridge.audit import verify as audit
 from scim_bridge.audit.record import record
 from scim_bridge.audit.seal import seal
-from scim_bridge.kernel.clock import iso
+from scim_bridge.kernel.clock import MINUTE, SECOND, iso
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.crypto import Tampered, public_keys, signing_key, verify
 from scim_bridge.kernel.errors import BadFile
@@ -38,6 +39,10 @@ FILES = ("statements.jsonl", "audit.jsonl", "keys.json", "index.html")
 STATED = ("attestation.confirmed", "attestation.reduced", "attestation.refused", "attestation.retired")
 # Larger than any honest part: a zip can be made to unpack for ever.
 LARGEST = 2_000_000_000
+# Ours shrink ten- to thirtyfold. What shrinks more, and is large, was made to fill a memory.
+SHRINKS, SMALL = 200, 50_000_000
+# A statement made while a bundle was being made may be in the chain and not yet among the statements.
+MEANWHILE = MINUTE
 # Every file bears the same time, so that the same evidence is the same bytes.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -56,13 +61,14 @@ async def bundle(ctx: Context, actor: Actor, *, agent_id: str | None = None, of:
     The audit chain is in it as a whole: a part of a chain proves nothing about what was left out.
     """
     found = None if of is None else await campaign(ctx.store.reads, of)
-    await seal(ctx.store, ctx.master)
-    database = ctx.store.database
+    database, as_of = ctx.store.database, ctx.store.clock.now()
     lines = await evidence.export_lines(database, agent_id)
     asked: list[dict[str, Any]] = []
     if found is not None:
         asked = await campaign_agents(ctx.store.reads, found, limit=1_000_000)
         lines = await _of_campaign(ctx, lines, found.id, iso(found.opened))
+    # Sealed after the statements were read, so that the chain tells of each of them.
+    await seal(ctx.store, ctx.master)
     statements = [orjson.loads(line) for line in lines[1:-1]]
     told = None if found is None else await details(ctx.store.reads, found, ctx.store.clock.now())
     async with database.snapshot() as reader:
@@ -87,6 +93,7 @@ async def bundle(ctx: Context, actor: Actor, *, agent_id: str | None = None, of:
         detail = {"statements": len(statements), "campaign": None if found is None else found.id}
         await record(work, "attestation.evidence_exported", "evidence", agent_id, detail)
         content = {"iss": ctx.public_url, "iat": work.now // 1_000_000, "files": digests, **detail}
+        content |= {"agent": agent_id, "as_of": as_of // SECOND}
         return key.sign(content, TYPE)
 
     files[SIGNED] = (await ctx.store.transact(actor, sign)).encode()
@@ -129,9 +136,14 @@ def verify_bundle(raw: bytes, trusted: Keys | None = None) -> Verdict:
     keys = _keys(files["keys.json"]) if trusted is None else trusted
     statements = evidence.verify_export(files["statements.jsonl"].splitlines(), keys)
     chain = audit.verify_export(files["audit.jsonl"].splitlines(), keys)
-    found = [*_sealed(files, keys, statements.statements), *statements.findings]
+    try:
+        stated: Mapping[str, Any] = verify(files[SIGNED].decode("ascii", "replace"), keys, TYPE)
+        found = _sealed(files, stated, statements.statements)
+    except Tampered as error:
+        stated, found = {}, [Finding(SIGNED, error.message)]
+    found += statements.findings
     found += [Finding("audit", finding.message) for finding in chain.findings]
-    found += _agree(files)
+    found += _agree(files, stated)
     return Verdict(statements.statements, tuple(found))
 
 
@@ -144,8 +156,18 @@ def _unzipped(raw: bytes) -> dict[str, bytes]:
                 raise BadFile("evidence-bundle", "The bundle does not hold the files of one.", fix)
             if sum(info.file_size for info in infos) > LARGEST:
                 raise BadFile("evidence-bundle", "The bundle is larger than any of ours.", fix)
+            if any(info.file_size > max(SMALL, SHRINKS * info.compress_size) for info in infos):
+                raise BadFile("evidence-bundle", "The bundle unpacks to more than any of ours.", fix)
             return {info.filename: opened.read(info) for info in infos}
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, RuntimeError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        EOFError,
+        ValueError,
+        OSError,
+        RuntimeError,
+    ) as error:
         raise BadFile("evidence-bundle", f"The bundle cannot be unpacked ({error}).", fix) from error
 
 
@@ -157,11 +179,7 @@ def _keys(raw: bytes) -> Keys:
         raise BadFile("evidence-bundle", "keys.json holds no keys.", "Export again.") from error
 
 
-def _sealed(files: Mapping[str, bytes], keys: Keys, statements: int) -> list[Finding]:
-    try:
-        stated = verify(files[SIGNED].decode("ascii", "replace"), keys, TYPE)
-    except Tampered as error:
-        return [Finding(SIGNED, error.message)]
+def _sealed(files: Mapping[str, bytes], stated: Mapping[str, Any], statements: int) -> list[Finding]:
     said: Any = stated.get("files")
     wrong = [
         Finding(name, "is not the file that was signed")
@@ -173,21 +191,49 @@ def _sealed(files: Mapping[str, bytes], keys: Keys, statements: int) -> list[Fin
     return wrong
 
 
-def _agree(files: Mapping[str, bytes]) -> list[Finding]:
-    """Every statement has its row in the audit chain, made when and about what it says."""
-    rows: dict[str, str] = {}
-    for line in files["audit.jsonl"].splitlines():
-        item = orjson.loads(line)
+def _agree(files: Mapping[str, bytes], stated: Mapping[str, Any]) -> list[Finding]:
+    """Every statement has its row in the audit chain, made about what it says, and every such row its statement."""
+    rows: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    for item in _lines(files["audit.jsonl"]):
         if item.get("type") == "row" and item.get("action") in STATED:
-            detail = orjson.loads(item["detail"])
-            rows[str(detail.get("statement"))] = str(detail.get("digest"))
-    found = []
-    for line in files["statements.jsonl"].splitlines():
-        item = orjson.loads(line)
+            detail = _object(item.get("detail"))
+            rows[str(detail.get("statement"))] = (str(detail.get("digest")), item)
+    found, told = [], set()
+    for item in _lines(files["statements.jsonl"]):
         if item.get("type") != "attestation":
             continue
-        if item["id"] not in rows:
-            found.append(Finding(item["id"], "The audit chain does not tell of this statement."))
-        elif rows[item["id"]] != item["digest"]:
-            found.append(Finding(item["id"], "The audit chain tells of other facts."))
-    return found
+        name = str(item["id"])
+        told.add(name)
+        if name not in rows:
+            found.append(Finding(name, "The audit chain does not tell of this statement."))
+        elif rows[name][0] != item["digest"]:
+            found.append(Finding(name, "The audit chain tells of other facts."))
+    return [
+        *found,
+        *(
+            Finding(name, "The audit chain tells of this statement, which is not in the bundle.")
+            for name, (_, row) in rows.items()
+            if name not in told and _covered(stated, row)
+        ),
+    ]
+
+
+def _covered(stated: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """True when a bundle of this extent holds what this row of the chain tells of."""
+    as_of, at = stated.get("as_of"), row.get("at")
+    if not isinstance(as_of, int) or not isinstance(at, int) or stated.get("campaign") is not None:
+        return False
+    return at < as_of * SECOND - MEANWHILE and stated.get("agent") in (None, row.get("subject_id"))
+
+
+def _lines(raw: bytes) -> Iterator[dict[str, Any]]:
+    return (orjson.loads(line) for line in raw.splitlines() if line.strip())
+
+
+def _object(text: Any) -> Mapping[str, Any]:
+    """The object in a text; an empty one for anything else, which the chain's own check finds."""
+    try:
+        read = orjson.loads(text)
+    except ValueError:
+        return {}
+    return read if isinstance(read, dict) else {}

@@ -7,16 +7,17 @@ step is done, and a step is done once. A worker that was away does the latest st
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
 from scim_bridge.attestations.campaign_model import Campaign, ItemState, Step, upcoming
 from scim_bridge.attestations.campaigns import CAMPAIGN, campaign, close_finished, plan_of
+from scim_bridge.attestations.messages import Mail, name_of, send
 from scim_bridge.attestations.model import first_answerable, role_of
+from scim_bridge.attestations.opening import invitation, role_in
 from scim_bridge.attestations.service import Asked, how_to_release, link_to, make_request
 from scim_bridge.audit.record import record
-from scim_bridge.kernel.clock import DAY, iso
+from scim_bridge.kernel.clock import DAY, HOUR, iso
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.work import SYSTEM, Work
 from scim_bridge.registry import outward
@@ -31,23 +32,8 @@ BATCH = 400
 # Agents in one message and one transaction: more than anybody reads in a mail, few enough to lock.
 TOGETHER = 40
 SOURCE = "attestation"
-TEMPLATES = {
-    Step.ASK: "campaign-request",
-    Step.REMIND: "campaign-reminder",
-    Step.SPONSOR: "campaign-escalated",
-    Step.MANAGER: "campaign-manager",
-    Step.OVERDUE: "campaign-overdue",
-}
-
-
-@dataclass(slots=True)
-class _Mail:
-    """One message to one person about several agents."""
-
-    to: PersonRef
-    step: Step
-    agents: list[AgentFacts] = field(default_factory=list)
-    links: list[str] = field(default_factory=list)
+# So late nobody is who runs: the server was away.
+AWAY = HOUR
 
 
 async def chase(ctx: Context) -> int:
@@ -86,7 +72,9 @@ class _Chase:
         self._ctx = ctx
         self._campaign = found
         self._plan = plan_of(found)
-        self._mails: dict[tuple[str, Step], _Mail] = {}
+        self._mails: dict[tuple[str, Step], Mail] = {}
+        # When the agent in hand is looked at again.
+        self._again = 0
         self._unanswerable: list[str] = []
 
     async def agents(self, agent_ids: Sequence[str]) -> int:
@@ -106,7 +94,7 @@ class _Chase:
         for agent_id in alive:
             moved += await self._agent(facts[agent_id])
         for mail in self._mails.values():
-            await self._send(mail)
+            await send(work, self._ctx, self._campaign, mail)
         await self._tell_of_unanswerable()
         return moved
 
@@ -124,17 +112,24 @@ class _Chase:
         if due is None:
             return 0
         index, step = due
-        if step is Step.LAPSE:
-            return await self._lapse(agent)
         person = await self._person(agent, item["person_id"])
+        done, self._again = index + 1, 0
+        if step is Step.LAPSE:
+            told = self._instead_of_lapsing(item, person, index)
+            if told is None:
+                return await self._lapse(agent)
+            # It lapses after all when that day is over.
+            done, step, self._again = index, told, work.now + DAY
+        else:
+            # Whoever is asked late, because no worker ran, has a day to answer all the same.
+            self._again = max(self._plan[done][0], work.now + DAY if step is Step.ASK else 0)
         note = await self._do(agent, person, item["person_id"], step)
         await work.tx.run(
             "UPDATE sb_campaign_item SET person_id = ?, step = ?, next_at = ?, note = ?"
             " WHERE campaign_id = ? AND agent_id = ?",
             "" if person is None else person.id,
-            index + 1,
-            # Whoever is asked late, because no worker ran, has a day to answer all the same.
-            max(self._plan[index + 1][0], work.now + DAY if step is Step.ASK else 0),
+            done,
+            self._again,
             note,
             self._campaign.id,
             agent.resource.id,
@@ -143,17 +138,31 @@ class _Chase:
         await record(work, "campaign.chased", AGENT, agent.resource.id, detail)
         return 1
 
+    def _instead_of_lapsing(self, item: Any, person: PersonRef | None, lapse: int) -> Step | None:
+        """What comes first when an agent is about to lapse: nobody is held to a question they never saw.
+
+        Somebody else answers for it than at the last step, or no server ran when it ended: nobody could answer.
+        """
+        if person is None:
+            return None
+        if person.id != item["person_id"]:
+            return Step.ASK
+        meant = max(self._plan[lapse][0], item["next_at"])
+        return Step.OVERDUE if self._work.now - meant >= AWAY else None
+
     async def _person(self, agent: AgentFacts, waited_for: str) -> PersonRef | None:
         """Whose answer is waited for now: who was asked while they may answer, else who answers today."""
-        if waited_for and await self._may_answer(agent, waited_for):
-            return (await people(self._work.tx, [waited_for])).get(waited_for)
+        known = (await people(self._work.tx, [waited_for])).get(waited_for) if waited_for else None
+        if known is not None and known.active and await self._may_answer(agent, waited_for):
+            return known
         return first_answerable(agent.owners)
 
     async def _may_answer(self, agent: AgentFacts, person_id: str) -> bool:
-        if role_of(agent.owners, person_id) is not None:
-            return True
         row = await self._open_request(agent.resource.id, person_id)
-        return row is not None and row["passed_by"] is not None
+        request = None if row is None else await invitation(self._work.tx, row["id"])
+        if request is None:
+            return role_of(agent.owners, person_id) is not None
+        return role_in(agent.owners, request) is not None
 
     async def _do(self, agent: AgentFacts, person: PersonRef | None, waited_for: str, step: Step) -> str:
         if person is None:
@@ -195,22 +204,29 @@ class _Chase:
     async def _ask(self, agent: AgentFacts, person: PersonRef, step: Step) -> None:
         mail = self._mail(person, step)
         mail.agents.append(agent)
-        mail.links.append(f"{_name(agent)}: {await self._link(agent, person)}")
+        mail.links.append(f"{name_of(agent)}: {await self._link(agent, person)}")
 
-    def _mail(self, person: PersonRef, step: Step) -> _Mail:
-        return self._mails.setdefault((person.id, step), _Mail(person, step))
+    def _mail(self, person: PersonRef, step: Step) -> Mail:
+        mail = self._mails.setdefault((person.id, step), Mail(person, step))
+        mail.ends = max(mail.ends, self._ends)
+        return mail
+
+    @property
+    def _ends(self) -> int:
+        """Until when the agent in hand may be answered: a day longer than the campaign for who is asked late."""
+        return max(self._campaign.ends, self._again)
 
     async def _link(self, agent: AgentFacts, person: PersonRef) -> str:
         """The link of the open request of this person, told again; else of a new one."""
         known = await self._open_request(agent.resource.id, person.id)
-        if known is not None and known["expires"] >= self._campaign.ends:
+        if known is not None and known["expires"] >= self._ends:
             return link_to(self._ctx, known["id"], agent.resource.id, person.id, known["expires"])
         made: Asked = await make_request(
             self._work,
             self._ctx,
             agent,
             person,
-            self._campaign.ends,
+            self._ends,
             passed_by=None if known is None else known["passed_by"],
             transfer=known is not None and bool(known["transfer"]),
         )
@@ -223,27 +239,6 @@ class _Chase:
             agent_id,
             person_id,
             self._work.now,
-        )
-
-    async def _send(self, mail: _Mail) -> None:
-        data = {
-            "campaign": self._campaign.name,
-            "reason": self._campaign.reason,
-            "count": len(mail.agents),
-            "agents": [_name(agent) for agent in mail.agents],
-            "due": iso(self._campaign.due),
-            "ends": iso(self._campaign.ends),
-            "hold": self._campaign.policy.hold,
-            "by": self._campaign.opened_by,
-        }
-        private = outward.sealed_for(self._ctx.master, mail.to, {"links": "\n".join(mail.links)})
-        await outward.notify(
-            self._work,
-            TEMPLATES[mail.step],
-            mail.to,
-            data,
-            subject_id=mail.to.id,
-            private=private if mail.links else None,
         )
 
     async def _tell_of_unanswerable(self) -> None:
@@ -281,7 +276,3 @@ class _Chase:
         if moved and state is ItemState.GONE:
             await record(self._work, "campaign.agent_gone", CAMPAIGN, self._campaign.id, {"agent": agent_id})
         return moved
-
-
-def _name(agent: AgentFacts) -> str:
-    return str(agent.resource.doc.get("displayName") or agent.slug)

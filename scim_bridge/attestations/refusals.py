@@ -51,10 +51,16 @@ def expired() -> LinkClosed:
 
 
 def closed(why: str) -> LinkClosed:
-    """The request was answered, or a newer one took its place."""
+    """The request was answered, handed on, or a newer one took its place."""
     if why == "answered":
         return LinkClosed(
             "link-used", "This link has been used.", "The answer is recorded; a link works once."
+        )
+    if why == "passed on":
+        return LinkClosed(
+            "link-passed-on",
+            "This question was handed to somebody else.",
+            "They were sent a link of their own.",
         )
     return LinkClosed(
         "link-replaced", "A newer link was sent in place of this one.", "Open the newest message."

@@ -19,6 +19,7 @@ from scim_bridge.console.session import PATH
 from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table, Tile, number, state
 from scim_bridge.kernel.clock import parse_iso
 from scim_bridge.kernel.context import Context
+from scim_bridge.kernel.pages import moment
 
 HERE = f"{PATH}/attestations"
 SHOWN = 200
@@ -76,9 +77,9 @@ class Attesting:
             ("State", told["state"]),
             ("Which agents", told["scope"]),
             ("Why", told["reason"] or "no reason was given"),
-            ("Opened", f"{told['opened'][:16]}Z by {told['by']}"),
-            ("Due", f"{told['due'][:16]}Z, what is not answered lapses on {told['ends'][:10]}"),
-            ("Next", told["next"] or "nothing"),
+            ("Opened", f"{moment(found.opened)} by {found.opened_by}"),
+            ("Due", f"{moment(found.due)}, what is not answered lapses on {moment(found.ends)}"),
+            ("Next", _next(told["next"])),
             (
                 "Most left to answer",
                 ", ".join(f"{one['person']} ({one['waiting']})" for one in waiting) or "nobody",
@@ -93,6 +94,11 @@ class Attesting:
             facts=("The campaign", facts),
             crumb=("Attestations", HERE),
         )
+
+
+def _next(told: str | None) -> str:
+    at, _, what = (told or "").partition(": ")
+    return f"{moment(parse_iso(at))}: {what}" if what else "nothing"
 
 
 async def _events(reads: Any) -> list[dict[str, Any]]:

@@ -105,3 +105,53 @@ def test_a_swapped_statement_a_cut_chain_and_a_bundle_signed_by_somebody_else_ar
 def test_what_is_no_bundle_is_said_to_be_none(raw) -> None:
     with pytest.raises(BadFile):
         verify_bundle(raw)
+
+
+def test_a_statement_deleted_from_the_database_is_missed_because_the_chain_tells_of_it(
+    sqlite_url, clock
+) -> None:
+    async def body(store: Store) -> None:
+        ctx = context(store)
+        crowd = await company(store, 3, 1)
+        await open_campaign(ctx, TESTER, "Audit", Policy())
+        await chase(ctx)
+        async with browser(ctx, SETTINGS) as web:
+            links = [link for mail in await mails(store, "campaign-request") for link in mail["links"]]
+            await play(web, links, seed=1, share=1)
+        clock.advance(days=1)
+        for agent in (None, crowd.agents[0]):
+            assert verify_bundle((await bundle(ctx, TESTER, agent_id=agent)).content).ok
+
+        async def delete(work) -> None:
+            work.bookkeeping("what no command does: a test of somebody with the database in hand")
+            await work.tx.run("DELETE FROM sb_attestation WHERE agent_id = ?", crowd.agents[0])
+
+        await store.transact(TESTER, delete)
+        for agent in (None, crowd.agents[0]):
+            (found,) = verify_bundle((await bundle(ctx, TESTER, agent_id=agent)).content).findings
+            assert "not in the bundle" in found.message
+        assert verify_bundle((await bundle(ctx, TESTER, agent_id=crowd.agents[1])).content).ok
+
+    run_with_store(sqlite_url, clock, body)
+
+
+@pytest.mark.parametrize("detail", [None, 5, "x", "null", "[]", '"s"', {"a": 1}])
+def test_a_chain_that_was_edited_into_nonsense_is_found_and_never_breaks_the_check(evidence, detail) -> None:
+    made, keys = evidence
+    rows = [orjson.loads(line) for line in part(made.content, "audit.jsonl").splitlines()]
+    edited = [
+        {**row, "detail": detail} if row.get("action") == "attestation.confirmed" else row for row in rows
+    ]
+    lines = b"\n\n".join(map(orjson.dumps, edited))
+    assert not verify_bundle(repacked(made.content, audit_jsonl=lines), keys).ok
+
+
+def test_a_bundle_made_to_fill_a_memory_is_refused_before_it_is_unpacked(evidence) -> None:
+    made, _ = evidence
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(made.content)) as old, zipfile.ZipFile(out, "w") as new:
+        for name in old.namelist():
+            content = b"\0" * 60_000_000 if name == "index.html" else old.read(name)
+            new.writestr(name, content, zipfile.ZIP_DEFLATED)
+    with pytest.raises(BadFile, match="unpacks to more"):
+        verify_bundle(out.getvalue())

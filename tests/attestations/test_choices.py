@@ -94,7 +94,7 @@ def test_who_is_asked_instead_answers_as_a_delegate_and_the_first_link_is_spent(
         at = await link()
         passed = await answer(web, at, "delegate", to="mallory@corp.test")
         assert passed.status_code == 200 and passed.json()["to"] == "mallory@corp.test"
-        assert (await web.get(at)).json()["code"] == "link-replaced"
+        assert (await web.get(at)).json()["code"] == "link-passed-on"
         (mail,) = await mails(store, "attestation-passed-on")
         seen = await open_link(web, mail["links"][0])
         assert (seen["role"], seen["person"]) == ("delegate", "mallory@corp.test")
