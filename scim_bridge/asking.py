@@ -14,6 +14,11 @@ MATERIAL = (
 )
 
 
+LONGEST_NAME = 80
+# Ten years: longer than anybody means, and every date made of it can be written.
+MOST_DAYS = 3650
+
+
 @dataclass(frozen=True, slots=True)
 class CampaignSettings:
     """A campaign that opens by itself every so many days, over the agents of a scope."""
@@ -68,8 +73,13 @@ def check_attestations(told: AttestationSettings) -> None:
     for name in ("valid_days_low", "valid_days_medium", "valid_days_high", "warn_days", "grace_days"):
         if getattr(told, name) < 0:
             raise ConfigurationError(f"attestations.{name}", "must not be negative", "Write 0 or more.")
+    for name in AttestationSettings.__slots__:
+        if isinstance(days := getattr(told, name), int) and days > MOST_DAYS:
+            raise ConfigurationError(
+                f"attestations.{name}", f"{days} days is too long", f"Write at most {MOST_DAYS}."
+            )
     for days in told.remind_days:
-        if not (days.isascii() and days.isdigit()):
+        if len(days) > 4 or not (days.isascii() and days.isdigit()):
             raise ConfigurationError(
                 "attestations.remind_days", f"{days!r} is not a number of days", 'Write ["7", "2"].'
             )
@@ -78,8 +88,26 @@ def check_attestations(told: AttestationSettings) -> None:
             close = difflib.get_close_matches(part, MATERIAL, n=1)
             fix = f"Did you mean {close[0]}?" if close else f"Use some of {', '.join(MATERIAL)}."
             raise ConfigurationError("attestations.material", f"{part!r} is none of the facts", fix)
+    names: set[str] = set()
     for campaign in told.campaigns:
         _check_campaign(campaign)
+        if campaign.name in names:
+            raise ConfigurationError(
+                f"attestations.campaigns.{campaign.name}.name",
+                "is the name of two campaigns",
+                "A campaign is known by its name: give each its own.",
+            )
+        names.add(campaign.name)
+
+
+def checked_name(name: str) -> str:
+    """A campaign's name on one line; Invalid when it is empty, too long, or holds control characters."""
+    cleaned = " ".join(name.split())
+    if not cleaned or len(cleaned) > LONGEST_NAME or not cleaned.isprintable():
+        raise Invalid(
+            "campaign-name", f"{name[:40]!r} is no name.", f"Use at most {LONGEST_NAME} characters."
+        )
+    return cleaned
 
 
 def _check_campaign(told: CampaignSettings) -> None:
@@ -87,8 +115,14 @@ def _check_campaign(told: CampaignSettings) -> None:
     if not told.name.strip():
         raise ConfigurationError(f"{path}.name", "is empty", "Give the campaign a name.")
     for name in ("every_days", "due_days"):
-        if getattr(told, name) < 1:
-            raise ConfigurationError(f"{path}.{name}", "must be at least 1", "Write a number of days.")
+        if not 1 <= getattr(told, name) <= MOST_DAYS:
+            raise ConfigurationError(
+                f"{path}.{name}", f"must be from 1 to {MOST_DAYS}", "Write a number of days."
+            )
+    try:
+        checked_name(told.name)
+    except Invalid as error:
+        raise ConfigurationError(f"{path}.name", error.message, error.fix) from error
     try:
         parse_scope(told.scope)
     except Invalid as error:

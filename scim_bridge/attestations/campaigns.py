@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from scim_bridge.asking import checked_name
 from scim_bridge.attestations.campaign_model import (
     AD_HOC,
     CANCELLED,
@@ -25,7 +26,7 @@ from scim_bridge.audit.record import record
 from scim_bridge.kernel.clock import DAY, iso
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.database import Reader
-from scim_bridge.kernel.errors import Invalid, NotFound, Refused
+from scim_bridge.kernel.errors import NotFound, Refused
 from scim_bridge.kernel.work import Actor, Work
 from scim_bridge.registry.people_refs import owners_of
 from scim_bridge.registry.scope import Scope, parse_scope
@@ -33,7 +34,6 @@ from scim_bridge.registry.scope import Scope, parse_scope
 PORTION = 200
 CAMPAIGN = "campaign"
 COLUMNS = "id, name, kind, scope, reason, state, opened, opened_by, due, total, closed, policy"
-LONGEST_NAME = 80
 
 Tell = Callable[[int], None]
 
@@ -77,7 +77,7 @@ async def open_campaign(
     Invalid for a name or scope that cannot be meant; Refused when no agent is in the scope. A process
     that dies half way leaves it `opening`; `resume` goes on.
     """
-    named = _checked_name(name)
+    named = checked_name(name)
     chosen = parse_scope(scope)
     if not await _page(ctx.store.reads, chosen, "", 1):
         raise Refused(
@@ -194,15 +194,6 @@ async def _page(reader: Reader, scope: Scope, after: str, limit: int) -> list[tu
         limit,
     )
     return [(row["id"], row["slug"]) for row in rows]
-
-
-def _checked_name(name: str) -> str:
-    cleaned = " ".join(name.split())
-    if not cleaned or len(cleaned) > LONGEST_NAME or not cleaned.isprintable():
-        raise Invalid(
-            "campaign-name", f"{name[:40]!r} is no name.", f"Use at most {LONGEST_NAME} characters."
-        )
-    return cleaned
 
 
 async def settle(work: Work, agent_id: str, state: ItemState, note: str) -> int:

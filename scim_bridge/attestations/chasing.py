@@ -147,8 +147,10 @@ class _Chase:
             return None
         if person.id != item["person_id"]:
             return Step.ASK
-        meant = max(self._plan[lapse][0], item["next_at"])
-        return Step.OVERDUE if self._work.now - meant >= AWAY else None
+        ended = self._plan[lapse][0]
+        # Once: whose next step is later than the end was given its day.
+        away = item["next_at"] <= ended and self._work.now - ended >= AWAY
+        return Step.OVERDUE if away else None
 
     async def _person(self, agent: AgentFacts, waited_for: str) -> PersonRef | None:
         """Whose answer is waited for now: who was asked while they may answer, else who answers today."""

@@ -81,7 +81,51 @@ async def lapse(ctx: Context, settings: AttestationSettings) -> int:
         for row in rows:
             lapsed += await _lapse_one(ctx, settings, row["id"], row["agent_id"])
         if len(rows) < BATCH:
-            return lapsed
+            break
+    return lapsed + await _take_up(ctx, settings)
+
+
+# A campaign that was called off asked about these when their statement ended; nothing else does or stops them.
+LEFT = (
+    "SELECT i.agent_id FROM sb_campaign c JOIN sb_campaign_item i ON i.campaign_id = c.id"
+    " JOIN sb_agent a ON a.id = i.agent_id JOIN sb_resource r ON r.id = a.id"
+    " WHERE c.state = 'cancelled' AND i.state = 'cancelled' AND i.settled >= a.attested_until"
+    " AND a.attestation_state = 'lapsed' AND r.deleted IS NULL"
+    " AND NOT EXISTS (SELECT 1 FROM sb_campaign_item w WHERE w.agent_id = a.id AND w.state = 'waiting')"
+    " AND NOT EXISTS (SELECT 1 FROM sb_hold h WHERE h.agent_id = a.id AND h.source = ? AND h.released IS NULL)"
+)
+
+
+async def _take_up(ctx: Context, settings: AttestationSettings) -> int:
+    """Nothing expires silently: what a cancelled campaign gave time to is held or asked about after all."""
+    if not settings.hold_on_lapse:
+        return 0
+    rows = await ctx.store.reads.all(f"{LEFT} ORDER BY i.agent_id LIMIT ?", SOURCE, BATCH)
+    return sum([await _take_up_one(ctx, settings, row["agent_id"]) for row in rows])
+
+
+async def _take_up_one(ctx: Context, settings: AttestationSettings, agent_id: str) -> bool:
+    async def body(work: Work) -> bool:
+        work.bookkeeping("another process took it up, or it was answered")
+        await find(work.tx, agent_id, lock=work.tx.for_update)
+        if await work.tx.one(f"{LEFT} AND a.id = ? LIMIT 1", SOURCE, agent_id) is None:
+            return False
+        agent = (await facts_of(work.tx, [agent_id]))[agent_id]
+        if not await _given_time(work, settings, agent):
+            await _hold(work, agent)
+            await _tell(work, ctx, settings, agent)
+            await outward.push_to_idps(work, agent_id, "attestation lapsed")
+        return True
+
+    return await ctx.store.transact(SYSTEM, body)
+
+
+async def _hold(work: Work, agent: AgentFacts) -> None:
+    known = agent.attestation
+    day = iso(known.until or work.now)[:10]
+    reason = f"The attestation by {known.by} ended on {day} and nobody renewed it."
+    release = how_to_release(agent.slug)
+    await place_hold(work, agent.resource.id, SOURCE, "attestation-lapsed", reason, release)
 
 
 async def _lapse_one(ctx: Context, settings: AttestationSettings, statement_id: str, agent_id: str) -> bool:
@@ -106,9 +150,7 @@ async def _lapse_one(ctx: Context, settings: AttestationSettings, statement_id: 
         detail = {"statement": statement_id, "by": known.by, "held": held}
         await record(work, "attestation.lapsed", AGENT, agent_id, detail)
         if held:
-            day = iso(known.until or work.now)[:10]
-            reason = f"The attestation by {known.by} ended on {day} and nobody renewed it."
-            await place_hold(work, agent_id, SOURCE, "attestation-lapsed", reason, how_to_release(agent.slug))
+            await _hold(work, agent)
         await outward.push_to_idps(work, agent_id, "attestation lapsed")
         if not later:
             await _tell(work, ctx, settings, agent)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from scim_bridge.attestations.campaign_model import Policy
 from scim_bridge.attestations.campaign_view import agents
-from scim_bridge.attestations.campaigns import campaign, open_campaign
+from scim_bridge.attestations.campaigns import campaign, cancel, open_campaign
 from scim_bridge.attestations.chasing import chase
+from scim_bridge.attestations.lapsing import lapse
 from scim_bridge.kernel.work import Store
 from scim_bridge.registry.agents import facts_of, set_owners
 from scim_bridge.registry.model import Owners
@@ -105,6 +106,31 @@ def test_a_server_that_was_away_past_the_end_says_so_and_gives_a_day(on_store, c
         await chase(ctx)
         holds = (await facts_of(store.reads, [made.agent]))[made.agent].holds
         assert [hold.code for hold in holds] == ["attestation-missing"]
+
+    on_store(body)
+
+
+def test_a_statement_that_ended_while_a_campaign_asked_is_taken_up_when_that_is_cancelled(
+    on_store, clock
+) -> None:
+    async def body(store: Store) -> None:
+        ctx = context(store)
+        made = await scene(store)
+        await open_campaign(ctx, TESTER, "First", Policy())
+        await chase(ctx)
+        link = (await mails(store, "campaign-request"))[0]["links"][0]
+        async with browser(ctx, SETTINGS) as web:
+            assert (await answer(web, link, "confirm")).status_code == 200
+        clock.advance(days=85)
+        await open_campaign(ctx, TESTER, "Second", Policy())
+        clock.advance(days=6)
+        assert await lapse(ctx, SETTINGS) == 1
+        assert not (await facts_of(store.reads, [made.agent]))[made.agent].holds
+        await cancel(ctx, TESTER, "Second", "opened by mistake")
+        assert [await lapse(ctx, SETTINGS) for _ in range(2)] == [1, 0]
+        holds = (await facts_of(store.reads, [made.agent]))[made.agent].holds
+        assert [hold.code for hold in holds] == ["attestation-lapsed"]
+        assert len(await mails(store, "attestation-lapsed")) == 1
 
     on_store(body)
 

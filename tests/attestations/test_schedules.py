@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from scim_bridge.asking import CampaignSettings
+from scim_bridge.asking import AttestationSettings, CampaignSettings, check_attestations
 from scim_bridge.attestations.campaign_view import campaigns
 from scim_bridge.attestations.chasing import chase
 from scim_bridge.attestations.lapsing import lapse
@@ -160,3 +160,28 @@ def test_a_setting_that_cannot_be_meant_refuses_to_start_and_is_named(tmp_path, 
     file.write_text(lines)
     with pytest.raises(ConfigurationError, match=key.replace(".", r"\.")):
         load_settings(file, {})
+
+
+@pytest.mark.parametrize(
+    ("told", "key"),
+    [
+        (AttestationSettings(valid_days=10_000_000), "attestations.valid_days"),
+        (AttestationSettings(remind_days=("99999999",)), "attestations.remind_days"),
+        (
+            AttestationSettings(campaigns=(CampaignSettings("Q", 9), CampaignSettings("Q", 30))),
+            "attestations.campaigns.Q.name",
+        ),
+        (
+            AttestationSettings(campaigns=(CampaignSettings("n" * 81, 9),)),
+            f"attestations.campaigns.{'n' * 81}.name",
+        ),
+        (
+            AttestationSettings(campaigns=(CampaignSettings("Q", 10_000_000),)),
+            "attestations.campaigns.Q.every_days",
+        ),
+    ],
+)
+def test_a_schedule_that_could_never_open_is_refused_at_start(told, key) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        check_attestations(told)
+    assert refused.value.key == key
