@@ -42,6 +42,8 @@ SECRETS = {
     ),
     "generic": ("token", "client_id", "client_secret", "scopes"),
 }
+# Credentials that are sent as they are.
+SENT = ("client_id", "client_secret", "kid", "ssws_token", "token")
 LONGEST = 400
 _MARKER = re.compile(r"[A-Za-z$][\w$-]*=\S.*")
 _APPS = re.compile(r"0oa[A-Za-z0-9]{1,40}(?:[,; ]+0oa[A-Za-z0-9]{1,40})*")
@@ -58,7 +60,8 @@ class _Wrong(Exception):
 
 def _web(value: str) -> None:
     parts = urlsplit(value)
-    if parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
+    plain = not (parts.query or parts.fragment or "@" in parts.netloc or " " in value)
+    if parts.scheme != "https" or not parts.hostname or not plain:
         raise _Wrong("is no https address", "Write https://host, without a user and a query.")
 
 
@@ -356,14 +359,33 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 
 def check_secrets(kind: str, secrets: Mapping[str, Any] | None) -> None:
-    """Invalid for a credential this kind of IdP has no use for. Values are never shown."""
-    for name in secrets or ():
+    """Invalid for a credential this kind of IdP has no use for, or that is none. Values are never shown."""
+    for name, value in (secrets or {}).items():
         if kind in SECRETS and name not in SECRETS[kind]:
             raise Invalid(
                 "connection-secret",
                 f"{name[:40]!r} is no credential of {kind}.",
                 nearest(name, SECRETS[kind]),
             )
+        if wrong := _no_credential(name, value):
+            raise Invalid("connection-secret", f"{name} {wrong[0]}.", wrong[1])
+
+
+def _no_credential(name: str, value: Any) -> tuple[str, str] | None:
+    """What is wrong with a credential and how to write it; None for one that can be used, or is left out."""
+    if value is None:
+        return None
+    if name == "scopes" and isinstance(value, list):
+        plain = all(isinstance(each, str) for each in value)
+        return None if plain else ("holds what is no scope", "Write a list of texts.")
+    if name == "assertion_headers":
+        fits = isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
+        return None if fits else ("is no object of headers", 'Write {"name": "value"}.')
+    if not isinstance(value, str):
+        return "is no text", 'Write it between quotation marks: "…".'
+    if name in SENT and not (value.isascii() and value.isprintable()):
+        return "holds a character that no call can carry", "Copy it again, without a line break at its end."
+    return None
 
 
 def unknown_settings(kind: str, settings: Mapping[str, Any]) -> list[str]:

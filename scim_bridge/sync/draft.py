@@ -215,11 +215,11 @@ class _Reader:
         if agent.deleted:
             if pushed is not None and not pushed.retired:
                 self.recognised.append(replace(pushed, retired=True))
-        elif pushed is None and listed.agent_id == agent.agent_id:
+        elif (pushed is None or not pushed.remote_id) and listed.agent_id == agent.agent_id:
             as_is = ObjectChange(
                 agent.agent_id, agent.slug, "", listed.remote_id, wanted=dict(wanted.attributes)
             )
-            self.recognised.append(Pushed(agent.agent_id, listed.remote_id, remembered(as_is, None)))
+            self.recognised.append(Pushed(agent.agent_id, listed.remote_id, remembered(as_is, pushed)))
 
 
 async def draft_plan(ctx: Context, connection: Connection, idp: Idp, tell: Tell = untold) -> Draft:

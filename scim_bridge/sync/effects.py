@@ -7,6 +7,7 @@ is under way for the same agent: whoever finds that the agent changed while it w
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -169,22 +170,32 @@ class _Writer:
         self, connection: Connection, idp: Idp, change: ObjectChange, pushed: Pushed | None, state: State
     ) -> Outcome:
         if early := announced(change, pushed):
-            await self._announce(connection, change, pushed, early)
+            pushed = await self._announce(connection, change, pushed, early)
         remote_id = await idp.write(change)
         done = {"outcome": WRITTEN, "action": change.action, "attributes": sorted(change.after)}
         return Done(done, self._commit(connection, change, remote_id, pushed, state))
 
     async def _announce(
         self, connection: Connection, change: ObjectChange, pushed: Pushed | None, early: dict[str, Any]
-    ) -> None:
-        """Note what we do before we do it: were the answer lost, it would pass for the IdP's own doing."""
-        remote_id = change.remote_id or (pushed.remote_id if pushed is not None else "")
+    ) -> Pushed | None:
+        """Note what we do before we do it: were the answer lost, it would pass for the IdP's own doing.
 
-        async def body(work: Work) -> None:
+        What is remembered now; `pushed` again when somebody else wrote meanwhile, whom the commit has to heed.
+        """
+
+        async def body(work: Work) -> Pushed | None:
             work.bookkeeping("a stop or a membership is about to be written at an IdP")
-            await remember(work, connection.id, change.agent_id, remote_id, early)
+            found = await pushed_of(work.tx, connection.id, change.agent_id, work.tx.for_update)
+            now = found or Pushed(change.agent_id, "", {})
+            remote_id = change.remote_id or now.remote_id
+            await remember(work, connection.id, change.agent_id, remote_id, now.attributes, begun=early)
+            return (
+                replace(now, remote_id=remote_id, written=work.now, begun=early)
+                if found == pushed
+                else pushed
+            )
 
-        await self._ctx.store.transact(SYSTEM, body)
+        return await self._ctx.store.transact(SYSTEM, body)
 
     def _commit(
         self,

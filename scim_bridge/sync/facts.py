@@ -14,7 +14,7 @@ from scim_bridge.registry.agents import agent_ids, facts_of
 from scim_bridge.registry.connections import Connection
 from scim_bridge.sync.groups import groups_to_push
 from scim_bridge.sync.idp.port import Attributes, DesiredAgent
-from scim_bridge.sync.model import Pushed, buried, desired
+from scim_bridge.sync.model import BEGUN, Pushed, buried, desired
 from scim_bridge.sync.scoping import scoped
 
 PAGE = 100
@@ -72,12 +72,10 @@ async def state_of(reader: Reader, agent_id: str) -> tuple[Any, ...]:
 
 
 def _pushed(row: Any) -> Pushed:
+    attributes = orjson.loads(row["attributes"])
+    begun = attributes.pop(BEGUN, {})
     return Pushed(
-        row["agent_id"],
-        row["remote_id"],
-        orjson.loads(row["attributes"]),
-        row["retired"] is not None,
-        row["written"],
+        row["agent_id"], row["remote_id"], attributes, row["retired"] is not None, row["written"], begun
     )
 
 
@@ -119,8 +117,10 @@ async def remember(
     attributes: Attributes,
     *,
     retired: bool = False,
+    begun: Attributes | None = None,
 ) -> None:
-    """Note what is written for an agent at a connection (the caller answers for the audit row)."""
+    """Note what is written for an agent at a connection, and what is `begun` (the caller answers for the audit row)."""
+    kept = {**attributes, BEGUN: dict(begun)} if begun else dict(attributes)
     await work.tx.run(
         "INSERT INTO sb_pushed (connection_id, agent_id, remote_id, attributes, written, retired)"
         " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (connection_id, agent_id) DO UPDATE SET"
@@ -129,7 +129,7 @@ async def remember(
         connection_id,
         agent_id,
         remote_id,
-        orjson.dumps(dict(attributes)).decode(),
+        orjson.dumps(kept).decode(),
         work.now,
         work.now if retired else None,
     )

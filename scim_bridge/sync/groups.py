@@ -12,6 +12,7 @@ from scim_bridge.kernel.sql import marks
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.model import fold
 from scim_bridge.sync.idp.port import GROUPS
+from scim_bridge.sync.model import BEGUN
 
 SETTING = "push_groups"
 EVERY = "*"
@@ -75,5 +76,6 @@ async def managed_groups(reader: Reader, connection: Connection) -> list[str]:
         f'%"{GROUPS}":["%',
     )
     for row in rows:
-        names.update(orjson.loads(row["attributes"]).get(GROUPS) or ())
+        kept = orjson.loads(row["attributes"])
+        names.update(kept.get(GROUPS) or (), kept.get(BEGUN, {}).get(GROUPS) or ())
     return sorted(names)

@@ -27,16 +27,28 @@ from scim_bridge.sync.idp.port import (
 )
 from scim_bridge.sync.sources import beside
 
+# Where `Pushed.begun` is kept beside what was written; no IdP has an attribute of this name.
+BEGUN = "~begun"
+
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What was last written for an agent at a connection (or is being written: see `effects`)."""
+    """What was last written for an agent at a connection; `begun` is what was announced (see `announced`)."""
 
     agent_id: str
     remote_id: str
     attributes: Attributes
     retired: bool = False
     written: int = 0
+    begun: Attributes = field(default_factory=dict)
+
+    @property
+    def ours(self) -> dict[str, Any]:
+        """What was written or begun: what of it is there passes for our doing."""
+        made = dict(self.attributes)
+        for name, value in self.begun.items():
+            made[name] = sorted({*(made.get(name) or ()), *value}) if name in SHARED else value
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +176,8 @@ def difference(
     """
     if observed is None:
         return _missing(agent, wanted, pushed)
-    last = None if pushed is None else pushed.attributes
+    last = None if pushed is None else pushed.ours
+    written = None if pushed is None else pushed.attributes
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
     notes = [*wanted.notes, *observed.notes]
@@ -184,7 +197,7 @@ def difference(
         return Difference(None, notes=tuple(notes))
     if observed.frozen and not agent.deleted and not (observed.thaws and after.get(ENABLED)):
         return Difference(None, notes=(*notes, f"{agent.slug}: {observed.frozen}"))
-    reasons = {name: _why(agent, name, before[name], after[name], last) for name in after}
+    reasons = {name: _why(agent, name, before[name], after[name], written) for name in after}
     action = RETIRE if agent.deleted else UPDATE
     change = ObjectChange(
         agent.agent_id, agent.slug, action, observed.remote_id, before, after, dict(wanted.attributes)
@@ -316,9 +329,10 @@ def left_to_do(change: ObjectChange, observed: Observed | None) -> ObjectChange:
 def announced(change: ObjectChange, pushed: Pushed | None) -> dict[str, Any]:
     """What to remember before a change is written, because it would pass for somebody else's were the answer lost.
 
-    A stop, and what is added to shared lists. Empty when there is nothing of that kind.
+    A stop, and what is added to shared lists; what was announced before as well. Empty when the change has
+    nothing of that kind.
     """
-    last = {} if pushed is None else dict(pushed.attributes)
+    last = {} if pushed is None else dict(pushed.begun)
     early: dict[str, Any] = {ENABLED: False} if change.after.get(ENABLED) is False else {}
     for name in SHARED & change.after.keys():
         added = set(change.after[name] or ()) - set(change.before.get(name) or ())
@@ -335,7 +349,7 @@ def remembered(
     of a shared list only what we added to it.
     `meanwhile` is what was written since `pushed` was read: a stop that overtook this change stays ours.
     """
-    last = {} if pushed is None else dict(pushed.attributes)
+    last = {} if pushed is None else pushed.ours
     # What waits for a decision is not among what is wanted: of it the last word stays.
     kept = {**last, **change.wanted}
     if change.action == RETIRE:
@@ -350,6 +364,6 @@ def remembered(
         added = set(change.after.get(name) or ()) - set(change.before.get(name) or ())
         kept[name] = sorted((set(last.get(name) or ()) | added) & set(kept[name] or ()))
     overtaken = meanwhile is not None and (pushed is None or meanwhile.written != pushed.written)
-    if overtaken and meanwhile is not None and meanwhile.attributes.get(ENABLED) is False:
+    if overtaken and meanwhile is not None and meanwhile.ours.get(ENABLED) is False:
         kept[ENABLED] = False
     return kept

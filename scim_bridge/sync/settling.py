@@ -18,6 +18,7 @@ from scim_bridge.sync.brake import Limits, many
 from scim_bridge.sync.drift import OVERRIDDEN, TAKEN, Drift
 from scim_bridge.sync.drift_keeping import KeptDrift, close_drift, drift_of, not_taken
 from scim_bridge.sync.idp.port import ENABLED
+from scim_bridge.sync.model import BEGUN
 from scim_bridge.sync.taking import take
 
 BY_RULE = "by the connection's rule"
@@ -84,6 +85,7 @@ async def _seen(work: Work, row: KeptDrift) -> None:
     # A stop of theirs stays known as theirs, or it would pass for ours and be undone.
     theirs = None if row.attribute == ENABLED and row.theirs is False else row.theirs
     attributes: dict[str, Any] = {**orjson.loads(kept["attributes"]), row.attribute: theirs}
+    attributes.get(BEGUN, {}).pop(row.attribute, None)
     work.tx.later(
         "UPDATE sb_pushed SET attributes = ? WHERE connection_id = ? AND agent_id = ?",
         orjson.dumps(attributes).decode(),

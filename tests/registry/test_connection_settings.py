@@ -54,6 +54,7 @@ def refusal(url: str, clock: ManualClock, kind: str, **given: Any) -> Invalid:
         ("okta", {"ssws_token": "00secret"}, "--secrets-file"),
         ("okta", {"org_url": "notaurl"}, "https address"),
         ("okta", {"org_url": "http://acme.okta.com"}, "https address"),
+        ("okta", {"org_url": "https://acme okta.com"}, "https address"),
         ("okta", {"org_url": "https://[acme"}, "cannot be read"),
         ("okta", {"org_url": "https://u:00secret@acme.okta.com"}, "https address"),
         ("okta", {"org_url": "https://acme.okta.com/admin"}, "without a path"),
@@ -90,6 +91,28 @@ def test_a_dialect_that_does_not_fit_the_kind_is_refused(
 def test_a_misspelt_credential_is_refused_and_not_shown(sqlite_url: str, clock: ManualClock) -> None:
     found = refusal(sqlite_url, clock, "entra", secrets={"client_secrets": "00secret"})
     assert "Did you mean client_secret?" in found.fix and "00secret" not in found.text()
+
+
+@pytest.mark.parametrize(
+    "kind, name, value",
+    [
+        ("okta", "ssws_token", "00secret\n"),
+        ("okta", "ssws_token", "00secretä"),
+        ("okta", "client_id", 5),
+        ("okta", "private_key", {"kty": "RSA", "d": "00secret"}),
+        ("okta", "scopes", 5),
+        ("okta", "scopes", ["okta.users.manage", 5]),
+        ("entra", "client_secret", ["00secret"]),
+        ("entra", "assertion_headers", {"Authorization": 5}),
+        ("entra", "assertion_headers", "Bearer 00secret"),
+        ("generic", "token", "Basic 00secret\r\nX: y"),
+    ],
+)
+def test_a_credential_that_cannot_be_one_is_refused_when_it_is_given_and_not_shown(
+    sqlite_url: str, clock: ManualClock, kind: str, name: str, value: Any
+) -> None:
+    found = refusal(sqlite_url, clock, kind, secrets={name: value})
+    assert found.message.startswith(name) and found.fix and "00secret" not in found.text()
 
 
 def test_settings_from_before_they_were_checked_are_read_shown_and_can_be_taken_away(

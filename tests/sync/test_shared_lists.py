@@ -56,7 +56,7 @@ def test_an_attempt_that_was_cut_off_is_gone_on_with_and_what_it_added_is_ours(
     after = set(found.change.after["groups"])
     halfway = there & after | (after - there) & cut | (there - after) & cut
     seen = Observed("r1", "a1", "t", {"groups": sorted(halfway)})
-    known = Pushed("a1", "r1", announced(found.change, pushed))
+    known = replace(pushed, begun=announced(found.change, pushed))
     assert moved(found.change, seen) == ""
     left = left_to_do(found.change, seen)
     assert set(remembered(left, known)["groups"]) == wanted - (there - ours)
