@@ -37,7 +37,11 @@ CASES = Gauge(
     ["state"],
     registry=REGISTRY,
 )
-DRILL_OK = Gauge("scim_bridge_departure_drill_ok", "1 when the last drill passed, else 0.", registry=REGISTRY)
+DRILL_OK = Gauge(
+    "scim_bridge_departure_drill_ok",
+    "1 when the last drill passed, 0 when it did not, NaN before the first.",
+    registry=REGISTRY,
+)
 DRILL_SECONDS = Gauge(
     "scim_bridge_departure_drill_seconds",
     "From the news to the last hop of the last drill.",
@@ -102,7 +106,10 @@ def line(found: dict[str, Any]) -> str:
 async def show_in_metrics(reader: Reader, now: int) -> None:
     """Bring the gauges up to date."""
     drill = await last_drill(reader)
-    if drill is not None and "seconds" in drill:
+    if drill is None:
+        # Where no drill was ever asked for, `== 0` must alert nobody.
+        DRILL_OK.set(float("nan"))
+    elif "seconds" in drill:
         DRILL_OK.set(drill["state"] == "passed")
         DRILL_SECONDS.set(drill["seconds"])
     found = await counts(reader, now)

@@ -86,12 +86,17 @@ def signing_of(name: str, table: Mapping[str, object]) -> str:
 
 
 def timely(event: Event, happened: int, now: int) -> None:
-    """Untrusted when an event whose attempts carry no time tells of a time it cannot have been sent at."""
-    if event.timed:
-        return
+    """Untrusted when an event tells of a time that lies ahead, or that it cannot have been sent at.
+
+    What is to come would overtake everything told until then. Old is only what says nowhere when it was sent.
+    """
     if happened > now + WINDOW:
-        raise Untrusted("webhook-future", "The message is from the future.", "Check both clocks.")
-    if happened < now - OLDEST:
+        raise Untrusted(
+            "webhook-future",
+            "The message says that it happened in the future.",
+            "Check both clocks and the time zone of the time in the message.",
+        )
+    if not event.timed and happened < now - OLDEST:
         raise Untrusted("webhook-old", "The message is too old.", "Nothing this old is sent again.")
 
 

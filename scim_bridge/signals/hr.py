@@ -112,7 +112,9 @@ def read_notice(mapping: HrMapping, payload: Mapping[str, Any], now: int) -> Not
         kind = LEFT
     if kind is None:
         return None
-    involuntary = kind == LEFT and text(payload, mapping.kind) in mapping.involuntary
+    way = (text(payload, mapping.kind) or "").casefold()
+    # Whoever must be stopped at once is not given time for a capital letter.
+    involuntary = kind == LEFT and way in {one.casefold() for one in mapping.involuntary}
     days = mapping.first_day if kind == AWAY else mapping.last_day
     found = Notice(
         kind=kind,

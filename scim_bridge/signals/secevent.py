@@ -115,6 +115,14 @@ def _unreadable(message: str) -> SetRefused:
     return SetRefused("invalid_request", "set-form", message, "Send one SET as a compact JWS.")
 
 
+def claimed_at(token: Token, now: int) -> int:
+    """When a SET says it was issued, before anything of it is believed: never after `now`, 0 when it does not say."""
+    try:
+        return min(_instant(token.claims.get("iat"), "iat"), now)
+    except SetRefused:
+        return 0
+
+
 def check_signature(token: Token, key: Key, algorithm: str) -> None:
     """SetRefused unless this key signed the SET with this algorithm, whatever its header says."""
     registry = jws.JWSRegistry(algorithms=[algorithm], strict_check_header=False)

@@ -29,6 +29,7 @@ from scim_bridge.signals.secevent import (
     SecEvent,
     SetRefused,
     check_signature,
+    claimed_at,
     read_set,
     read_token,
 )
@@ -50,8 +51,9 @@ def routes(ctx: Context, react: React) -> list[BaseRoute]:
 async def genuine(ctx: Context, found: Stream, raw: bytes) -> SecEvent:
     """The SET in these bytes, proven and of this stream; SetRefused, or KeysAwaited while that cannot be told."""
     token = read_token(raw, found.algorithm)
-    check_signature(token, await key_for(ctx, found, token.kid), found.algorithm)
-    return read_set(token, found.issuer, found.audiences, ctx.store.clock.now())
+    now = ctx.store.clock.now()
+    check_signature(token, await key_for(ctx, found, token.kid, claimed_at(token, now)), found.algorithm)
+    return read_set(token, found.issuer, found.audiences, now)
 
 
 class SsfDoor:

@@ -21,6 +21,8 @@ log = structlog.get_logger("scim_bridge.signals")
 REFRESH = HOUR
 KEEP_IN_OUTAGE = 3 * DAY
 ASK_AGAIN = MINUTE
+# How far behind ours a transmitter's clock may be before its newest key is taken for one it never had.
+CLOCKS = 30 * SECOND
 LEASE = MINUTE
 FIRST_PAUSE = 5 * SECOND
 LONGEST_PAUSE = 10 * MINUTE
@@ -35,13 +37,18 @@ class KeysAwaited(BridgeError):
     status = 503
 
 
-async def key_for(ctx: Context, found: Stream, kid: str) -> Key:
-    """The key with this id: SetRefused when the transmitter has none, KeysAwaited when that is being asked."""
+async def key_for(ctx: Context, found: Stream, kid: str, issued: int) -> Key:
+    """The key with this id: SetRefused when the transmitter has none, KeysAwaited when that is being asked.
+
+    `issued` is when the SET says it was made. Keys fetched before that cannot say that its key is none: it may
+    be new, and a refusal is final (RFC 8935 section 2.3).
+    """
     now = ctx.store.clock.now()
     age = None if found.keys_fetched is None else now - found.keys_fetched
     if kid in found.keys and age is not None and age <= KEEP_IN_OUTAGE:
         return found.keys[kid]
-    if age is not None and age < ASK_AGAIN and not found.keys_failures:
+    fetched = found.keys_fetched or 0
+    if age is not None and age < ASK_AGAIN and fetched >= issued + CLOCKS and not found.keys_failures:
         raise SetRefused("invalid_key", "set-key", "It is signed with a key its issuer does not publish.")
     if found.keys_next > now and not found.keys_failures:
         await _ask(ctx, found)
@@ -53,13 +60,15 @@ async def key_for(ctx: Context, found: Stream, kid: str) -> Key:
 async def _ask(ctx: Context, found: Stream) -> None:
     async def body(work: Work) -> None:
         work.bookkeeping("keys are wanted")
+        # Whoever sends unknown keys has the transmitter asked once a minute at most.
+        due = max(work.now, (found.keys_fetched or 0) + ASK_AGAIN)
         await work.tx.run(
             "UPDATE sb_ssf_stream SET keys_next = ? WHERE connection_id = ? AND keys_next > ?"
-            " AND keys_failures = 0 AND (keys_fetched IS NULL OR keys_fetched <= ?)",
-            work.now,
+            " AND keys_failures = 0 AND (keys_fetched IS NULL OR keys_fetched = ?)",
+            due,
             found.connection_id,
-            work.now,
-            work.now - ASK_AGAIN,
+            due,
+            found.keys_fetched,
         )
 
     await ctx.store.transact(SYSTEM, body)

@@ -95,6 +95,16 @@ def timed(store: Store) -> dict[str, int]:
     return committed
 
 
+def said_by(replica: subprocess.Popen[str]) -> dict[str, Any]:
+    """What a replica reports; its log lines before that are shown."""
+    assert replica.stdout is not None
+    for line in replica.stdout:
+        if line.startswith("{"):
+            return dict(orjson.loads(line))
+        print(line, end="", flush=True)
+    raise RuntimeError("the replica ended without a report")
+
+
 def limited(rate: float) -> Any:
     """An IdP that answers 429 beyond so many calls a second, and counts them."""
     lock, bucket = Lock(), {"tokens": rate, "at": time.monotonic(), "refused": 0}
@@ -189,7 +199,7 @@ def main(owners: int, agents: int, rate: float) -> None:
         for one in replicas:
             assert one.stdout is not None and one.stdout.readline() == "ready\n"
         released = run_with_store(url, clock, let_go)
-        seen = [orjson.loads(one.stdout.readline()) for one in replicas if one.stdout is not None]
+        seen = [said_by(one) for one in replicas]
         assert not any(one.wait() for one in replicas)
         found = run_with_store(url, clock, proven)
     placed, case_of = found.pop("placed"), found.pop("case_of")

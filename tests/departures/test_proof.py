@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import orjson
@@ -12,7 +13,7 @@ from scim_bridge.departures.drill import begin, finish, tick
 from scim_bridge.departures.receipt import export, rotate_key, verify_case, verify_file
 from scim_bridge.departures.rules import RULES
 from scim_bridge.departures.service import due, reactor
-from scim_bridge.departures.status import SECONDS, line, status
+from scim_bridge.departures.status import DRILL_OK, SECONDS, line, show_in_metrics, status
 from scim_bridge.kernel.clock import DAY, iso
 from scim_bridge.kernel.crypto import public_keys
 from scim_bridge.kernel.effects import Effects
@@ -187,6 +188,24 @@ def test_a_drill_that_does_not_arrive_fails_is_told_and_cleans_up(on_store, rece
             "SELECT name FROM sb_resource WHERE name LIKE 'canary%' AND deleted IS NULL"
         )
         assert names == []
+        await ctx.outbound.aclose()
+
+    on_store(body)
+
+
+def test_before_the_first_drill_its_gauge_says_nothing_and_alerts_nobody(on_store, receiver, clock) -> None:
+    async def body(store: Store) -> None:
+        await show_in_metrics(store.reads, clock.now())
+        assert math.isnan(DRILL_OK._value.get())
+        await furnish(store)
+        ctx = context(store)
+        effects = drilling(ctx, receiver, [False] * 9)
+        await store.transact(TESTER, partial(begin, accept=told))
+        await drain(effects, store)
+        clock.advance(seconds=361)
+        await finish(ctx)
+        await show_in_metrics(store.reads, clock.now())
+        assert DRILL_OK._value.get() == 0
         await ctx.outbound.aclose()
 
     on_store(body)

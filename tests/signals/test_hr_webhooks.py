@@ -250,8 +250,24 @@ def test_an_involuntary_leave_and_one_in_the_past_take_effect_at_once(at_door) -
         broken = door.leave(kind="involuntary")
         broken["data"]["last_day"] = "soon"
         await door.send(broken, "msg_3")
-        assert [signal.effective_at <= now for signal in door.seen] == [True, True, True]
-        assert [signal.immediate for signal in door.seen] == [True, False, True]
+        loud = door.leave(last_day="2027-01-31")
+        loud["data"]["kind"] = "INVOLUNTARY"
+        await door.send(loud, "msg_4")
+        assert [signal.effective_at <= now for signal in door.seen] == [True, True, True, True]
+        assert [signal.immediate for signal in door.seen] == [True, False, True, True]
+
+    at_door(test)
+
+
+def test_an_event_that_happened_in_the_future_is_refused_and_overtakes_no_leave(at_door) -> None:
+    async def test(door: Door) -> None:
+        ahead = door.clock.now() / SECOND + 3600
+        status, problem = await door.send(event("employee.returned", returning(MARIA)[1], ahead))
+        assert (status, problem["code"]) == (401, "webhook-future")
+        (row,) = await door.audited("signal.refused")
+        assert row["detail"]["code"] == "webhook-future"
+        assert (await door.send(door.leave(), "msg_2"))[0] == 200
+        assert [signal.kind for signal in door.seen] == [LEFT]
 
     at_door(test)
 

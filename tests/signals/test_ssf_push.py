@@ -42,8 +42,9 @@ def test_an_account_that_is_disabled_is_a_leave_once_however_often_it_is_told(on
 def test_an_event_with_a_flaw_is_refused_as_the_rfc_says_audited_and_nothing_happens(on_stage) -> None:
     async def test(stage) -> None:
         await stage.connect()
+        before = stage.clock.now() // SECOND - 60
         for number, flaw in enumerate(FLAWS, start=1):
-            jti = await stage.happen("account-disabled", flaw=flaw, jti=f"told-{flaw}")
+            jti = await stage.happen("account-disabled", flaw=flaw, jti=f"told-{flaw}", at=before)
             told = await stage.delivered(jti)
             assert (told["status"], told["err"]["err"]) == (400, ERRS.get(flaw, "invalid_request")), flaw
             assert set(told["err"]) == {"err", "description"} and told["err"]["description"]
@@ -133,6 +134,32 @@ def test_a_new_signing_key_is_fetched_beside_the_requests_and_the_event_is_taken
         assert len(stage.seen) == 1
         changed = await stage.audited("stream.keys_changed")
         assert [bool(row["detail"]["removed"]) for row in changed] == [False, True]
+
+    on_stage(test)
+
+
+def test_an_event_signed_with_a_key_made_right_after_the_keys_were_fetched_is_not_lost(on_stage) -> None:
+    async def test(stage) -> None:
+        await stage.connect()
+        stage.clock.advance(seconds=2)
+        await stage.steer("/rotate", withdraw=True)
+        jti = await stage.happen("account-disabled")
+        for _ in range(100):
+            if (await stage.sets())[-1]["attempts"]:
+                break
+            await asyncio.sleep(0.02)
+        (waiting,) = await stage.sets()
+        assert (waiting["status"], waiting["state"]) == (503, "waiting"), "a refusal would be final"
+        assert not await stage_refreshed(stage), "the transmitter is asked once a minute at most"
+        stage.clock.advance(seconds=60)
+        assert await stage_refreshed(stage)
+        assert (await stage.delivered(jti))["status"] == 202
+        assert len(stage.seen) == 1
+        # A key that was not published by the time of the fetch is none.
+        stage.clock.advance(seconds=30)
+        at = stage.clock.now() // SECOND - 70
+        forged = await stage.happen("account-disabled", flaw="unknown-key", at=at)
+        assert (await stage.delivered(forged))["err"]["err"] == "invalid_key"
 
     on_stage(test)
 

@@ -63,6 +63,8 @@ class Steering:
         if shape not in SHAPES or (flaw is not None and flaw not in FLAWS):
             raise Refusal(f"'shape' is one of {', '.join(SHAPES)}, 'flaw' one of {', '.join(FLAWS)}.")
         jti = body.get("jti") or secrets.token_hex(12)
+        if not isinstance(body.get("subject", {}), dict | None):
+            raise Refusal("'subject' is an object, or left out.")
         now = int(body.get("at") or self._there.store.clock.now() // SECOND)
         there, key, told = self._there, self._there.keys.current(), []
         for stream in there.streams.all():
