@@ -126,18 +126,18 @@ def test_500s_are_tried_again(side: Side, on_side) -> None:
 def test_a_write_that_is_acted_on_but_never_answered_is_made_once(
     side: Side, on_side, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scim_bridge.sync.idp.okta.transport.TIMEOUT", 0.3)
-    monkeypatch.setattr("scim_bridge.sync.idp.entra.graph.SECONDS", 0.3)
+    monkeypatch.setattr("scim_bridge.sync.idp.okta.transport.TIMEOUT", 1.5)
+    monkeypatch.setattr("scim_bridge.sync.idp.entra.graph.SECONDS", 1.5)
 
     async def body(bench: Bench, ids: list[str]) -> None:
         await bench.idp.make_ready()
-        late = {"action": "delay", "seconds": 0.5, "times": 1}
+        late = {"action": "delay", "seconds": 2.0, "times": 1}
         side.fault({"match": side.create, **late})
         await bench.apply(perform=False)
         pauses = await bench.perform(tries=1)
         assert len(pauses) == 1
         # As long as the first pause at least: what was sent is acted on by then.
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(2.0)
         await bench.perform()
         assert side.fired() == [1]
         assert len(side.agents()) == len(ids)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from scim_bridge.registry.agents import delete_agent, set_owners
@@ -54,18 +56,20 @@ def test_an_operation_that_takes_longer_is_gone_on_with_and_made_once(on_okta, l
     async def body(bench: Bench, org: Org) -> None:
         org.control("POST", "/org", {"ai_operation_seconds": 0.4})
         await owned(bench, "triage")
-        bench.idp._workloads._sleep = nothing  # type: ignore[attr-defined]
+        bench.idp._workloads._sleep = briefly  # type: ignore[attr-defined]
         org.fault("POST", "/ai-agents$", "drop_after")
         done = await bench.apply(perform=False)
         for _ in range(12):
             if await bench.perform(tries=1) == []:
                 break
+            # The sandbox's operation takes real time, and each try that finds it unfinished is over at once.
+            await asyncio.sleep(0.15)
         assert done.total == 1
         await applied(bench)
         assert len(org.objects("aiagent")) == 1
 
-    async def nothing(_seconds: float) -> None:
-        return None
+    async def briefly(seconds: float) -> None:
+        await asyncio.sleep(min(seconds, 0.1))
 
     on_okta(body, settings=AI, scopes=EVERY_SCOPE)
 

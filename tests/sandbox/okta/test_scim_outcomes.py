@@ -365,4 +365,5 @@ def test_verbs_that_name_nobody_say_so(ready: Running) -> None:
 
 def test_deactivating_somebody_who_is_not_assigned_sends_nothing(ready: Running, app: ScimApp) -> None:
     assert done(ready, "deactivate", login=BOT)["calls"] == []
-    assert app.seen == []
+    # The connector's own test of the connection, from being configured, may still be on its way.
+    assert [one.target for one in app.seen if "count=2" not in one.target] == []
