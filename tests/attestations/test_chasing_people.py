@@ -7,13 +7,14 @@ from scim_bridge.attestations.campaign_view import agents
 from scim_bridge.attestations.campaigns import campaign, cancel, open_campaign
 from scim_bridge.attestations.chasing import chase
 from scim_bridge.attestations.lapsing import lapse
+from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.work import Store
 from scim_bridge.registry.agents import facts_of, set_owners
 from scim_bridge.registry.model import Owners
 from scim_bridge.registry.people import set_employed
 from scim_bridge.registry.people_refs import people
 from tests.attestations.crowd import answer, browser, mails
-from tests.attestations.scene import SETTINGS, context, scene
+from tests.attestations.scene import SETTINGS, Scene, context, scene
 from tests.conftest import TESTER
 
 
@@ -27,13 +28,18 @@ async def _give(store: Store, agent_id: str, person_id: str) -> None:
     await store.transact(TESTER, lambda work: set_owners(work, agent_id, Owners(owner, (), ())))
 
 
+async def _asked(store: Store) -> tuple[Context, Scene, str]:
+    """A campaign over the scene's one agent that has just asked its owner, and the link they were sent."""
+    ctx = context(store)
+    made = await scene(store)
+    await open_campaign(ctx, TESTER, "Spring", Policy())
+    await chase(ctx)
+    return ctx, made, (await mails(store, "campaign-request"))[0]["links"][0]
+
+
 def test_a_delegate_who_left_is_not_waited_for(on_store, clock) -> None:
     async def body(store: Store) -> None:
-        ctx = context(store)
-        made = await scene(store)
-        await open_campaign(ctx, TESTER, "Spring", Policy())
-        await chase(ctx)
-        link = (await mails(store, "campaign-request"))[0]["links"][0]
+        ctx, made, link = await _asked(store)
         async with browser(ctx, SETTINGS) as web:
             passed = await answer(web, link, "delegate", to="mallory@corp.test")
         assert passed.status_code == 200
@@ -48,11 +54,7 @@ def test_a_delegate_who_left_is_not_waited_for(on_store, clock) -> None:
 
 def test_a_delegate_of_somebody_who_lost_the_agent_is_not_waited_for(on_store, clock) -> None:
     async def body(store: Store) -> None:
-        ctx = context(store)
-        made = await scene(store)
-        await open_campaign(ctx, TESTER, "Spring", Policy())
-        await chase(ctx)
-        link = (await mails(store, "campaign-request"))[0]["links"][0]
+        ctx, made, link = await _asked(store)
         async with browser(ctx, SETTINGS) as web:
             assert (await answer(web, link, "delegate", to="mallory@corp.test")).status_code == 200
             refused = await web.get(link)

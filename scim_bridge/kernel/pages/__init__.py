@@ -65,11 +65,14 @@ def mark() -> Asset:
 
 
 def environment(room: Path) -> Environment:
-    """The templates of a room: everything is escaped, and a name nobody set is an error."""
+    """The templates of a room: everything is escaped, and a name nobody set is an error.
+
+    `frame.html` (around all others) and `refused.html` are shared, unless the room has one of its own.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(
-        loader=FileSystemLoader(room / "templates"),
+        loader=FileSystemLoader([room / "templates", HERE / "templates"]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
