@@ -8,7 +8,9 @@ import pytest
 
 from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.kernel.work import Store
+from scim_bridge.sandbox.entra.app import build
 from tests.conftest import run_with_store
+from tests.sandbox.servers import Running, running
 from tests.sync.bench import Bench
 from tests.sync.okta_org import Org, okta_org
 
@@ -49,3 +51,10 @@ def on_okta(org: Org, sqlite_url: str, clock: ManualClock) -> Callable[[Body], N
         run_with_store(sqlite_url, clock, main)
 
     return runner
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A sandbox Entra that runs as long as this file's tests; `Tenant.fresh` empties it."""
+    with running("entra", build, tmp_path_factory.mktemp("entra")) as found:
+        yield found

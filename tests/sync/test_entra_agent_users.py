@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,22 +9,15 @@ import pytest
 from scim_bridge.cli.story.opening import ENTRA_ROLES
 from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.registry.agents import delete_agent
-from scim_bridge.sandbox.entra.app import build
 from scim_bridge.sync.idp.entra.agent_users import account_name
 from scim_bridge.sync.idp.port import GONE
 from scim_bridge.sync.plan import changes_of
 from tests.conftest import TESTER
-from tests.sandbox.servers import Running, running
+from tests.sandbox.servers import Running
 from tests.sync.bench import Bench
 from tests.sync.entra_tenant import Tenant, on_bench, upn
 
 USERS = {"agent_users": "corp.test"}
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running("entra", build, tmp_path_factory.mktemp("entra")) as found:
-        yield found
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,18 +11,11 @@ from scim_bridge.registry.agents import delete_agent, refresh
 from scim_bridge.registry.model import AGENT_URN
 from scim_bridge.registry.people import set_employed
 from scim_bridge.registry.resources import load
-from scim_bridge.sandbox.entra.app import build
 from scim_bridge.sync.plan import changes_of
 from tests.conftest import TESTER
-from tests.sandbox.servers import Running, running
+from tests.sandbox.servers import Running
 from tests.sync.bench import Bench
 from tests.sync.entra_tenant import Tenant, answer_for, attested, on_bench, upn
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running("entra", build, tmp_path_factory.mktemp("entra")) as found:
-        yield found
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,21 +10,14 @@ from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.registry.agents import refresh
 from scim_bridge.registry.model import AGENT_URN
 from scim_bridge.registry.resources import load
-from scim_bridge.sandbox.entra.app import build
 from scim_bridge.sync.idp.entra.batches import Write, answers_in, write_all
 from scim_bridge.sync.idp.entra.calls import Reply
 from scim_bridge.sync.idp.entra.refusals import already_there, error_of
 from scim_bridge.sync.idp.port import IdpError
 from tests.conftest import TESTER
-from tests.sandbox.servers import Running, running
+from tests.sandbox.servers import Running
 from tests.sync.bench import Bench
 from tests.sync.entra_tenant import Tenant, answer_for, on_bench, upn
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running("entra", build, tmp_path_factory.mktemp("entra")) as found:
-        yield found
 
 
 @pytest.fixture

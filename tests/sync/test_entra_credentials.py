@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,11 @@ from joserfc.jwk import RSAKey
 from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.kernel.errors import Refused
 from scim_bridge.kernel.work import Store
-from scim_bridge.sandbox.entra.app import build
 from scim_bridge.sync.idp.entra.credentials import credential_of
 from scim_bridge.sync.idp.entra.proofs import identity_hosts
 from scim_bridge.sync.idp.port import IdpError
 from tests.conftest import run_with_store
-from tests.sandbox.servers import Running, running
+from tests.sandbox.servers import Running
 from tests.sync.bench import Bench
 from tests.sync.entra_tenant import Tenant, on_bench, upn
 
@@ -27,12 +25,6 @@ CLUSTER = "https://oidc.cluster.example/"
 SUBJECT = "system:serviceaccount:bridge:scim-bridge"
 AUDIENCE = "api://AzureADTokenExchange"
 ONE = "11111111-1111-4111-8111-111111111111"
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running("entra", build, tmp_path_factory.mktemp("entra")) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from scim_bridge.kernel.clock import ManualClock
-from scim_bridge.sandbox.entra.app import build
 from scim_bridge.sync.idp.port import IdpError
-from tests.sandbox.servers import Running, running
+from tests.sandbox.servers import Running
 from tests.sync.bench import Bench
 from tests.sync.entra_tenant import Tenant, answer_for, attested, on_bench, upn
 
 CREATE = {"method": "POST", "path": r"/servicePrincipals/microsoft\.graph\.agentIdentity$"}
 PATCH = {"method": "PATCH", "path": r"/servicePrincipals/"}
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running("entra", build, tmp_path_factory.mktemp("entra")) as found:
-        yield found
 
 
 @pytest.fixture

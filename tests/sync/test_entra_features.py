@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from scim_bridge.cli.story.opening import ENTRA_ROLES
 from scim_bridge.kernel.clock import ManualClock
-from scim_bridge.sandbox.entra.app import build
 from scim_bridge.sync.idp.entra.needs import granted
 from scim_bridge.sync.idp.port import Feature, IdpError
 from scim_bridge.sync.plan import changes_of
-from tests.sandbox.servers import Running, running
+from tests.sandbox.servers import Running
 from tests.sync.bench import Bench
 from tests.sync.entra_tenant import Tenant, answer_for, attested, on_bench, upn
 
 ASSIGN = "CustomSecAttributeAssignment.ReadWrite.All"
 DEFINE = "CustomSecAttributeDefinition.ReadWrite.All"
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running("entra", build, tmp_path_factory.mktemp("entra")) as found:
-        yield found
 
 
 def without(sandbox: Running, *roles: str) -> Tenant:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,24 +10,17 @@ import pytest
 from scim_bridge.cli.story.opening import ENTRA_ROLES
 from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.registry.groups import add_members, create_group, delete_group, remove_members
-from scim_bridge.sandbox.entra.app import build
 from scim_bridge.sync.idp.entra.groups import judged, nickname, unique
 from scim_bridge.sync.idp.entra.joining import Joining
 from scim_bridge.sync.plan import changes_of
 from tests.conftest import TESTER
-from tests.sandbox.servers import Running, running
+from tests.sandbox.servers import Running
 from tests.sync.bench import Bench
 from tests.sync.entra_tenant import Tenant, on_bench, upn
 
 ROLES = [*ENTRA_ROLES, "Group.ReadWrite.All", "AppRoleAssignment.ReadWrite.All"]
 EVERY = {"push_groups": "*", "create_groups": "yes"}
 INVOICES = "a1111111-1111-4111-8111-111111111111"
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running("entra", build, tmp_path_factory.mktemp("entra")) as found:
-        yield found
 
 
 @pytest.fixture

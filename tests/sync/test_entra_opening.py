@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +18,12 @@ from scim_bridge.kernel.errors import Refused
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.work import Store
 from scim_bridge.registry.connections import Connection
-from scim_bridge.sandbox.entra.app import build
 from scim_bridge.sync.idp.entra.adapter import open_entra
 from scim_bridge.sync.idp.port import IdpError
 from tests.conftest import MASTER, run_with_store
-from tests.sandbox.servers import Running, running
+from tests.sandbox.servers import Running
 from tests.sync.bench import Bench
 from tests.sync.entra_tenant import Tenant, on_bench, upn
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running("entra", build, tmp_path_factory.mktemp("entra")) as found:
-        yield found
 
 
 @pytest.fixture
