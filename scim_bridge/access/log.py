@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -62,11 +63,16 @@ class Entry:
         )
 
 
-class DecisionLog:
-    """Writes decisions into the database of one process."""
+Tap = Callable[[Sequence[Entry]], Awaitable[None] | None]
+"""Is told of decisions once they are kept, a batch at a time; what it raises is logged and harms nobody."""
 
-    def __init__(self, store: Store) -> None:
+
+class DecisionLog:
+    """Writes decisions into the database of one process, and tells `tap` of them."""
+
+    def __init__(self, store: Store, tap: Tap | None = None) -> None:
         self._store = store
+        self._tap = tap
         self._waiting: deque[Entry] = deque()
         self._task: asyncio.Task[None] | None = None
         self._lost = 0
@@ -94,6 +100,18 @@ class DecisionLog:
             await work.tx.many(INSERT, [entry.values() for entry in entries])
 
         await self._store.transact(SYSTEM, body)
+        await self._tell(entries)
+
+    async def _tell(self, entries: Sequence[Entry]) -> None:
+        if self._tap is None:
+            return
+        try:
+            told = self._tap(entries)
+            if told is not None:
+                await told
+        except Exception:
+            # The answer stands whoever listens.
+            log.exception("access.tap_failed", action="access.tap_failed", decisions=len(entries))
 
     async def _drain(self) -> None:
         while self._waiting:

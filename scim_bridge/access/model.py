@@ -71,12 +71,16 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """An answer: allowed or not, why, and which policies determined it. No facts: nobody was found."""
+    """An answer: allowed or not, why, and which policies determined it. No facts: nobody was found.
+
+    `retry_after`: a no that may be a yes in so many whole seconds, as when a budget is used up.
+    """
 
     allowed: bool
     reasons: tuple[Reason, ...]
     policies: tuple[str, ...] = ()
     facts: Facts | None = None
+    retry_after: int | None = None
 
     def answer(self, decision_id: str, now: int) -> dict[str, Any]:
         """The body of an AuthZEN answer; everything but `decision` is context for people and logs."""
@@ -86,6 +90,8 @@ class Decision:
             "reasons": [{"id": reason.id, "text": reason.text} for reason in self.reasons],
             "policies": list(self.policies),
         }
+        if self.retry_after is not None:
+            context["retry_after"] = self.retry_after
         if self.facts is not None:
             context["agent"] = {
                 "id": self.facts.id,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from scim_bridge.access.decide import decide
-from scim_bridge.access.log import DecisionLog, Entry
+from scim_bridge.access.decide import Gate, decide
+from scim_bridge.access.log import DecisionLog, Entry, Tap
 from scim_bridge.access.model import read_question
 from scim_bridge.access.policies import Policies, load_policies
 from scim_bridge.kernel.context import Context
@@ -27,12 +29,15 @@ class WrongMediaType(Invalid):
 
 
 class Door:
-    """Answers questions with one set of policies."""
+    """Answers questions with one set of policies; what they allow passes the gates; the tap hears of all."""
 
-    def __init__(self, ctx: Context, policies: Policies) -> None:
+    def __init__(
+        self, ctx: Context, policies: Policies, gates: Sequence[Gate] = (), tap: Tap | None = None
+    ) -> None:
         self._ctx = ctx
         self._policies = policies
-        self.log = DecisionLog(ctx.store)
+        self._gates = gates
+        self.log = DecisionLog(ctx.store, tap)
 
     async def evaluation(self, request: Request) -> Response:
         """POST {subject, action, resource, context?} → 200 {decision, context}; a no is a 200 too."""
@@ -45,7 +50,7 @@ class Door:
         question = read_question(await read_json(request, MAX_BYTES))
         store = self._ctx.store
         now = store.clock.now()
-        decision = await decide(store.reads, self._policies, question, now)
+        decision = await decide(store.reads, self._policies, question, now, self._gates)
         entry = Entry(store.ids.new(), now, question, decision, caller)
         await self.log.keep(entry)
         return json_response(decision.answer(entry.id, now))
@@ -63,12 +68,12 @@ class Door:
         ]
 
 
-def open_door(ctx: Context, policies: str) -> Door:
+def open_door(ctx: Context, policies: str, *, gates: Sequence[Gate] = (), tap: Tap | None = None) -> Door:
     """The room, ready to answer. `policies` is a path or empty; ConfigurationError when the file is not sound.
 
     Before the database is closed, await `door.log.drained()`.
     """
-    return Door(ctx, load_policies(policies))
+    return Door(ctx, load_policies(policies), gates, tap)
 
 
 def routes(ctx: Context, policies: str) -> list[BaseRoute]:
