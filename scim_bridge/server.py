@@ -33,6 +33,7 @@ from scim_bridge.kernel.telemetry import configure_logging
 from scim_bridge.oauth import keys as oauth_keys
 from scim_bridge.oauth import routes as oauth
 from scim_bridge.oauth import upkeep as oauth_upkeep
+from scim_bridge.oauth.believed import believed
 from scim_bridge.registry import expiry, indexing
 from scim_bridge.scim.app import ScimApp
 from scim_bridge.scim.versions import other_version
@@ -108,7 +109,9 @@ class Server:
     def __init__(self, bridge: Bridge) -> None:
         self.bridge = bridge
         self.jobs = jobs_of(bridge)
-        self._decisions = access.open_door(bridge.ctx, bridge.settings.policies)
+        self._decisions = access.open_door(
+            bridge.ctx, bridge.settings.policies, bridge.settings.access, believe=believed
+        )
         web = Starlette(
             routes=routes(bridge, self.jobs, self._decisions),
             exception_handlers={404: unrouted, 405: unrouted, Exception: unexpected},

@@ -18,6 +18,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 from scim_bridge.asking import AttestationSettings, check_attestations
+from scim_bridge.deciding import AccessSettings, check_access
 from scim_bridge.declared import AttributeSettings, check_attributes
 from scim_bridge.kernel.allow_list import readable
 from scim_bridge.kernel.errors import ConfigurationError
@@ -104,6 +105,7 @@ class Settings:
     revokers: dict[str, dict[str, str]] = field(default_factory=dict)
     scim: ScimSettings = field(default_factory=ScimSettings)
     attestations: AttestationSettings = field(default_factory=AttestationSettings)
+    access: AccessSettings = field(default_factory=AccessSettings)
     departures: DepartureSettings = field(default_factory=DepartureSettings)
     oauth: OauthSettings = field(default_factory=OauthSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
@@ -222,6 +224,10 @@ def _typed(hint: Any, value: Any, path: str) -> Any:
         if not isinstance(value, str):
             raise ConfigurationError(path, "must be text", "Put it in quotes.")
         return value
+    if hint == str | float:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ConfigurationError(path, "must be text or a number", "Put text in quotes.")
+        return value
     if hint == tuple[str, ...]:
         items = value.split(",") if isinstance(value, str) else value
         if not isinstance(items, list | tuple):
@@ -296,6 +302,7 @@ def _check(settings: Settings) -> None:
             )
     check_attributes(settings.scim.attributes)
     check_attestations(settings.attestations)
+    check_access(settings.access)
     _check_rate(settings.scim)
     for limit in ("header_seconds", "body_seconds", "max_header_kib"):
         if getattr(settings.http, limit) < 1:

@@ -10,6 +10,7 @@ from typing import Any
 
 from scim_bridge.access.model import Facts, Question
 from scim_bridge.kernel.clock import iso
+from scim_bridge.registry import model as registry
 from scim_bridge.registry.model import PersonRef
 
 AGENT = "Agent"
@@ -19,6 +20,9 @@ QUESTION = "Question"
 ACTION = "Action"
 # Entity types that carry facts; every other one of a schema is a resource of the gateways.
 FACT_TYPES = (AGENT, PERSON, GROUP, QUESTION)
+
+# The entity type of a subject by what it is in the registry.
+PRINCIPALS = {registry.AGENT: AGENT, registry.PERSON: PERSON}
 
 Json = dict[str, Any]
 
@@ -46,7 +50,7 @@ def _instant(instant: int) -> Json:
 def request_of(facts: Facts, question: Question, now: int) -> Json:
     """The Cedar request. Ids are given as values, never spliced into Cedar text."""
     return {
-        "principal": uid(AGENT, facts.id),
+        "principal": uid(PRINCIPALS[facts.kind], facts.id),
         "action": uid(ACTION, question.action),
         "resource": uid(cedar_type(question.resource_type), question.resource_id),
         "context": {"now": _instant(now), "asked": _link(QUESTION, "asked")},
@@ -62,7 +66,7 @@ def entities_of(facts: Facts, question: Question, now: int) -> list[Json]:
             people[person.id] = person
     resource = uid(cedar_type(question.resource_type), question.resource_id)
     return [
-        _agent(facts, now),
+        _agent(facts, now) if facts.kind == registry.AGENT else _human(facts),
         *({"uid": uid(GROUP, name), "attrs": {}, "parents": []} for name in facts.groups),
         *(_person(person) for person in people.values()),
         {
@@ -95,6 +99,13 @@ def _agent(facts: Facts, now: int) -> Json:
         attributes["owner"] = _link(PERSON, owners.owner.id)
     parents = [uid(GROUP, name) for name in facts.groups]
     return {"uid": uid(AGENT, facts.id), "attrs": attributes, "parents": parents}
+
+
+def _human(facts: Facts) -> Json:
+    """A person who asks for themselves; whether they may is a matter of the schema."""
+    parents = [uid(GROUP, name) for name in facts.groups]
+    attributes = {"userName": facts.slug, "active": facts.active}
+    return {"uid": uid(PERSON, facts.id), "attrs": attributes, "parents": parents}
 
 
 def _person(person: PersonRef) -> Json:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from scim_bridge.access.facts import facts_about
 from scim_bridge.access.model import SUBJECT_TYPE, Decision, Facts, Question, denied, stops
 from scim_bridge.access.policies import Policies
+from scim_bridge.access.subjects import PREMISES, Premises, subjects_named
 from scim_bridge.kernel.database import Reader
+from scim_bridge.registry.model import AGENT
 
 
 class Gate(Protocol):
@@ -19,18 +20,27 @@ class Gate(Protocol):
 
 
 async def decide(
-    reader: Reader, policies: Policies, question: Question, now: int, gates: Sequence[Gate] = ()
+    reader: Reader,
+    policies: Policies,
+    question: Question,
+    now: int,
+    gates: Sequence[Gate] = (),
+    premises: Premises = PREMISES,
 ) -> Decision:
     """Whether the subject of a question may do it at this instant. Never an allow without facts.
 
     `gates` are asked in their order, and only while the answer is still a yes.
     """
-    if question.subject_type.casefold() != SUBJECT_TYPE:
-        text = (
-            f"Subjects of type {question.subject_type!r} are not known here. Ask about an {SUBJECT_TYPE!r}."
-        )
-        return denied("subject-type", text)
-    decision = judge(policies, question, await facts_about(reader, question.subject_id), now)
+    kind = premises.kind_of(question.subject_type)
+    if kind is None:
+        return unknown_type(question)
+    found = await subjects_named(reader, kind, question.subject_id)
+    question = premises.resources.completed(question)
+    return await passed(question, judge(policies, question, found, now), now, gates)
+
+
+async def passed(question: Question, decision: Decision, now: int, gates: Sequence[Gate]) -> Decision:
+    """What is left of a decision behind every gate; a no passes none."""
     for gate in gates:
         if not decision.allowed or decision.facts is None:
             break
@@ -38,14 +48,24 @@ async def decide(
     return decision
 
 
+def unknown_type(question: Question) -> Decision:
+    """The no to a subject of a type that names nobody here."""
+    text = f"Subjects of type {question.subject_type!r} are not known here. Ask about an {SUBJECT_TYPE!r}."
+    return denied("subject-type", text)
+
+
 def judge(policies: Policies, question: Question, found: Sequence[Facts], now: int) -> Decision:
     """The answer from facts alone: pure, so that tables of questions can be checked without a database."""
     if not found:
-        text = f"No agent is known as {question.subject_id!r} (id, slug, userName or workload id)."
+        text = (
+            f"Nobody is known as {question.subject_type} {question.subject_id!r}"
+            " (an agent by id, slug, userName or workload id; a person by id, userName or externalId)."
+        )
         return denied("subject-unknown", text)
     if len(found) > 1:
-        slugs = ", ".join(sorted(facts.slug for facts in found))
-        text = f"{question.subject_id!r} names more than one agent ({slugs}). Ask by id."
+        names = ", ".join(sorted(facts.slug for facts in found))
+        what = "agent" if found[0].kind == AGENT else "person"
+        text = f"{question.subject_id!r} names more than one {what} ({names}). Ask by id."
         return denied("subject-ambiguous", text)
     facts = found[0]
     stopped = stops(facts, now)

@@ -13,6 +13,7 @@ import orjson
 
 from scim_bridge.access.model import Facts
 from scim_bridge.kernel.database import Reader
+from scim_bridge.kernel.rows import among, listed
 from scim_bridge.registry.agent_names import named
 from scim_bridge.registry.model import (
     AGENT_URN,
@@ -51,12 +52,26 @@ async def facts_about(reader: Reader, name: str) -> list[Facts]:
     """The live agents that `name` names by id, slug, userName or workload id: none, one, or, when agents
     share a workload id, several."""
     expressions, values = named(name)
+    return await _read(reader, expressions, values)
+
+
+async def facts_of(reader: Reader, ids: Sequence[str]) -> list[Facts]:
+    """The live agents with these ids, in their order."""
+    one_of = f"named AS (SELECT id FROM sb_resource WHERE id {among(reader.backend)} AND deleted IS NULL)"
+    found = await _read(reader, one_of, (listed(reader.backend, ids),))
+    by_id = {facts.id: facts for facts in found}
+    return [by_id[one] for one in ids if one in by_id]
+
+
+async def _read(reader: Reader, expressions: str, values: Sequence[Any]) -> list[Facts]:
     rows = await reader.all(f"WITH {expressions}{READ}", *values)
-    return [_facts(row, rows) for row in rows if row["what"] == "agent"]
+    mine: dict[str, list[Any]] = {}
+    for row in rows:
+        mine.setdefault(row["agent"], []).append(row)
+    return [_facts(row, mine[row["agent"]]) for row in rows if row["what"] == "agent"]
 
 
-def _facts(agent: Any, rows: Sequence[Any]) -> Facts:
-    mine = [row for row in rows if row["agent"] == agent["agent"]]
+def _facts(agent: Any, mine: Sequence[Any]) -> Facts:
     extension = orjson.loads(agent["doc"]).get(AGENT_URN)
     declared = extension if isinstance(extension, dict) else {}
     holds = sorted((row for row in mine if row["what"] == "hold"), key=lambda row: (row["n"], row["a"]))

@@ -18,6 +18,7 @@ import structlog
 from scim_bridge.access.model import Decision, Question
 from scim_bridge.kernel.errors import StoreUnavailable
 from scim_bridge.kernel.work import SYSTEM, Actor, Store, Work
+from scim_bridge.registry.model import AGENT
 
 log = structlog.get_logger("scim_bridge.access")
 
@@ -27,7 +28,8 @@ LONGEST = 20_000
 
 INSERT = (
     "INSERT INTO sb_decision (id, at, agent_id, subject, action, resource_type, resource_id, allowed, reasons,"
-    " policies, caller_id, caller_name, request_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " policies, caller_id, caller_name, request_id, subject_type, properties, asked, retry_after)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (id) DO NOTHING"
 )
 
@@ -49,7 +51,7 @@ class Entry:
         return (
             self.id,
             self.at,
-            facts.id if facts is not None else None,
+            facts.id if facts is not None and facts.kind == AGENT else None,
             self.question.subject_id,
             self.question.action,
             self.question.resource_type,
@@ -60,6 +62,10 @@ class Entry:
             self.caller.id,
             self.caller.name,
             self.caller.request_id,
+            self.question.subject_type,
+            orjson.dumps(dict(self.question.properties)).decode(),
+            orjson.dumps(dict(self.question.asked)).decode(),
+            self.decision.retry_after,
         )
 
 
@@ -68,20 +74,29 @@ Tap = Callable[[Sequence[Entry]], Awaitable[None] | None]
 
 
 class DecisionLog:
-    """Writes decisions into the database of one process, and tells `tap` of them."""
+    """Writes decisions into the database of one process, and tells `tap` of them.
 
-    def __init__(self, store: Store, tap: Tap | None = None) -> None:
+    `allow_share` of the yeses are kept, from 0 to 1, picked by chance; the tap hears of the others too.
+    """
+
+    def __init__(self, store: Store, tap: Tap | None = None, *, allow_share: float = 1.0) -> None:
         self._store = store
         self._tap = tap
+        self._share = allow_share
         self._waiting: deque[Entry] = deque()
         self._task: asyncio.Task[None] | None = None
         self._lost = 0
 
-    async def keep(self, entry: Entry) -> None:
-        """Keep one decision: on return a no is durable, a yes is on its way."""
-        if not entry.decision.allowed:
-            await self._write([entry])
-            return
+    async def keep(self, *entries: Entry) -> None:
+        """Keep decisions: on return a no is durable, a yes is on its way."""
+        denials = [entry for entry in entries if not entry.decision.allowed]
+        if denials:
+            await self._write(denials)
+        for entry in entries:
+            if entry.decision.allowed:
+                self._wait(entry)
+
+    def _wait(self, entry: Entry) -> None:
         if len(self._waiting) >= LONGEST:
             self._waiting.popleft()
             self._lost += 1
@@ -97,10 +112,16 @@ class DecisionLog:
     async def _write(self, entries: list[Entry]) -> None:
         async def body(work: Work) -> None:
             work.bookkeeping("decisions change nothing and have a log of their own")
-            await work.tx.many(INSERT, [entry.values() for entry in entries])
+            await work.tx.many(INSERT, [entry.values() for entry in kept])
 
-        await self._store.transact(SYSTEM, body)
+        kept = [entry for entry in entries if not entry.decision.allowed or self._picked(entry)]
+        if kept:
+            await self._store.transact(SYSTEM, body)
         await self._tell(entries)
+
+    def _picked(self, entry: Entry) -> bool:
+        # The last digits of an id are random, so that the same ones are picked however often it is tried.
+        return self._share >= 1.0 or int(entry.id[-8:], 16) < self._share * 2**32
 
     async def _tell(self, entries: Sequence[Entry]) -> None:
         if self._tap is None:

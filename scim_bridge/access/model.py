@@ -5,14 +5,12 @@ The question's shape is OpenID AuthZEN Authorization API 1.0: subject, action, r
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from scim_bridge.kernel.clock import iso
-from scim_bridge.kernel.errors import Invalid
-from scim_bridge.registry.model import Attestation, Hold, Owners
+from scim_bridge.registry.model import AGENT, Attestation, Hold, Owners
 
 LONGEST = 512
 SUBJECT_TYPE = "agent"
@@ -41,7 +39,10 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What one read knows of an agent at the moment it asks."""
+    """What one read knows of a subject at the moment it asks: of an agent, or (`kind`) of a person.
+
+    A person has an id, a userName in `slug`, groups, and is `active` or not; nothing else here is theirs.
+    """
 
     id: str
     slug: str
@@ -56,6 +57,8 @@ class Facts:
     owners: Owners = field(default_factory=Owners)
     groups: tuple[str, ...] = ()
     holds: tuple[Hold, ...] = ()
+    kind: str = AGENT
+    active: bool = True
 
     @property
     def answered(self) -> bool:
@@ -93,7 +96,7 @@ class Decision:
         if self.retry_after is not None:
             context["retry_after"] = self.retry_after
         if self.facts is not None:
-            context["agent"] = {
+            context[self.facts.kind] = {
                 "id": self.facts.id,
                 "slug": self.facts.slug,
                 "active": not stops(self.facts, now),
@@ -107,7 +110,10 @@ def denied(reason_id: str, text: str, facts: Facts | None = None) -> Decision:
 
 
 def stops(facts: Facts, now: int) -> tuple[Reason, ...]:
-    """What stops an agent from doing anything at all, whatever policies say: its holds and its expiry."""
+    """What stops a subject from doing anything at all, whatever policies say.
+
+    Of an agent its holds and its expiry, of a person that they are not active.
+    """
     found = [
         Reason(
             f"hold:{hold.code}",
@@ -116,63 +122,16 @@ def stops(facts: Facts, now: int) -> tuple[Reason, ...]:
         )
         for hold in facts.holds
     ]
+    if not facts.active:
+        found.append(
+            Reason("person-inactive", f"{facts.slug} is not active here: they left, or are switched off.")
+        )
     if facts.expires_at is not None and facts.expires_at <= now:
         text = (
             f"The agent expired on {iso(facts.expires_at)}. A later date in the inventory lets it act again."
         )
         found.append(Reason("expired", text))
     return tuple(found)
-
-
-def read_question(body: Mapping[str, Any]) -> Question:
-    """The question in a request's body; Invalid names the member that is missing or wrong.
-
-    Members the standard does not know are ignored. Properties of the subject are ignored too: what
-    is true of an agent is what the registry says.
-    """
-    subject, action, resource = (_entity(body, name) for name in ("subject", "action", "resource"))
-    asked = texts(_properties(body, "context", "context"))
-    for name, value in texts(_properties(action, "properties", "action.properties")).items():
-        asked[f"action.{name}"] = value
-    _properties(subject, "properties", "subject.properties")
-    return Question(
-        _text(subject, "type", "subject.type"),
-        _text(subject, "id", "subject.id"),
-        _text(action, "name", "action.name"),
-        _text(resource, "type", "resource.type"),
-        _text(resource, "id", "resource.id"),
-        texts(_properties(resource, "properties", "resource.properties")),
-        asked,
-    )
-
-
-def _entity(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = body.get(name)
-    if not isinstance(found, dict):
-        what = "is missing" if found is None else "is not an object"
-        raise Invalid("question-invalid", f"{name} {what}.", "Send subject, action and resource as objects.")
-    return found
-
-
-def _properties(holder: Mapping[str, Any], name: str, path: str) -> Mapping[str, Any]:
-    found = holder.get(name)
-    if found is None:
-        return {}
-    if not isinstance(found, dict):
-        raise Invalid("question-invalid", f"{path} is not an object.", "Leave it out, or send an object.")
-    return found
-
-
-def _text(holder: Mapping[str, Any], name: str, path: str) -> str:
-    found = holder.get(name)
-    if not isinstance(found, str) or not found:
-        what = "is missing" if found is None else "is not a text, or empty"
-        raise Invalid("question-invalid", f"{path} {what}.", "Send a text that is not empty.")
-    if len(found) > LONGEST:
-        raise Invalid("question-invalid", f"{path} is longer than {LONGEST} characters.", "Shorten it.")
-    if any(unicodedata.category(character) == "Cc" for character in found):
-        raise Invalid("question-invalid", f"{path} holds a control character.", "Send printable text.")
-    return found
 
 
 def texts(properties: Mapping[str, Any]) -> dict[str, str]:

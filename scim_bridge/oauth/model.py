@@ -112,7 +112,7 @@ def flaw(claims: Claims, trust: Trust, now: int) -> tuple[str, str] | None:
     # Entra signs the tokens of all its tenants with the same keys: the tenant is what tells them apart.
     if trust.tenant is not None and claims.get("tid") != trust.tenant:
         return "assertion-tenant", "The tenant of the assertion is not the one that is trusted."
-    return _untimely(claims, now)
+    return untimely(claims, now)
 
 
 def _is_one(said: Any, known: frozenset[str]) -> bool:
@@ -124,7 +124,8 @@ def _audience(said: Any) -> Any:
     return said[0] if isinstance(said, list) and len(said) == 1 else said
 
 
-def _untimely(claims: Claims, now: int) -> tuple[str, str] | None:
+def untimely(claims: Claims, now: int) -> tuple[str, str] | None:
+    """(why, what to say) when claims are not of this time: expired, not begun, or valid for too long."""
     expires = instant(claims.get("exp"))
     if expires is None:
         return "assertion-claims", "The assertion does not say when it expires."

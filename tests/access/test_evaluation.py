@@ -121,7 +121,7 @@ def test_unknown_subjects_are_a_no_with_a_reason(on_store: OnStore) -> None:
         assert unknown["decision"] is False
         assert unknown["context"]["reasons"][0]["id"] == "subject-unknown"
         assert "agent" not in unknown["context"]
-        other = await gateway.ask(subject={"type": "person", "id": "code-review"})
+        other = await gateway.ask(subject={"type": "spaceship", "id": "code-review"})
         assert other["context"]["reasons"][0]["id"] == "subject-type"
 
     with_gateway(on_store, body)
@@ -164,6 +164,10 @@ def test_the_standards_edges(on_store: OnStore) -> None:
         assert found.json() == {
             "policy_decision_point": "https://bridge.example",
             "access_evaluation_endpoint": f"https://bridge.example{PATH}",
+            "access_evaluations_endpoint": "https://bridge.example/access/v1/evaluations",
+            "search_subject_endpoint": "https://bridge.example/access/v1/search/subject",
+            "search_resource_endpoint": "https://bridge.example/access/v1/search/resource",
+            "search_action_endpoint": "https://bridge.example/access/v1/search/action",
         }
 
     with_gateway(on_store, body)
@@ -229,7 +233,7 @@ def test_who_may_ask_and_how(on_store: OnStore) -> None:
             assert ("www-authenticate" in answer.headers) is (status == 401)
         too_large = await gateway.send(question(context={"x": "y" * 70_000}))
         assert too_large.status_code == 413
-        assert (await gateway.send(question(), **{"content-type": "text/plain"})).status_code == 415
+        assert (await gateway.send(question(), **{"content-type": "text/plain"})).status_code == 400
         charset = {"content-type": "application/json; charset=utf-8"}
         assert (await gateway.send(question(), **charset)).status_code == 200
 
