@@ -28,6 +28,7 @@ from scim_bridge.registry.signal import Signal
 from scim_bridge.settings import Settings
 
 if TYPE_CHECKING:
+    from scim_bridge.credentials.delivery.stores import Stores
     from scim_bridge.departures.rules import Rules
     from scim_bridge.sync.idp.open import Idps
 
@@ -50,6 +51,16 @@ class Bridge:
     ctx: Context
     idps: Idps
     _rules: Rules | None = None
+    _stores: Stores | None = None
+
+    @property
+    def stores(self) -> Stores:
+        """Where credentials of agents are delivered to (`[stores.NAME]`); opened when first used."""
+        if self._stores is None:
+            from scim_bridge.credentials.delivery.stores import Stores
+
+            self._stores = Stores(self.settings.stores, self.ctx.outbound, self.ctx.store.clock)
+        return self._stores
 
     @property
     def rules(self) -> Rules:
@@ -65,6 +76,8 @@ class Bridge:
     async def close(self) -> None:
         """Finish what is queued and let go of every connection."""
         await self.idps.close()
+        if self._stores is not None:
+            await self._stores.close()
         await self.ctx.outbound.aclose()
         await self.ctx.store.database.close()
 

@@ -23,6 +23,7 @@ from scim_bridge.declared import AttributeSettings, check_attributes
 from scim_bridge.kernel.allow_list import readable
 from scim_bridge.kernel.errors import ConfigurationError
 from scim_bridge.kernel.vendor_webhook import SHORTEST, STANDARD, signing_of
+from scim_bridge.store_settings import check_stores
 
 PREFIX = "SCIM_BRIDGE_"
 # Entra asks of a SCIM server to keep up at least 25 requests a second for a tenant (requirements of its gallery).
@@ -103,6 +104,7 @@ class Settings:
     hr: dict[str, str] = field(default_factory=dict)
     hr_mappings: dict[str, dict[str, Any]] = field(default_factory=dict)
     revokers: dict[str, dict[str, str]] = field(default_factory=dict)
+    stores: dict[str, dict[str, str]] = field(default_factory=dict)
     scim: ScimSettings = field(default_factory=ScimSettings)
     attestations: AttestationSettings = field(default_factory=AttestationSettings)
     access: AccessSettings = field(default_factory=AccessSettings)
@@ -300,6 +302,7 @@ def _check(settings: Settings) -> None:
                 f"{entry[:80]!r} is neither a network, a host nor host:port",
                 "Write for example 10.20.0.0/16, vault.internal or 10.0.0.7:8200.",
             )
+    check_stores(settings.stores)
     check_attributes(settings.scim.attributes)
     check_attestations(settings.attestations)
     check_access(settings.access)

@@ -11,6 +11,7 @@ import typer
 from scim_bridge.cli.output import DatabaseUrl, Format, Output, show
 from scim_bridge.cli.session import settings
 from scim_bridge.settings import SECRETS
+from scim_bridge.store_settings import VALUES
 
 app = typer.Typer(no_args_is_help=True, help="The settings.")
 
@@ -32,12 +33,19 @@ def show_(database_url: DatabaseUrl = None, output: Output = Format.TABLE) -> No
     chosen = settings(database_url)
     rows = []
     for key, value in flat(chosen):
-        secret = key.split(".")[0] in SECRETS and not key.endswith(".url")
-        shown = ("set" if value else "") if secret else value
+        shown = ("set" if value else "") if is_secret(key) else value
         if key == "database_url":
             shown = masked(str(value))
         rows.append({"setting": key, "value": shown, "origin": chosen.origins.get(key, "default")})
     show(rows, output)
+
+
+def is_secret(key: str) -> bool:
+    """True for a setting whose value nobody may read over a shoulder."""
+    parts = key.split(".")
+    if parts[0] == "stores":
+        return parts[-1] in VALUES
+    return parts[0] in SECRETS and parts[-1] != "url"
 
 
 def masked(url: str) -> str:

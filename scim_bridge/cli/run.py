@@ -35,6 +35,7 @@ NOUNS = {
     "notices": "What people are told: list the templates, preview one.",
     "policy": "Access policies: check, test, explain.",
     "receipts": "Signed proof of departures: show, verify.",
+    "stores": "Stores credentials are delivered to: list, test.",
     "streams": "Streams of security events (SSF) that an IdP sends: create, verify, status.",
     "sync": "Push facts to an IdP: plan, apply, status.",
     "tokens": "Bearer tokens: shown once, stored as a digest.",
