@@ -121,7 +121,7 @@ async def _approver(bridge: Bridge, token_file: Path | None) -> tuple[Actor, App
             name = pwd.getpwuid(os.getuid()).pw_name
         except KeyError:
             name = f"uid {os.getuid()}"
-        return actor(), Approver(name.casefold(), name)
+        return actor(), Approver(name.casefold(), name, f"account {name}")
     store = bridge.ctx.store
     token = read(token_file).decode(errors="replace").strip()
     grant = await authenticate(store.reads, bridge.ctx.master, token, store.clock.now())

@@ -206,7 +206,7 @@ def _effects(effects: list[dict[str, Any]]) -> Table:
         ("Step", "State", "Agent", "Done", "Tried"),
         tuple(
             (
-                Cell(one["kind"]),
+                Cell(one["kind"], under=one["about"]),
                 state(one["state"], one["error"] or ""),
                 Cell(one["agent"] or ""),
                 Cell(at=parse_iso(one["done"])) if one["done"] else Cell(),

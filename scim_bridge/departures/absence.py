@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import orjson
 
 from scim_bridge.audit.record import record
+from scim_bridge.departures.accepting import is_asked
 from scim_bridge.departures.cases import outcomes_of, store_heard
 from scim_bridge.departures.model import ABSENCE, Case, Fate
 from scim_bridge.departures.returning import restore
@@ -30,7 +33,7 @@ async def end(work: Work, case: Case, person: PersonRef) -> int:
         facts = (await facts_of(work.tx, [row["agent_id"]])).get(row["agent_id"])
         if facts is None or row["returned"] is not None:
             continue
-        if row["resolved"] is not None or not _as_left(row["fate"], row["successor"], facts.owners, person):
+        if row["resolved"] is not None or not _as_left(row, facts.owners, person):
             await release_hold(work, row["agent_id"], case.hold_source, f"{person.display_name} is back")
             continue
         reason = f"{person.display_name} is back from leave"
@@ -42,12 +45,12 @@ async def end(work: Work, case: Case, person: PersonRef) -> int:
     return back
 
 
-def _as_left(fate: str, successor: str | None, owners: Owners, person: PersonRef) -> bool:
-    owner = owners.owner
+def _as_left(row: Any, owners: Owners, person: PersonRef) -> bool:
+    owner, fate = owners.owner, row["fate"]
     if fate == Fate.HELD.value:
         return owner is None or owner.id == person.id
     if fate == Fate.HANDED_OVER.value:
-        return owner is not None and owner.user_name == successor
+        return owner is not None and is_asked(row, owner)
     return True
 
 
@@ -71,11 +74,20 @@ async def _as_before(work: Work, agent_id: str, before: str | None) -> None:
 
 
 async def overtaken(work: Work, case: Case, person: PersonRef) -> None:
-    """Somebody on leave leaves for good: the absence ends without giving anything back."""
+    """Somebody on leave has left for good: the absence ends without giving anything back.
+
+    What it held is for the departure to decide: see `let_go`.
+    """
     await store_heard(work, replace(case, gone_by=(), note="They left for good during this absence."))
     await set_on_leave(work, person.id, False)
     detail = {"person": person.user_name}
     await record(work, "departure.absence_overtaken", "departure", case.id, detail)
+
+
+async def let_go(work: Work, case: Case, agent_ids: Iterable[str]) -> None:
+    """Release what an overtaken absence held of agents that the departure has decided on."""
+    for agent_id in agent_ids:
+        await release_hold(work, agent_id, case.hold_source, "Decided by the departure that followed.")
 
 
 def is_absence(case: Case | None) -> bool:

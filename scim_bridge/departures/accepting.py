@@ -28,7 +28,7 @@ from scim_bridge.registry import outward
 from scim_bridge.registry.agents import AgentFacts, facts_of, find_agent, set_owners
 from scim_bridge.registry.credentials import revoke_all
 from scim_bridge.registry.holds import place_hold, release_hold, restate_hold
-from scim_bridge.registry.model import AGENT, CO_OWNER, SPONSOR, PersonRef
+from scim_bridge.registry.model import AGENT, CO_OWNER, PERSON, SPONSOR, PersonRef
 from scim_bridge.registry.people_refs import find_person
 from scim_bridge.registry.resources import load
 
@@ -70,9 +70,7 @@ async def _asked(
     work: Work, case_name: str, agent_name: str, by: str
 ) -> tuple[Case, AgentFacts, Any, PersonRef]:
     case = await find_case(work.tx, case_name)
-    heir = await find_person(work.tx, by)
-    if heir is None:
-        raise NotFound("person-unknown", f"No person is known as {by!r}.", "Give a userName or e-mail.")
+    heir = await _heir(work, by)
     found = await find_agent(work.tx, agent_name)
     if found is not None:
         await load(work, found.resource.id, AGENT)
@@ -85,18 +83,44 @@ async def _asked(
         )
     if row["accept_by"] is None:
         raise Refused("nothing-to-accept", f"Nobody need accept {found.slug}.", "It is decided already.")
-    if row["successor"] != heir.user_name:
+    if not is_asked(row, heir):
         raise Forbidden(
             "not-the-successor",
             f"{row['successor']} is asked, not {heir.user_name}.",
             f"To give it to somebody else: scim-bridge departures hand-over {case.id} {found.slug} --to PERSON",
         )
+    owner = (await facts_of(work.tx, [found.resource.id]))[found.resource.id].owners.owner
+    if owner is None or owner.id != heir.id:
+        raise Refused(
+            "nothing-to-accept", f"{found.slug} was given to somebody else.", "It is decided already."
+        )
     return case, found, row, heir
+
+
+def is_asked(row: Any, person: PersonRef) -> bool:
+    """True when this person is the successor of a row, whatever they were called when they were asked."""
+    if row["successor_id"] is not None:
+        return bool(row["successor_id"] == person.id)
+    return bool(row["successor"] == person.user_name)
+
+
+async def _heir(work: Work, name: str) -> PersonRef:
+    """Who answers, locked: somebody who leaves at this moment takes nothing over."""
+    found = await find_person(work.tx, name)
+    if found is None:
+        raise NotFound("person-unknown", f"No person is known as {name!r}.", "Give a userName or e-mail.")
+    await load(work, found.id, PERSON)
+    person = await find_person(work.tx, found.id)
+    if person is None or not person.active or person.id in (await absent(work.tx, [found.id])).gone:
+        raise Refused(
+            "successor-gone", f"{found.display_name} left and takes nothing over.", "Somebody else is asked."
+        )
+    return person
 
 
 async def _row(work: Work, case_id: str, agent_id: str) -> Any:
     return await work.tx.one(
-        "SELECT case_id, agent_id, successor, accept_by FROM sb_departure_agent"
+        "SELECT case_id, agent_id, successor, successor_id, accept_by FROM sb_departure_agent"
         f" WHERE case_id = ? AND agent_id = ?{work.tx.for_update}",
         case_id,
         agent_id,
@@ -134,7 +158,8 @@ async def _lapsed(work: Work, rules: Rules, case_id: str, agent_id: str) -> int:
     row = await _row(work, case_id, agent_id)
     if row is None or row["accept_by"] is None or row["accept_by"] > work.now:
         return 0
-    heir = await find_person(work.tx, row["successor"]) if row["successor"] else None
+    asked = row["successor_id"] or row["successor"]
+    heir = await find_person(work.tx, asked) if asked else None
     facts = await facts_of(work.tx, [agent_id])
     owner = facts[agent_id].owners.owner if agent_id in facts else None
     if heir is None or owner is None or owner.id != heir.id:
@@ -204,11 +229,12 @@ async def _make_true(
     if held and outcome.revoke:
         await revoke_all(work, agent_id, agent.slug, outcome.reason)
     await work.tx.run(
-        "UPDATE sb_departure_agent SET fate = ?, reason = ?, successor = ?, proposed = ?, accept_by = ?,"
-        " meanwhile = ? WHERE case_id = ? AND agent_id = ?",
+        "UPDATE sb_departure_agent SET fate = ?, reason = ?, successor = ?, successor_id = ?, proposed = ?,"
+        " accept_by = ?, meanwhile = ? WHERE case_id = ? AND agent_id = ?",
         outcome.fate.value,
         outcome.reason,
         outcome.successor.user_name if outcome.successor is not None else None,
+        outcome.successor.id if outcome.successor is not None else None,
         outcome.proposed.user_name if outcome.proposed is not None else None,
         accept_by,
         outcome.meanwhile,

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from scim_bridge.audit.record import record_refusal
 from scim_bridge.departures.accepting import Answer, accept, decline
 from scim_bridge.departures.cases import find_case
 from scim_bridge.departures.link import PREFIX, Links
@@ -111,16 +112,24 @@ class Door:
     async def _opened(self, request: Request) -> tuple[Case, PersonRef]:
         """The case and the person of a genuine link; NotFound for every other address."""
         path, address = request.path_params, address_of(request) or ""
-        wait = self._wrong.wait(address)
-        if wait is not None:
-            raise TooManyRequests("too-many", "Too many wrong links.", "Wait some minutes.", retry_after=wait)
+        # A genuine link opens however many others from there did not.
         if not self._links.genuine(path["case"], path["person"], path["proof"]):
-            self._wrong.count(address)
+            await self._wrong_one(request, address)
             raise NotFound("link-wrong", "This link is not right.", "Copy all of it from the notice.")
         person = await find_person(self._ctx.store.reads, path["person"])
         if person is None:
             raise NotFound("link-over", "This link is over.", "Ask your identity team.")
         return await find_case(self._ctx.store.reads, path["case"]), person
+
+    async def _wrong_one(self, request: Request, address: str) -> None:
+        """Keep that somebody tried; TooManyRequests instead when there were many from there."""
+        wait = self._wrong.wait(address)
+        if wait is not None:
+            raise TooManyRequests("too-many", "Too many wrong links.", "Wait some minutes.", retry_after=wait)
+        self._wrong.count(address)
+        visitor = Actor("person", "unknown", "unknown", None, request_id(request), address)
+        detail = {"code": "link-wrong"}
+        await record_refusal(self._ctx.store, visitor, "departure.link_refused", "departure", None, detail)
 
     async def _asked(
         self,
@@ -148,9 +157,10 @@ class Door:
     async def _waiting(self, case: Case, person: PersonRef) -> list[dict[str, Any]]:
         reads = self._ctx.store.reads
         rows = await reads.all(
-            "SELECT agent_id, accept_by FROM sb_departure_agent WHERE case_id = ? AND successor = ?"
-            " AND accept_by IS NOT NULL ORDER BY slug",
+            "SELECT agent_id, accept_by FROM sb_departure_agent WHERE case_id = ? AND accept_by IS NOT NULL"
+            " AND (successor_id = ? OR (successor_id IS NULL AND successor = ?)) ORDER BY slug",
             case.id,
+            person.id,
             person.user_name,
         )
         facts = await facts_of(reads, [row["agent_id"] for row in rows])

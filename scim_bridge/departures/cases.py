@@ -202,7 +202,7 @@ async def store_state(work: Work, case: Case) -> None:
 
 
 DECIDED = (
-    "case_id, agent_id, slug, role, fate, reason, successor, proposed, decided, rule, meanwhile, before,"
+    "case_id, agent_id, slug, role, fate, reason, successor, successor_id, proposed, decided, rule, meanwhile, before,"
     " accept_by"
 )
 
@@ -210,7 +210,7 @@ DECIDED = (
 async def add_outcomes(work: Work, case_id: str, outcomes: Iterable[Outcome]) -> None:
     """Keep what was decided per agent, by which rule, and who answered for it before."""
     await work.tx.many(
-        f"INSERT INTO sb_departure_agent ({DECIDED}) VALUES ({marks(13)})",
+        f"INSERT INTO sb_departure_agent ({DECIDED}) VALUES ({marks(14)})",
         [(case_id, *_decided(outcome, work.now)) for outcome in outcomes],
     )
 
@@ -223,6 +223,7 @@ def _decided(outcome: Outcome, now: int) -> tuple[Any, ...]:
         outcome.fate.value,
         outcome.reason,
         outcome.successor.user_name if outcome.successor is not None else None,
+        outcome.successor.id if outcome.successor is not None else None,
         outcome.proposed.user_name if outcome.proposed is not None else None,
         now,
         f"{outcome.rule}: {outcome.because}" if outcome.because else outcome.rule,

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from scim_bridge.audit.record import record
+from scim_bridge.departures.absence import is_absence, let_go, overtaken
 from scim_bridge.departures.canary import stand_ins
-from scim_bridge.departures.cases import add_outcomes, outcomes_of, store_state
+from scim_bridge.departures.cases import add_outcomes, outcomes_of, standing, store_state
 from scim_bridge.departures.facts import concerned, leaver_in, lock_agents, outcomes_for
 from scim_bridge.departures.link import Links
 from scim_bridge.departures.model import (
@@ -46,6 +47,9 @@ async def execute(
     The person counts as gone from here on. Agents held from a source in `settled_by` are left as they are.
     """
     away = case.kind == ABSENCE
+    absences = [] if away else [one for one in await standing(work, person.id) if is_absence(one)]
+    for absence in absences:
+        await overtaken(work, absence, person)
     if away:
         await set_on_leave(work, person.id, True)
     elif person.active:
@@ -58,6 +62,8 @@ async def execute(
         outward.hush(work)
         await stand_ins(work, case)
     await carry_out(work, rules, case, leaver, outcomes)
+    for absence in absences:
+        await let_go(work, absence, [outcome.agent.agent_id for outcome in outcomes])
     decided = replace(case, state=State.OPEN, decided_at=work.now)
     await store_state(work, decided)
     fates = {fate.value: sum(outcome.fate is fate for outcome in outcomes) for fate in Fate}

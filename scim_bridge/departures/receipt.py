@@ -27,6 +27,7 @@ from scim_bridge.departures.statement import (
     packed,
 )
 from scim_bridge.departures.status import SECONDS
+from scim_bridge.departures.steps import told
 from scim_bridge.kernel import crypto
 from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.context import Context
@@ -34,7 +35,7 @@ from scim_bridge.kernel.crypto import MasterKey, Tampered, public_keys, retire_k
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import BadFile, NotFound
 from scim_bridge.kernel.work import SYSTEM, Work
-from scim_bridge.registry.outward import CREDENTIAL_REVOKE, IDP_PUSH, NOTIFY, RUNTIME_HOOK
+from scim_bridge.registry.outward import IDP_PUSH
 
 log = structlog.get_logger("scim_bridge.departures")
 
@@ -56,8 +57,8 @@ async def issue(work: Work, case: Case, agents: Iterable[Mapping[str, Any]]) -> 
     steps = [Step(row["decided"], row["fate"], row["slug"], row["reason"]) for row in rows]
     steps += [_step(row, slugs, names) for row in effects]
     there = _there(effects, names)
-    told = [_agent(row, there) for row in rows]
-    content = content_of(case, told, steps, case.closed_at or work.now)
+    became = [_agent(row, there) for row in rows]
+    content = content_of(case, became, steps, case.closed_at or work.now)
     body = packed(content)
     await work.tx.run(
         "INSERT INTO sb_receipt (case_id, content, issued, within_budget, milliseconds, steps)"
@@ -101,24 +102,10 @@ def _agent(row: Mapping[str, Any], there: Mapping[str, Mapping[str, str]]) -> di
 
 def _step(row: Any, slugs: Mapping[str, str], connections: Mapping[str, str]) -> Step:
     at = row["settled"] if row["settled"] is not None else row["created"]
-    detail = _told(row["kind"], orjson.loads(row["payload"]), connections)
+    detail = told(row["kind"], orjson.loads(row["payload"]), connections)
     return Step(
         at, row["kind"], slugs.get(row["subject_id"]), detail, row["state"], row["id"], row["attempts"]
     )
-
-
-def _told(kind: str, payload: Mapping[str, Any], connections: Mapping[str, str]) -> str:
-    """An effect in a few words, without addresses of people."""
-    if kind == IDP_PUSH:
-        return f"told {connections.get(payload['connection_id'], 'an IdP')}"
-    if kind == CREDENTIAL_REVOKE:
-        return f"revoked {payload['label']} in {payload['system']}"
-    if kind == RUNTIME_HOOK:
-        return str(payload["event"])
-    if kind == NOTIFY:
-        to = payload["to"]["id"] if payload["to"] else "security contact"
-        return f"{payload['template']} to {to}"
-    return kind
 
 
 async def sign_waiting(ctx: Context) -> int:

@@ -27,10 +27,19 @@ SHORTEST_REASON = 3
 
 @dataclass(frozen=True, slots=True)
 class Approver:
-    """Who decides. `key` tells people apart: the account of the operating system, or the API token's id."""
+    """Who decides. `key` tells people apart: the account of the operating system, or the label of an API token.
+
+    `via` is by what they were known ("account anna", "token …1a2b3c"): a label is what its holder wrote on it.
+    """
 
     key: str
     name: str
+    via: str = ""
+
+    @property
+    def known_as(self) -> str:
+        """Name, and by what they were known."""
+        return f"{self.name} ({self.via})" if self.via else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +54,28 @@ class Verdict:
 async def release(work: Work, brake: Brake, brake_id: str, by: Approver, reason: str) -> Verdict:
     """Let the parked cases go on, once enough different people said so.
 
-    NotFound for an unknown brake; Refused when it is not on, or this person released it already.
-    Carried out within seconds, by the next process that looks for what is due.
+    NotFound for an unknown brake; Refused when it is not on, or this person released it already and another
+    one is still needed: what it holds may have become fewer since. Carried out within seconds, by the next
+    process that looks for what is due.
     """
-    held = await _decided_by(work, brake_id, by, RELEASE, reason)
-    said = await work.tx.one(
-        "SELECT COUNT(*) AS n FROM sb_departure_approval WHERE brake_id = ? AND verdict = ?",
-        brake_id,
-        RELEASE,
-    )
-    missing = approvals_needed(brake, len(held)) - (said["n"] if said is not None else 0)
-    detail = {"by": by.name, "key": by.key, "reason": reason, "cases": len(held), "missing": max(0, missing)}
+    held = await _held_by_open(work, brake_id, reason)
+    said = await _said(work, brake_id)
+    missing = approvals_needed(brake, len(held)) - len({*said, by.key})
+    if missing > 0 and by.key in said:
+        raise Refused(
+            "brake-same-person",
+            f"{by.name} said so already; a second person is needed.",
+            "Ask somebody else to release it with their own account or token.",
+        )
+    await _write_down(work, brake_id, by, RELEASE, reason)
+    detail = {
+        "by": by.name,
+        "key": by.key,
+        "via": by.via,
+        "reason": reason,
+        "cases": len(held),
+        "missing": max(0, missing),
+    }
     await record(work, "departure.brake_approved", "departure-brake", brake_id, detail)
     if missing > 0:
         return Verdict(OPEN, len(held), missing)
@@ -82,9 +102,10 @@ async def reject(work: Work, brake_id: str, by: Approver, reason: str) -> Verdic
     One person's word: nothing is stopped by it. Agents of people who were deleted meanwhile stay held
     until somebody owns them.
     """
-    held = await _decided_by(work, brake_id, by, REJECT, reason)
+    held = await _held_by_open(work, brake_id, reason)
+    await _write_down(work, brake_id, by, REJECT, reason)
     for case in held:
-        note = f"Rejected by {by.name}: {reason}"
+        note = f"Rejected by {by.known_as}: {reason}"
         await store_heard(work, replace(case, gone_by=(), note=note))
         await store_state(work, replace(case, state=State.CANCELLED))
         await record(work, "departure.cancelled", "departure", case.id, {"person": case.person, "why": note})
@@ -98,48 +119,55 @@ async def reject(work: Work, brake_id: str, by: Approver, reason: str) -> Verdic
     return Verdict("rejected", len(held), 0)
 
 
-async def _decided_by(work: Work, brake_id: str, by: Approver, verdict: str, reason: str) -> list[Case]:
-    """Write one person's word down; the cases it is about, the oldest first."""
+async def _held_by_open(work: Work, brake_id: str, reason: str) -> list[Case]:
+    """The cases a word about this brake is about, the oldest first; nobody else decides until this ends."""
     if len(reason.strip()) < SHORTEST_REASON:
         raise Invalid("brake-reason", "A reason is needed.", "Say in a few words why: it is audited.")
     await one_by_one(work)
-    row = await work.tx.one("SELECT state FROM sb_departure_brake WHERE id = ?", brake_id)
-    if row is None:
-        raise NotFound(
-            "brake-unknown", f"There is no brake {brake_id!r}.", "See `scim-bridge departures brake list`."
-        )
-    if row["state"] != OPEN:
-        raise Refused("brake-over", f"This brake was {row['state']} already.", "Nothing waits in it.")
-    known = await work.tx.one(
-        "SELECT verdict FROM sb_departure_approval WHERE brake_id = ? AND approver = ?", brake_id, by.key
-    )
-    if known is not None and known["verdict"] == verdict:
-        raise Refused(
-            "brake-same-person",
-            f"{by.name} said so already; a second person is needed.",
-            "Ask somebody else to release it with their own account or token.",
-        )
-    await work.tx.run(
-        "INSERT INTO sb_departure_approval (brake_id, approver, name, verdict, reason, at)"
-        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (brake_id, approver) DO UPDATE SET verdict = excluded.verdict,"
-        " reason = excluded.reason, at = excluded.at",
-        brake_id,
-        by.key,
-        by.name,
-        verdict,
-        reason.strip(),
-        work.now,
-    )
-    return await _held(work.tx, brake_id)
-
-
-async def _held(reader: Reader, brake_id: str) -> list[Case]:
-    rows = await reader.all(
+    state = await state_of(work.tx, brake_id)
+    if state != OPEN:
+        raise Refused("brake-over", f"This brake was {state} already.", "Nothing waits in it.")
+    rows = await work.tx.all(
         f"SELECT {COLUMNS} FROM sb_departure WHERE brake_id = ? AND state = ? ORDER BY id",
         brake_id,
         State.HELD.value,
     )
     return [case_of(row) for row in rows]
+
+
+async def state_of(reader: Reader, brake_id: str) -> str:
+    """Open, released, rejected or lifted; NotFound for a brake there never was."""
+    row = await reader.one("SELECT state FROM sb_departure_brake WHERE id = ?", brake_id)
+    if row is None:
+        raise NotFound(
+            "brake-unknown",
+            f"There is no brake {brake_id[:60]!r}.",
+            "See `scim-bridge departures brake list`.",
+        )
+    return str(row["state"])
+
+
+async def _said(work: Work, brake_id: str) -> set[str]:
+    """The keys of who released this brake so far."""
+    rows = await work.tx.all(
+        "SELECT approver FROM sb_departure_approval WHERE brake_id = ? AND verdict = ?", brake_id, RELEASE
+    )
+    return {row["approver"] for row in rows}
+
+
+async def _write_down(work: Work, brake_id: str, by: Approver, verdict: str, reason: str) -> None:
+    await work.tx.run(
+        "INSERT INTO sb_departure_approval (brake_id, approver, name, via, verdict, reason, at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (brake_id, approver) DO UPDATE SET name = excluded.name,"
+        " via = excluded.via, verdict = excluded.verdict, reason = excluded.reason, at = excluded.at",
+        brake_id,
+        by.key,
+        by.name,
+        by.via,
+        verdict,
+        reason.strip(),
+        work.now,
+    )
 
 
 async def _let_go(work: Work, case: Case, note: str) -> None:
@@ -167,11 +195,13 @@ async def brakes(reader: Reader, brake: Brake, *, every: bool = False) -> list[d
         f"{where} GROUP BY b.id, b.source, b.state, b.reason, b.opened, b.ended ORDER BY b.id DESC LIMIT 200"
     )
     words = await reader.all(
-        "SELECT a.brake_id, a.name, a.verdict, a.reason, a.at FROM sb_departure_approval a ORDER BY a.at"
+        "SELECT a.brake_id, a.approver, a.name, a.via, a.verdict, a.reason, a.at"
+        " FROM sb_departure_approval a ORDER BY a.at"
     )
     said: dict[str, list[str]] = {}
     for word in words:
-        line = f"{word['name']}: {word['verdict']} ({word['reason']}) {iso(word['at'])}"
+        who = Approver(word["approver"], word["name"], word["via"]).known_as
+        line = f"{who}: {word['verdict']} ({word['reason']}) {iso(word['at'])}"
         said.setdefault(word["brake_id"], []).append(line)
     return [
         {
@@ -190,7 +220,8 @@ async def brakes(reader: Reader, brake: Brake, *, every: bool = False) -> list[d
 
 
 async def held_people(reader: Reader, brake_id: str) -> list[dict[str, Any]]:
-    """Whose cases a brake holds."""
+    """Whose cases a brake holds; NotFound for a brake there never was."""
+    await state_of(reader, brake_id)
     rows = await reader.all(
         "SELECT id, person, display_name, answers, effective_at FROM sb_departure"
         " WHERE brake_id = ? AND state = 'held' ORDER BY id",

@@ -34,7 +34,7 @@ def approver_of(label: str | None, token_id: str) -> Approver:
             f"The token {token_id[-6:]} says nobody's name.",
             "Make one for each person: scim-bridge tokens create --scope admin --label NAME.",
         )
-    return Approver(label.casefold(), label)
+    return Approver(label.casefold(), label, f"token …{token_id[-6:]}")
 
 
 def routes(ctx: Context, rules: Rules = RULES) -> list[BaseRoute]:

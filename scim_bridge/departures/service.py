@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from scim_bridge.audit.record import record
 from scim_bridge.departures.absence import end as end_absence
-from scim_bridge.departures.absence import is_absence, overtaken
+from scim_bridge.departures.absence import is_absence
 from scim_bridge.departures.cases import newest, standing, store_heard
-from scim_bridge.departures.model import ABSENCE, Case, Move, move, still_gone
+from scim_bridge.departures.model import ABSENCE, Case, Move, State, move, still_gone
 from scim_bridge.departures.moving import moved_on
 from scim_bridge.departures.opening import cancelled, decided, gone, moved, repeat, sooner, will_go
 from scim_bridge.departures.progress import settled
@@ -50,7 +50,7 @@ async def react(work: Work, signal: Signal, rules: Rules = RULES) -> None:
     signal = _with_grace(signal, rules)
     case = await newest(work.tx, person.id)
     if case is not None and is_absence(case) and signal.kind in (LEFT, DELETED):
-        await overtaken(work, case, person)
+        # A case of its own; the absence lasts until that is carried out.
         case = None
     step = move(case, signal, work.now)
     if step is Move.OPEN:
@@ -89,6 +89,16 @@ async def _back(work: Work, case: Case, person: PersonRef, signal: Signal, step:
     """Somebody says the person is (still or again) here. Nothing that was stopped starts by itself."""
     detail = {"person": person.user_name, "source": signal.source, "state": case.state.value}
     cases = await standing(work, person.id)
+    away = [one for one in cases if _decided_absence(one)]
+    if away and case.state is State.HELD:
+        # What the brake holds is taken back; the leave of absence is not what it was about.
+        cases = [case]
+    elif away and case.state is State.PLANNED:
+        # Back from leave is no word against the leave date ahead: whoever stays after all says so again.
+        cases, step = away, Move.RETURN
+        case = away[-1]
+        if still_gone(case, signal.source):
+            step = Move.STILL_GONE
     for known in cases:
         doors = still_gone(known, signal.source)
         await store_heard(work, replace(known, gone_by=doors, note=_back_note(known, signal, doors)))
@@ -102,11 +112,16 @@ async def _back(work: Work, case: Case, person: PersonRef, signal: Signal, step:
             await end_absence(work, known, person)
         elif step is Move.RETURN:
             await offer(work, known, person)
-    await set_leave(work, person.id, None)
+    if not any(known.state is State.PLANNED for known in await standing(work, person.id)):
+        await set_leave(work, person.id, None)
     if not person.active:
         await set_employed(work, person.id, True)
     action = "departure.cancelled" if step is Move.CANCEL else "departure.returned"
     await record(work, action, "departure", case.id, detail)
+
+
+def _decided_absence(case: Case) -> bool:
+    return is_absence(case) and not case.undecided
 
 
 def _back_note(case: Case, signal: Signal, doors: tuple[str, ...]) -> str:

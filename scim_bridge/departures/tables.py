@@ -72,6 +72,8 @@ class DepartureAgentRow(SQLModel, table=True):
     fate: str = text()
     reason: str = text()
     successor: str | None = text(nullable=True)
+    # Who that is, whatever they are called by now; null in rows of earlier versions.
+    successor_id: str | None = text(nullable=True)
     proposed: str | None = text(nullable=True)
     decided: int = whole()
     resolved: int | None = whole(nullable=True)
@@ -112,6 +114,8 @@ class ApprovalRow(SQLModel, table=True):
     brake_id: str = text_key()
     approver: str = text_key()
     name: str = text()
+    # By what they were known: "account root", "token …1a2b3c".
+    via: str = text()
     # release, reject
     verdict: str = text()
     reason: str = text()

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from scim_bridge.departures.cases import COLUMNS, case_of, find_case, outcomes_of
 from scim_bridge.departures.model import BUDGET, Case, Fate, State
+from scim_bridge.departures.steps import about
 from scim_bridge.kernel.clock import SECOND, iso
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Invalid
@@ -74,10 +77,11 @@ async def shown(reader: Reader, name: str, now: int) -> dict[str, Any]:
     agents = await outcomes_of(reader, case.id)
     slugs = {row["agent_id"]: row["slug"] for row in agents}
     effects = await reader.all(
-        "SELECT id, kind, subject_id, state, attempts, last_error, created, settled, next_at FROM sb_effect"
+        "SELECT id, kind, subject_id, payload, state, attempts, last_error, created, settled, next_at FROM sb_effect"
         " WHERE case_id = ? ORDER BY created, id",
         case.id,
     )
+    names = {row["id"]: row["name"] for row in await reader.all("SELECT id, name FROM sb_connection")}
     receipt = await reader.one(
         "SELECT within_budget, milliseconds, steps, signed FROM sb_receipt WHERE case_id = ?", case.id
     )
@@ -103,7 +107,7 @@ async def shown(reader: Reader, name: str, now: int) -> dict[str, Any]:
         else "being signed",
         "note": case.note or None,
         "agents": [_agent(row) for row in agents],
-        "effects": [_effect(row, slugs) for row in effects],
+        "effects": [_effect(row, slugs, names) for row in effects],
     }
 
 
@@ -123,10 +127,11 @@ def _agent(row: Any) -> dict[str, Any]:
     }
 
 
-def _effect(row: Any, slugs: Mapping[str, str]) -> dict[str, Any]:
+def _effect(row: Any, slugs: Mapping[str, str], names: Mapping[str, str]) -> dict[str, Any]:
     return {
         "id": row["id"],
         "kind": row["kind"],
+        "about": about(row["kind"], orjson.loads(row["payload"]), names),
         "agent": slugs.get(row["subject_id"]),
         "state": row["state"],
         "attempts": row["attempts"],

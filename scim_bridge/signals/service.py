@@ -7,7 +7,7 @@ from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.sql import marks
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.model import PERSON
-from scim_bridge.registry.signal import DELETED, LEFT, RETURNED, React, Signal
+from scim_bridge.registry.signal import AWAY, DELETED, LEFT, RETURNED, React, Signal
 
 UPSERT = (
     "INSERT INTO sb_signal (id, source, key, kind, person_id, named, at, effective_at, immediate, reason,"
@@ -19,7 +19,7 @@ UPSERT = (
 )
 
 # Who is deleted is deleted, whatever was said later: a document that comes again is another person's news.
-OPPOSITE = {RETURNED: (LEFT, DELETED), LEFT: (RETURNED,)}
+OPPOSITE = {RETURNED: (LEFT, DELETED, AWAY), LEFT: (RETURNED,), AWAY: (RETURNED,)}
 
 
 async def accept(work: Work, signal: Signal, react: React) -> bool:

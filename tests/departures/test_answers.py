@@ -9,10 +9,15 @@ from starlette.applications import Starlette
 
 from scim_bridge.departures.answer_page import routes
 from scim_bridge.departures.link import Links
-from scim_bridge.kernel.work import Store
-from tests.conftest import MASTER
+from scim_bridge.kernel.work import Store, Work
+from scim_bridge.registry.agents import set_owners
+from scim_bridge.registry.model import Owners
+from scim_bridge.registry.people import set_employed
+from scim_bridge.registry.people_refs import people
+from tests.conftest import MASTER, TESTER
 from tests.departures.crowd import tell
 from tests.departures.house import cases, context, drain, engine, facts, furnish, left
+from tests.departures.test_back import renamed
 from tests.departures.test_policies import POLICY, described, rules
 
 LINKS = Links(MASTER, "http://bridge.test")
@@ -71,9 +76,55 @@ def test_a_successor_takes_one_agent_over_by_the_link_of_their_notice_and_no_oth
             )
             assert row["actor_name"] == "lena@corp.test"
             assert (await client.get("http://bridge.test/take-over/look.css")).status_code == 200
-            for _ in range(60):
-                await client.get(f"http://bridge.test/take-over/{case['id']}/{ids['lena']}/guess")
-            assert (await client.get(link)).status_code == 429
+            guess = f"http://bridge.test/take-over/{case['id']}/{ids['lena']}/guess"
+            found = {(await client.get(guess)).status_code for _ in range(60)}
+            assert found == {404, 429}
+            assert (await client.get(link)).status_code == 200, "a genuine link opens all the same"
+            row = await store.reads.one(
+                "SELECT COUNT(*) AS n FROM sb_audit WHERE action = 'departure.link_refused'"
+            )
+            assert row["n"] == 60, "kept, and no flood of them"
+        await ctx.outbound.aclose()
+
+    on_store(body)
+
+
+def test_a_successor_who_left_or_lost_the_agent_cannot_use_an_old_link_and_a_renamed_one_can(
+    on_store, clock
+) -> None:
+    async def body(store: Store) -> None:
+        ids = await furnish(store)
+        await described(store, ids)
+        by = replace(rules(POLICY), links=LINKS)
+        await tell(store, left(ids["priya"], clock.now()), by)
+        (case,) = await cases(store)
+        ctx = context(store)
+        link = LINKS.address(case["id"], ids["daniel"])
+        said = {"agent": ids["refund"], "answer": "accept"}
+        transport = httpx2.ASGITransport(app=Starlette(routes=routes(ctx, by, LINKS)))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://bridge.test") as client:
+            await store.transact(TESTER, lambda work: set_employed(work, ids["daniel"], False))
+            refused = await client.post(link, data=said)
+            assert refused.status_code == 422 and "takes nothing over" in refused.text
+            assert not (await facts(store, ids["refund"])).resource.active
+            await store.transact(TESTER, lambda work: set_employed(work, ids["daniel"], True))
+
+            async def to(person: str) -> None:
+                async def change(work: Work) -> None:
+                    owner = (await people(work.tx, [ids[person]]))[ids[person]]
+                    await set_owners(work, ids["refund"], Owners(owner))
+
+                await store.transact(TESTER, change)
+
+            await to("ingrid")
+            refused = await client.post(link, data=said)
+            assert refused.status_code == 422 and "given to somebody else" in refused.text
+            await to("daniel")
+            await store.transact(TESTER, lambda work: renamed(work, ids["daniel"], "dan@corp.test"))
+            asked = await client.get(link, headers={"accept": "application/json"})
+            assert [agent["id"] for agent in asked.json()["agents"]] == [ids["refund"]]
+            assert (await client.post(link, data=said)).status_code == 200
+            assert (await facts(store, ids["refund"])).resource.active
         await ctx.outbound.aclose()
 
     on_store(body)

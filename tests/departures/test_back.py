@@ -12,8 +12,10 @@ from scim_bridge.kernel.errors import Refused
 from scim_bridge.kernel.work import Store, Work
 from scim_bridge.registry.agents import set_owners
 from scim_bridge.registry.credentials import credentials_of, register_credential
-from scim_bridge.registry.model import Owners
+from scim_bridge.registry.model import PERSON, Owners
+from scim_bridge.registry.people import update_person
 from scim_bridge.registry.people_refs import find_person
+from scim_bridge.registry.resources import load
 from scim_bridge.registry.signal import AWAY, MOVED, RETURNED
 from tests.conftest import TESTER
 from tests.departures.house import cases, context, drain, engine, facts, furnish, heard, left
@@ -167,6 +169,92 @@ def test_who_leaves_for_good_while_away_is_a_leaver_and_whoever_left_is_not_on_l
         assert not (await facts(store, ids["refund"])).resource.active, "nothing is restored silently"
 
     on_store(body)
+
+
+def test_a_leave_date_told_during_an_absence_waits_for_its_day_and_coming_back_does_not_cancel_it(
+    on_store, clock
+) -> None:
+    async def body(store: Store) -> None:
+        ids = await furnish(store)
+        before = await roles(store, ids)
+        ctx = context(store)
+        await heard(store, left(ids["priya"], clock.now(), kind=AWAY))
+        clock.advance(seconds=60)
+        leaves = clock.now() + 30 * DAY
+        await heard(store, left(ids["priya"], clock.now(), key="resigned", effective_at=leaves))
+        assert [case["state"] for case in await cases(store)] == ["open", "planned"]
+        row = await store.reads.one("SELECT employment FROM sb_person WHERE id = ?", ids["priya"])
+        assert row["employment"] == "leave", "on leave until they are back, or gone"
+        clock.advance(days=1)
+        await heard(store, left(ids["priya"], clock.now(), kind=RETURNED, key="back"))
+        assert await roles(store, ids) == before, "what was delegated for the time is given back"
+        assert (await cases(store))[1]["state"] == "planned", "and the leave date stands"
+        clock.advance(days=30)
+        assert await due(ctx) == 1
+        assert {c["state"] for c in await credentials_of(store.reads, ids["refund"])} == {"revoking"}
+        await ctx.outbound.aclose()
+
+    on_store(body)
+
+
+def test_who_does_not_come_back_before_their_leave_date_is_a_leaver_held_by_one_case_only(
+    on_store, clock
+) -> None:
+    async def body(store: Store) -> None:
+        ids = await furnish(store)
+        ctx = context(store)
+        await heard(store, left(ids["priya"], clock.now(), kind=AWAY))
+        await heard(store, left(ids["priya"], clock.now(), key="resigned", effective_at=clock.now() + DAY))
+        clock.advance(days=1)
+        assert await due(ctx) == 1
+        absence, departure = await cases(store)
+        assert (absence["gone_by"], departure["kind"]) == ("[]", None)
+        holds = (await facts(store, ids["refund"])).holds
+        assert [hold.source for hold in holds] == [f"departure:{departure['id']}"]
+        await ctx.outbound.aclose()
+
+    on_store(body)
+
+
+def test_news_of_an_absence_that_comes_late_or_out_of_order_changes_nothing(on_store, clock) -> None:
+    async def body(store: Store) -> None:
+        ids = await furnish(store)
+        before, early = await roles(store, ids), clock.now()
+        clock.advance(days=1)
+        await heard(store, left(ids["priya"], clock.now(), kind=RETURNED, key="back"))
+        await heard(store, left(ids["priya"], clock.now(), kind=AWAY, key="late", at=early))
+        assert await roles(store, ids) == before and await cases(store) == [], "they were back already"
+        clock.advance(days=1)
+        away = left(ids["priya"], clock.now(), kind=AWAY, key="away")
+        await heard(store, away)
+        await heard(
+            store, left(ids["priya"], clock.now(), kind=RETURNED, key="older", at=clock.now() - DAY // 2)
+        )
+        assert not (await facts(store, ids["refund"])).resource.active, "an older return ends no absence"
+        assert not await heard(store, away), "told twice is once"
+        assert len(await cases(store)) == 1
+
+    on_store(body)
+
+
+def test_a_delegate_who_was_renamed_gives_the_agent_back_like_any_other(on_store, clock) -> None:
+    async def body(store: Store) -> None:
+        ids = await furnish(store)
+        before = await roles(store, ids)
+        await heard(store, left(ids["priya"], clock.now(), kind=AWAY))
+        assert (await roles(store, ids))["triage"][0] == "lena@corp.test"
+        await store.transact(TESTER, lambda work: renamed(work, ids["lena"], "lena.m@corp.test"))
+        await heard(store, left(ids["priya"], clock.now(), kind=RETURNED, key="back"))
+        assert (await roles(store, ids))["triage"][0] == before["triage"][0]
+
+    on_store(body)
+
+
+async def renamed(work: Work, person_id: str, name: str) -> None:
+    """A person has another userName."""
+    work.bookkeeping("test")
+    found = await load(work, person_id, PERSON)
+    await update_person(work, person_id, {**found.doc, "userName": name}, True)
 
 
 def test_a_mover_keeps_their_agents_and_their_manager_hears_of_it_once(on_store, receiver, clock) -> None:

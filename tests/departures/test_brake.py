@@ -183,6 +183,21 @@ def test_a_reverted_reload_cancels_what_waits_and_lifts_the_brake(on_store, cloc
     on_store(body)
 
 
+def test_who_released_a_large_brake_releases_it_alone_once_it_holds_few_enough(on_store, clock) -> None:
+    async def body(store: Store) -> None:
+        ids = await gather(store, 6)
+        for person_id in ids[:5]:
+            await tell(store, left(person_id, clock.now(), key=person_id), TIGHT)
+        assert await released(store, ANNA) == [1]
+        with pytest.raises(Refused, match="second person"):
+            await released(store, ANNA)
+        await tell(store, left(ids[4], clock.now(), kind=RETURNED, key="back"), TIGHT)
+        assert await released(store, ANNA) == [0]
+        assert (await states(store)).get("held") is None
+
+    on_store(body)
+
+
 def test_rejected_news_is_taken_back_and_nobody_was_denied_meanwhile(on_store, clock) -> None:
     async def body(store: Store) -> None:
         ids = await gather(store, 6)

@@ -63,7 +63,11 @@ def test_two_named_people_release_what_the_brake_holds_one_by_account_one_by_tok
     assert "released already" in shell.run(departures.app, *release, code=1)
     assert shell.run(departures.app, "brake", "list") == []
     (over,) = shell.run(departures.app, "brake", "list", "--all")
-    assert [line.split(":")[0] for line in over["approvals"]] == [account, "Anna"]
+    mine, hers = (line.split(": ")[0] for line in over["approvals"])
+    assert mine == f"{account} (account {account})", (
+        "an account and a label called the same can be told apart"
+    )
+    assert hers == f"Anna (token …{hers[-7:-1]})"
 
     async def go_on(store: Store) -> dict[str, int]:
         ctx = context(store)
@@ -95,6 +99,7 @@ def test_the_api_lists_releases_and_rejects_for_admins_with_a_name_only(shell: S
             assert (await call("GET", "", weak)).status_code == 403
             (brake,) = (await call("GET", "", keys["a"])).json()["brakes"]
             assert len((await call("GET", f"/{brake['id']}", keys["a"])).json()["cases"]) == 6
+            assert (await call("GET", "/nothing", keys["a"])).status_code == 404
             release, why = f"/{brake['id']}/release", {"reason": "checked with HR"}
             assert (await call("POST", release, keys["a"], json={})).status_code == 400
             assert (await call("POST", release, keys["a"], json=why)).json()["still_needed"] == 1

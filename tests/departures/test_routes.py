@@ -61,6 +61,9 @@ def test_an_admin_reads_cases_one_case_and_its_receipt(on_store, receiver, clock
         status, case = await api.get(f"/{case_id}")
         assert (status, case["state"], case["waiting"]) == (200, "closed", 0)
         assert {row["outcome"] for row in case["agents"]} == {"held", "handed-over", "relieved"}
+        rows = await store.reads.all("SELECT name FROM sb_connection")
+        told = {row["about"] for row in case["effects"] if row["kind"] == "idp.push"}
+        assert told == {row["name"] for row in rows}, "which IdP was told is said by its name"
         status, receipt = await api.get(f"/{case_id}/receipt")
         assert (status, set(receipt)) == (200, {"receipt", "keys"})
         assert (await api.get("?state=open"))[1]["departures"] == []
