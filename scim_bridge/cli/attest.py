@@ -21,6 +21,13 @@ from scim_bridge.registry.agents import find_agent
 
 app = typer.Typer(no_args_is_help=True, help="Owner attestations.")
 
+# What is signed by keys that came along proves that nobody changed it since, and not whose it is.
+WHOSE_KEYS = (
+    "the file brings its own keys: give --public-keys to know whose it is,"
+    " or --trust-bundle-keys to see only that it is whole"
+)
+OWN_KEYS = "the file's own: give --public-keys to know whose"
+
 AgentOption = Annotated[str | None, typer.Option("--agent", help="slug, userName, id or workload id")]
 
 
@@ -97,22 +104,35 @@ def verify(
     keys: Annotated[
         Path | None, typer.Option("--public-keys", help="JSON of the keys you trust (attest keys)")
     ] = None,
+    own_keys: Annotated[
+        bool,
+        typer.Option(
+            "--trust-bundle-keys",
+            help="with --file: use the keys inside it, which say nothing of whose they are",
+        ),
+    ] = False,
     database_url: DatabaseUrl = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Check signatures, and that the facts are those that were signed. Exit 1 when something is not."""
     if file is not None and attestation_id is not None:
         raise typer.BadParameter("give an id or --file, not both")
+    if file is None and (own_keys or keys is not None):
+        raise typer.BadParameter("--public-keys and --trust-bundle-keys go with --file")
     if file is not None:
+        if own_keys == (keys is not None):
+            raise typer.BadParameter(
+                WHOSE_KEYS if keys is None else "give --public-keys or --trust-bundle-keys"
+            )
         raw = read(file)
         checked = bundle.verify_bundle if bundle.is_bundle(raw) else _verify_lines
-        _report(checked(raw, _trusted(keys)), output)
+        _report(checked(raw, _trusted(keys)), "given" if keys is not None else OWN_KEYS, output)
         return
 
     async def body(bridge: Any) -> evidence.Verdict:
         return await evidence.verify_stored(bridge.ctx.store.database, attestation_id)
 
-    _report(with_bridge(database_url, body), output)
+    _report(with_bridge(database_url, body), "the database's", output)
 
 
 def _verify_lines(raw: bytes, trusted: evidence.Keys | None) -> evidence.Verdict:
@@ -123,11 +143,12 @@ def _trusted(file: Path | None) -> evidence.Keys | None:
     return None if file is None else evidence.trusted_keys(read(file))
 
 
-def _report(verdict: evidence.Verdict, output: Format) -> None:
+def _report(verdict: evidence.Verdict, keys_from: str, output: Format) -> None:
     findings: list[Any] = [{"id": f.id, "message": f.message} for f in verdict.findings]
     if output is Format.TABLE:
         findings = [f"{f['id']}: {f['message']}" for f in findings] or ["none"]
-    show({"ok": verdict.ok, "statements": verdict.statements, "findings": findings}, output)
+    told = {"ok": verdict.ok, "statements": verdict.statements, "keys": keys_from, "findings": findings}
+    show(told, output)
     if not verdict.ok:
         raise typer.Exit(EXIT_ERROR)
 
@@ -166,7 +187,8 @@ def bundle_(
     made = with_bridge(database_url, body)
     write(file, made.content)
     say(
-        f"Wrote {made.statements} statements to {file}. Check it anywhere: scim-bridge attest verify --file {file}"
+        f"Wrote {made.statements} statements to {file}. Check it anywhere:"
+        f" scim-bridge attest verify --file {file} --public-keys KEYS (from `attest keys`, kept apart)"
     )
 
 

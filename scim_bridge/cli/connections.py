@@ -11,7 +11,7 @@ import typer
 from scim_bridge.cli.client_view import speakers
 from scim_bridge.cli.output import DatabaseUrl, Format, Output, show
 from scim_bridge.cli.session import actor, with_bridge
-from scim_bridge.kernel.errors import BadFile, Invalid
+from scim_bridge.kernel.errors import Invalid
 from scim_bridge.registry import connections as registry
 from scim_bridge.registry.connection_settings import KINDS, SETTINGS, unknown_settings
 from scim_bridge.sync.features import features_of, probe
@@ -51,14 +51,15 @@ def secrets_from(file: Path | None) -> dict[str, Any] | None:
     """Outbound credentials from a JSON file: never from arguments, which other users can see."""
     if file is None:
         return None
+    fix = "Give a JSON object of credentials."
     try:
         read = json.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        raise BadFile(
-            "secrets-file", f"{file} cannot be read as JSON.", "Give a JSON object of credentials."
-        ) from error
+    except OSError as error:
+        raise Invalid("secrets-file", f"{file} cannot be read ({error.strerror}).", fix) from error
+    except (ValueError, RecursionError) as error:
+        raise Invalid("secrets-file", f"{file} cannot be read as JSON.", fix) from error
     if not isinstance(read, dict):
-        raise BadFile("secrets-file", f"{file} is not a JSON object.", "Give a JSON object of credentials.")
+        raise Invalid("secrets-file", f"{file} is not a JSON object.", fix)
     return read
 
 
@@ -82,9 +83,9 @@ def create(
     output: Output = Format.TABLE,
 ) -> None:
     """Add a connection to an IdP tenant."""
+    chosen, secrets = pairs(set_), secrets_from(secrets_file)
 
     async def body(bridge: Any) -> registry.Connection:
-        chosen, secrets = pairs(set_), secrets_from(secrets_file)
         return await bridge.ctx.store.transact(  # type: ignore[no-any-return]
             actor(),
             lambda work: registry.create_connection(
@@ -105,9 +106,9 @@ def configure(
     output: Output = Format.TABLE,
 ) -> None:
     """Change a connection's dialect, push settings or push credentials."""
+    chosen, secrets = pairs(set_), secrets_from(secrets_file)
 
     async def body(bridge: Any) -> registry.Connection:
-        chosen, secrets = pairs(set_), secrets_from(secrets_file)
         return await bridge.ctx.store.transact(  # type: ignore[no-any-return]
             actor(),
             lambda work: registry.configure_connection(

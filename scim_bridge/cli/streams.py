@@ -96,8 +96,9 @@ def create(
         by_email=by_email,
     )
 
+    secrets = secrets_from(secrets_file)
+
     async def body(bridge: Any) -> tuple[set_up.SetUp, str]:
-        secrets = secrets_from(secrets_file)
         if transmitter is not None:
             done = await set_up.by_transmitter(bridge.ctx, actor(), asked, transmitter, secrets)
         else:

@@ -72,6 +72,7 @@ def test_an_owner_is_asked_answers_and_the_statement_verifies_anywhere(url: str,
     assert attest(url, "verify", line["id"], "--output", "json") == {
         "ok": True,
         "statements": 1,
+        "keys": "the database's",
         "findings": [],
     }
 
@@ -79,7 +80,12 @@ def test_an_owner_is_asked_answers_and_the_statement_verifies_anywhere(url: str,
     attest(url, "export", "--file", str(export))
     keys.write_text(json.dumps(attest(url, "keys")))
     offline = ["verify", "--file", str(export), "--public-keys", str(keys), "--output", "json", "--offline"]
-    assert attest(url, *offline)["ok"] is True
+    given = attest(url, *offline)
+    assert (given["ok"], given["keys"]) == (True, "given")
+    unsure = attest(url, "verify", "--file", str(export), code=2)
+    assert "give --public-keys to know whose it is" in " ".join(str(unsure).replace("│", " ").split())
+    own = ["verify", "--file", str(export), "--trust-bundle-keys", "--output", "json", "--offline"]
+    assert attest(url, *own)["keys"] == "the file's own: give --public-keys to know whose"
     raw = bytearray(export.read_bytes())
     raw[raw.index(b"by hand")] ^= 1
     export.write_bytes(raw)
@@ -97,6 +103,7 @@ def test_an_owner_is_asked_answers_and_the_statement_verifies_anywhere(url: str,
         (["show", "nothing"], 1, "no attestation"),
         (["verify", "nothing"], 1, "no attestation"),
         (["verify", "one", "--file", "two"], 2, "not both"),
+        (["verify", "one", "--public-keys", "two"], 2, "go with --file"),
         (["export", "--file", "x", "--agent", "nobody"], 1, "no agent"),
     ],
 )
@@ -113,8 +120,8 @@ def test_files_that_are_none_are_one_line_each(tmp_path: Path, url: str) -> None
     broken = tmp_path / "broken"
     broken.write_bytes(b"\xff{")
     for arguments in (
-        ["--file", str(tmp_path / "missing")],
-        ["--file", str(broken)],
+        ["--file", str(tmp_path / "missing"), "--trust-bundle-keys"],
+        ["--file", str(broken), "--trust-bundle-keys"],
         ["--file", str(broken), "--public-keys", str(broken)],
     ):
         assert run(["attest", "verify", *arguments]) == 1

@@ -25,6 +25,13 @@ WRONG = [
     ("effects", "list", "--limit", "-1"),
     ("departures", "list", "--state", "gone"),
     ("agents", "list", "--output", "xml"),
+    ("connections", "configure", "okta", "--secrets-file", "nowhere.json"),
+    ("connections", "create", "x", "--kind", "okta", "--secrets-file", "list.json"),
+    ("connections", "create", "x", "--kind", "okta", "--secrets-file", "broken.json"),
+    ("streams", "create", "okta", "--transmitter", "https://x.test", "--secrets-file", "broken.json"),
+    ("attest", "verify", "--file", "broken.json"),
+    ("attest", "verify", "--file", "broken.json", "--public-keys", "list.json", "--trust-bundle-keys"),
+    ("attest", "verify", "--trust-bundle-keys"),
     ("policy", "explain", "a", "b", "c", "d", "--property", "nonsense"),
     ("receipts", "verify"),
     ("agents", "show"),
@@ -35,7 +42,9 @@ WRONG = [
 
 @pytest.fixture
 def house(command: Command) -> Command:
-    """A database with one connection."""
+    """A database with one connection, and two files that hold no credentials."""
+    Path("list.json").write_text("[1]")
+    Path("broken.json").write_bytes(b"{\xff")
     assert command("connections", "create", "okta", "--kind", "okta").code == 0
     return command
 
@@ -60,7 +69,7 @@ def test_a_noun_alone_shows_its_help(command: Command) -> None:
         ("policy", "check", "nope"),
         ("policy", "test", "nope"),
         ("receipts", "verify", "--file", "nope"),
-        ("attest", "verify", "--file", "nope"),
+        ("attest", "verify", "--file", "nope", "--trust-bundle-keys"),
         ("audit", "verify", "--file", "nope"),
         ("audit", "export", "--file", "nowhere/x.jsonl"),
     ],
