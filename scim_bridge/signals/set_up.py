@@ -22,8 +22,10 @@ from scim_bridge.signals.streams import (
     remove_stream,
     stream,
     stream_secrets,
+    streams,
 )
 from scim_bridge.signals.transmitter_calls import Calls
+from scim_bridge.signals.way_out import way_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,16 @@ async def by_transmitter(
     token_url = asked.endpoints.get("token", "")
     if token_url:
         checked_address("token", token_url)
-    found = await transmitter.discover(ctx, address)
     header = f"Bearer {random.token_urlsafe(32)}"
-    url, calls = endpoint_url(ctx, owner.name), Calls(ctx)
-    made = await transmitter.create(calls, found, asked.method, known, token_url, REQUESTED, url, header)
+    url = endpoint_url(ctx, owner.name)
+    before = [one for one in await streams(ctx.store.reads) if one.connection_id == owner.id]
+    async with way_out(ctx, str(owner.settings.get("ca_file") or "")) as outbound:
+        found = await transmitter.discover(outbound, address)
+        own = before[0].stream_id if before and before[0].issuer == found.issuer else ""
+        calls = Calls(ctx.store.clock, outbound)
+        made = await transmitter.create(
+            calls, found, asked.method, known, token_url, REQUESTED, url, header, own
+        )
     endpoints = {**found.endpoints, **asked.endpoints}
     if made.poll_url:
         endpoints["poll"] = made.poll_url
@@ -99,7 +107,8 @@ async def verify(ctx: Context, actor: Actor, name: str) -> Stream:
     found = await stream(ctx.store.reads, name)
     state = await ctx.store.transact(actor, lambda work: ask_verification(work, found))
     secrets = await stream_secrets(ctx.store.reads, ctx.master, found.connection_id)
-    await transmitter.verify(Calls(ctx), found, secrets, state)
+    async with way_out(ctx, found.ca_file) as outbound:
+        await transmitter.verify(Calls(ctx.store.clock, outbound), found, secrets, state)
     return await stream(ctx.store.reads, name)
 
 
@@ -109,7 +118,9 @@ async def ask_status(
     """The stream with the status its transmitter says it has, after changing it when `change` says how."""
     found = await stream(ctx.store.reads, name)
     secrets = await stream_secrets(ctx.store.reads, ctx.master, found.connection_id)
-    status, reason = await transmitter.status(Calls(ctx), found, secrets, change)
+    async with way_out(ctx, found.ca_file) as outbound:
+        calls = Calls(ctx.store.clock, outbound)
+        status, reason = await transmitter.status(calls, found, secrets, change)
     await ctx.store.transact(actor, lambda work: set_status(work, found, status, reason))
     return await stream(ctx.store.reads, name)
 
@@ -124,7 +135,8 @@ async def remove(ctx: Context, actor: Actor, name: str) -> tuple[Stream, str]:
     trouble = ""
     if found.stream_id:
         try:
-            await transmitter.delete(Calls(ctx), found, secrets)
+            async with way_out(ctx, found.ca_file) as outbound:
+                await transmitter.delete(Calls(ctx.store.clock, outbound), found, secrets)
         except BridgeError as error:
             trouble = error.text()
 

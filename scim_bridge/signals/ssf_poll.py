@@ -25,7 +25,8 @@ from scim_bridge.signals.ssf_routes import genuine
 from scim_bridge.signals.stream_keys import KeysAwaited
 from scim_bridge.signals.streams import DISABLED, POLL, SELECT, Stream, stream_of, stream_secrets
 from scim_bridge.signals.take_set import take
-from scim_bridge.signals.transmitter_calls import Calls, read
+from scim_bridge.signals.transmitter_calls import Calls, Tokens, read
+from scim_bridge.signals.way_out import way_out
 
 log = structlog.get_logger("scim_bridge.signals")
 
@@ -42,7 +43,7 @@ class Poller:
         self._ctx = ctx
         self._react = react
         self._events = events
-        self._calls = Calls(ctx)
+        self._tokens: Tokens = {}
 
     async def poll_due(self) -> int:
         """Ask every transmitter whose turn it is; how many. Of several replicas one asks each."""
@@ -67,7 +68,8 @@ class Poller:
         if not await self._ctx.store.transact(SYSTEM, lease):
             return False
         try:
-            await self._rounds(found)
+            async with way_out(self._ctx, found.ca_file) as outbound:
+                await self._rounds(found, Calls(self._ctx.store.clock, outbound, self._tokens))
         except KeysAwaited:
             await self._ctx.store.transact(SYSTEM, lambda work: turn_after(work, found, 2 * SECOND))
         except _Busy as error:
@@ -81,12 +83,12 @@ class Poller:
             await self._ctx.store.transact(SYSTEM, lambda work: answered(work, found))
         return True
 
-    async def _rounds(self, found: Stream) -> None:
+    async def _rounds(self, found: Stream, calls: Calls) -> None:
         secrets = await stream_secrets(self._ctx.store.reads, self._ctx.master, found.connection_id)
         handled: set[str] = set()
         for _ in range(ROUNDS):
             saying = await due(self._ctx.store.reads, found, self._events)
-            sets, more = await self._asked(found, secrets, saying)
+            sets, more = await self._asked(calls, found, secrets, saying)
             if saying.ids:
                 await self._ctx.store.transact(SYSTEM, partial(said, found=found, due=saying))
             awaited = await self._take_all(found, sets)
@@ -98,7 +100,7 @@ class Poller:
             handled |= sets.keys()
 
     async def _asked(
-        self, found: Stream, secrets: dict[str, str], saying: Due
+        self, calls: Calls, found: Stream, secrets: dict[str, str], saying: Due
     ) -> tuple[dict[str, str], bool]:
         body: dict[str, Any] = {"maxEvents": self._events, "returnImmediately": True}
         if saying.acks:
@@ -106,7 +108,7 @@ class Poller:
         if saying.errs:
             body["setErrs"] = saying.errs
         url, token_url = found.endpoints["poll"], found.endpoints.get("token", "")
-        answer = await self._calls.json("POST", url, secrets, token_url, body, MAX_BYTES)
+        answer = await calls.json("POST", url, secrets, token_url, body, MAX_BYTES)
         if answer.status in (429, 503):
             raise _Busy(answer, self._ctx.store.clock.now())
         told = read(answer, (200,), "events")

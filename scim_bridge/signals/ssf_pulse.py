@@ -22,6 +22,7 @@ from scim_bridge.signals.streams import (
     streams,
 )
 from scim_bridge.signals.transmitter_calls import Calls
+from scim_bridge.signals.way_out import way_out
 
 log = structlog.get_logger("scim_bridge.signals")
 
@@ -72,7 +73,9 @@ async def _asked(ctx: Context, found: Stream) -> bool:
         return False
     secrets = await stream_secrets(ctx.store.reads, ctx.master, found.connection_id)
     try:
-        await transmitter.verify(Calls(ctx), found, secrets, state)
+        async with way_out(ctx, found.ca_file) as outbound:
+            calls = Calls(ctx.store.clock, outbound)
+            await transmitter.verify(calls, found, secrets, state)
     except BridgeError as error:
         reason = error.text()
 

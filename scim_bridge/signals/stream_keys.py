@@ -9,11 +9,11 @@ from scim_bridge.audit.record import record
 from scim_bridge.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import BridgeError, Invalid
-from scim_bridge.kernel.outbound import OutboundError
 from scim_bridge.kernel.work import SYSTEM, Work
 from scim_bridge.signals.doors import end_trouble, note_trouble
 from scim_bridge.signals.secevent import Key, SetRefused, usable_keys
 from scim_bridge.signals.streams import SELECT, Stream, stream_of
+from scim_bridge.signals.way_out import way_out
 
 log = structlog.get_logger("scim_bridge.signals")
 
@@ -96,7 +96,7 @@ async def _refreshed(ctx: Context, found: Stream) -> bool:
         return False
     try:
         keys = await _fetched(ctx, found)
-    except (OutboundError, Invalid) as error:
+    except BridgeError as error:
         reason = error.text()
         await ctx.store.transact(SYSTEM, lambda work: _failed(work, found, reason))
         log.warning("ssf.keys_failed", action="ssf.keys_failed", door=found.door, reason=reason)
@@ -106,9 +106,10 @@ async def _refreshed(ctx: Context, found: Stream) -> bool:
 
 
 async def _fetched(ctx: Context, found: Stream) -> dict[str, dict[str, str]]:
-    answer = await ctx.outbound.send(
-        "GET", found.endpoints["keys"], headers={"accept": "application/json"}, max_bytes=MAX_BYTES
-    )
+    async with way_out(ctx, found.ca_file) as outbound:
+        answer = await outbound.send(
+            "GET", found.endpoints["keys"], headers={"accept": "application/json"}, max_bytes=MAX_BYTES
+        )
     if answer.status != 200:
         raise Invalid("keys-answer", f"The transmitter answered {answer.status} instead of its keys.")
     return usable_keys(answer.body, found.algorithm)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +12,7 @@ import orjson
 from scim_bridge.audit.record import record
 from scim_bridge.kernel.crypto import MasterKey
 from scim_bridge.kernel.database import Reader
-from scim_bridge.kernel.errors import Invalid, NotFound
+from scim_bridge.kernel.errors import Conflict, Invalid, NotFound
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.connections import connection
 from scim_bridge.signals.doors import note_open
@@ -53,6 +53,8 @@ class Stream:
     keys_failures: int = 0
     keys_error: str = ""
     poll_failures: int = 0
+    # The connection's setting: a private authority in front of its transmitter.
+    ca_file: str = ""
 
     @property
     def door(self) -> str:
@@ -71,7 +73,8 @@ class Stream:
 
 
 SELECT = (
-    "SELECT s.*, c.name AS connection FROM sb_ssf_stream s JOIN sb_connection c ON c.id = s.connection_id"
+    "SELECT s.*, c.name AS connection, c.settings FROM sb_ssf_stream s"
+    " JOIN sb_connection c ON c.id = s.connection_id"
 )
 
 
@@ -100,6 +103,7 @@ def stream_of(row: Any) -> Stream:
         row["keys_failures"],
         row["keys_error"],
         row["poll_failures"],
+        str(orjson.loads(row["settings"]).get("ca_file") or ""),
     )
 
 
@@ -155,6 +159,20 @@ def checked_address(use: str, url: str) -> str:
     return url
 
 
+def check_nobodys(asked: Stream, others: Sequence[Stream]) -> None:
+    """Conflict when another connection has this very stream: whoever asks first would acknowledge for both."""
+    for other in others:
+        same = asked.stream_id and (asked.issuer, asked.stream_id) == (other.issuer, other.stream_id)
+        polled = asked.method == other.method == POLL and asked.endpoints.get("poll")
+        if same or (polled and asked.endpoints["poll"] == other.endpoints.get("poll")):
+            raise Conflict(
+                "stream-anothers",
+                f"This stream is that of the connection {other.connection}.",
+                "Use other credentials, for which the transmitter makes a stream of its own,"
+                f" or remove it there first: scim-bridge streams remove {other.connection}.",
+            )
+
+
 async def put_stream(
     work: Work, master: MasterKey, asked: Stream, secrets: Mapping[str, str] | None, push_header: str | None
 ) -> Stream:
@@ -164,6 +182,7 @@ async def put_stream(
     """
     checked(asked)
     owner = await connection(work.tx, asked.connection)
+    check_nobodys(asked, [one for one in await streams(work.tx) if one.connection_id != owner.id])
     digest = None if push_header is None else master.digest("ssf-push", push_header)
     await work.tx.run(
         "INSERT INTO sb_ssf_stream (connection_id, issuer, subject_issuers, audiences, algorithm, method,"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import Conflict, Invalid
+from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.signals.streams import PUSH, Stream, checked_address
 from scim_bridge.signals.transmitter_calls import MAX_BYTES, Calls, TransmitterRefused, read
 
@@ -52,10 +52,10 @@ def well_known(address: str) -> tuple[str, str]:
     return issuer, metadata
 
 
-async def discover(ctx: Context, address: str) -> Metadata:
+async def discover(outbound: Outbound, address: str) -> Metadata:
     """What the transmitter at this address publishes; TransmitterRefused when it is another's."""
     issuer, url = well_known(address)
-    answer = await ctx.outbound.send("GET", url, headers={"accept": "application/json"}, max_bytes=MAX_BYTES)
+    answer = await outbound.send("GET", url, headers={"accept": "application/json"}, max_bytes=MAX_BYTES)
     said = read(answer, (200,), "its configuration")
     if not isinstance(said.get("issuer"), str) or said["issuer"].rstrip("/") != issuer.rstrip("/"):
         raise TransmitterRefused(
@@ -80,8 +80,12 @@ async def create(
     events: Sequence[str],
     endpoint: str,
     authorization: str,
+    own: str = "",
 ) -> Configured:
-    """A stream for us at the transmitter; Conflict when it has one that is not for this address."""
+    """A stream for us at the transmitter; Conflict when it has one for these credentials that is not ours.
+
+    Ours is the one with the id `own`, and one that an attempt whose answer was lost has left.
+    """
     url = found.endpoints.get("configuration")
     if url is None:
         raise Invalid(
@@ -98,19 +102,27 @@ async def create(
     delivery: dict[str, str] = {"method": METHODS[method]}
     if method == PUSH:
         delivery |= {"endpoint_url": endpoint, "authorization_header": authorization}
-    asked = {"delivery": delivery, "events_requested": list(events), "description": "scim-bridge"}
+    described = f"scim-bridge {endpoint}"
+    asked = {"delivery": delivery, "events_requested": list(events), "description": described}
     answer = await calls.json("POST", url, secrets, token_url, asked)
     if answer.status == 409:
         known = await _known(calls, url, secrets, token_url)
-        if method == PUSH and known.get("delivery", {}).get("endpoint_url") != endpoint:
+        if not _ours(known, endpoint, described, own):
             raise Conflict(
                 "stream-exists",
-                "The transmitter has a stream for these credentials, to another address.",
+                "The transmitter has a stream for these credentials, and it is not this connection's.",
                 "Remove that one there, or use other credentials.",
             )
         change = {**asked, "stream_id": known.get("stream_id")}
         answer = await calls.json("PATCH", url, secrets, token_url, change)
     return configured(read(answer, (200, 201, 202), "a stream"), method)
+
+
+def _ours(known: Mapping[str, Any], endpoint: str, described: str, own: str) -> bool:
+    delivery = known.get("delivery")
+    pushed = delivery.get("endpoint_url") if isinstance(delivery, dict) else None
+    mine = bool(own) and known.get("stream_id") == own
+    return mine or pushed == endpoint or known.get("description") == described
 
 
 async def _known(calls: Calls, url: str, secrets: Mapping[str, str], token_url: str) -> dict[str, Any]:

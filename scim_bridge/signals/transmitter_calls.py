@@ -8,12 +8,14 @@ from urllib.parse import urlencode
 
 import orjson
 
-from scim_bridge.kernel.clock import MINUTE, SECOND
-from scim_bridge.kernel.context import Context
+from scim_bridge.kernel.clock import MINUTE, SECOND, Clock
 from scim_bridge.kernel.errors import BridgeError
-from scim_bridge.kernel.outbound import Answer
+from scim_bridge.kernel.outbound import Answer, Outbound
 
 MAX_BYTES = 262_144
+
+Tokens = dict[str, tuple[str, int]]
+"""Access tokens with the instant until which they are used, by whom they were asked for."""
 
 
 class TransmitterRefused(BridgeError):
@@ -23,11 +25,15 @@ class TransmitterRefused(BridgeError):
 
 
 class Calls:
-    """Calls with the right Authorization: a given bearer token, or one that is asked for and kept while it lasts."""
+    """Calls with the right Authorization: a given bearer token, or one that is asked for and kept while it lasts.
 
-    def __init__(self, ctx: Context) -> None:
-        self._ctx = ctx
-        self._tokens: dict[str, tuple[str, int]] = {}
+    `tokens` are those asked for before, of whoever calls again and again.
+    """
+
+    def __init__(self, clock: Clock, outbound: Outbound, tokens: Tokens | None = None) -> None:
+        self._clock = clock
+        self._outbound = outbound
+        self._tokens: Tokens = {} if tokens is None else tokens
 
     async def json(
         self,
@@ -60,13 +66,13 @@ class Calls:
         content = None if body is None else orjson.dumps(body)
         if content is not None:
             headers["content-type"] = "application/json"
-        return await self._ctx.outbound.send(method, url, headers=headers, body=content, max_bytes=max_bytes)
+        return await self._outbound.send(method, url, headers=headers, body=content, max_bytes=max_bytes)
 
     async def _token(self, secrets: Mapping[str, str], token_url: str) -> str:
         """An access token by client credentials (RFC 6749 section 4.4); empty when none is set up."""
         if not secrets.get("client_id") or not token_url:
             return ""
-        known, now = self._tokens.get(_cached_as(secrets, token_url)), self._ctx.store.clock.now()
+        known, now = self._tokens.get(_cached_as(secrets, token_url)), self._clock.now()
         if known is not None and now < known[1]:
             return known[0]
         form = {
@@ -75,7 +81,7 @@ class Calls:
             "client_secret": secrets.get("client_secret", ""),
             "scope": secrets.get("scope", "ssf.manage"),
         }
-        answer = await self._ctx.outbound.send(
+        answer = await self._outbound.send(
             "POST",
             token_url,
             headers={"content-type": "application/x-www-form-urlencoded", "accept": "application/json"},
