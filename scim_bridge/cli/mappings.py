@@ -164,7 +164,7 @@ def reset(
     database_url: DatabaseUrl = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Take rows away: the adapter writes by itself again what they changed."""
+    """Take rows away: the adapter writes again what they changed, and the next plan clears what only they wrote."""
 
     async def body(bridge: Bridge) -> list[Row]:
         reads = bridge.ctx.store.reads
@@ -178,7 +178,9 @@ def reset(
         await bridge.ctx.store.transact(actor(), lambda work: keep_mapping(work, there, rows))
         return rows
 
-    show([_record(row) for row in with_bridge(database_url, body)], output, empty="No rows.")
+    rows = with_bridge(database_url, body)
+    cleared = "The next plan clears what only the rows taken away wrote, where nobody changed it since."
+    show([_record(row) for row in rows], output, empty=f"No rows. {cleared}")
 
 
 @app.command()

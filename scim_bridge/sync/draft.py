@@ -152,7 +152,7 @@ class _Reader:
     async def page(self, agents: Sequence[DesiredAgent]) -> None:
         """Compare one page of agents."""
         self.agents += len(agents)
-        wanted = await patiently(lambda: wanted_there(self._idp, self._rules, agents))
+        wanted = await patiently(lambda: wanted_there(self._idp, self._rules, agents, self._pushed))
         found = await asyncio.gather(*(self._compared(agent, wanted[agent.agent_id]) for agent in agents))
         for agent, difference_ in zip(agents, found, strict=True):
             self.notes.extend(difference_.notes)

@@ -114,7 +114,8 @@ class _Writer:
         if agent is None or (agent.deleted and pushed is None):
             return _done(SKIPPED, "the agent was never written there, or is outside the connection's scope")
         rules = await rules_of(reads, connection.id)
-        wanted = (await wanted_there(idp, rules, [agent]))[agent_id]
+        known = {} if pushed is None else {agent_id: pushed}
+        wanted = (await wanted_there(idp, rules, [agent], known))[agent_id]
         observed = await idp.observe(agent, (pushed.remote_id or None) if pushed else None)
         drifts = reading_of(connection, idp, rules).drifts(agent, wanted, observed, pushed)
         found = difference(agent, spared(wanted, drifts), observed, pushed)

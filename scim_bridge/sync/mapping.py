@@ -22,6 +22,8 @@ DIRECTIONS = (OUT, IN)
 # The source of a row that takes a target away from us.
 LEAVE = "-"
 MOST_ROWS = 100
+# The fate of a row, kept before its target was found to be no mapping's: the adapter's own value stays.
+FIXED = "fixed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What became of one target for one agent: `fate` is default, set, left, taken in, unmet or refused."""
+    """What became of one target for one agent: `fate` is default, set, left, taken in, unmet, refused or fixed."""
 
     target: str
     source: str
@@ -89,12 +91,14 @@ def traced(
 
 def _step(rule: Rule, values: Mapping[str, Any], target: Target | None) -> Step:
     row = rule.row
+    if target is not None and target.fixed:
+        return Step(row.target, row.source, row.when, FIXED, note=target.fixed)
     if row.direction == IN:
         return Step(row.target, row.source, row.when, "taken in")
     if rule.value is None:
         return Step(row.target, row.source, row.when, "left")
-    if target is None or target.fixed:
-        why = "the IdP has no such attribute any more" if target is None else target.fixed
+    if target is None:
+        why = "the IdP has no such attribute any more"
         return Step(row.target, row.source, row.when, "refused", note=why)
     value, note = fitted(evaluated(rule.value, values), target)
     return Step(row.target, row.source, row.when, "refused" if note else "set", value, note)
@@ -158,7 +162,8 @@ def mapped(
         elif step.fate in ("left", "taken in", "refused"):
             attributes.pop(step.target, None)
         if step.note:
-            notes.append(f"{agent.slug}: {step.target} is not written: {step.note}.")
+            what = "is not mapped" if step.fate == FIXED else "is not written"
+            notes.append(f"{agent.slug}: {step.target} {what}: {step.note}.")
     return replace(wanted, attributes=attributes, notes=tuple(notes))
 
 

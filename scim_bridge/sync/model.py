@@ -193,16 +193,39 @@ def difference(
             notes.append(f"{agent.slug} was switched off at the IdP, not by us: left as it is.")
             continue
         before[name], after[name] = current, value
+    cleared = _cleared(wanted, observed, {} if written is None else written)
+    before |= cleared
+    after |= dict.fromkeys(cleared)
     if not after:
         return Difference(None, notes=tuple(notes))
     if observed.frozen and not agent.deleted and not (observed.thaws and after.get(ENABLED)):
         return Difference(None, notes=(*notes, f"{agent.slug}: {observed.frozen}"))
     reasons = {name: _why(agent, name, before[name], after[name], written) for name in after}
+    reasons |= dict.fromkeys(cleared, "no row of the mapping writes it any more")
     action = RETIRE if agent.deleted else UPDATE
     change = ObjectChange(
-        agent.agent_id, agent.slug, action, observed.remote_id, before, after, dict(wanted.attributes)
+        agent.agent_id,
+        agent.slug,
+        action,
+        observed.remote_id,
+        before,
+        after,
+        {**wanted.attributes, **dict.fromkeys(cleared)},
     )
     return Difference(change, reasons, tuple(notes))
+
+
+def _cleared(wanted: Wanted, observed: Observed, written: Attributes) -> dict[str, Any]:
+    """What a mapping wrote that is withdrawn, as it still stands there. What somebody changed since is theirs."""
+    found = {
+        name: observed.attributes.get(name) for name in wanted.withdrawn if not absent(written.get(name))
+    }
+    return {
+        name: current
+        for name, current in found.items()
+        if not absent(current)
+        and (same(name, current, written[name]) or kept_as(name, current, written[name], written))
+    }
 
 
 def _missing(agent: DesiredAgent, wanted: Wanted, pushed: Pushed | None) -> Difference:

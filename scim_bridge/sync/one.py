@@ -82,8 +82,9 @@ async def look_at(ctx: Context, connection: Connection, idp: Idp, name: str) -> 
     rules = await rules_of(reads, connection.id)
     rows = await mapping_steps(idp, rules, agent)
     steps += [Told(MAPPING, row.fate, mapping_detail(row)) for row in rows]
-    wanted = (await wanted_there(idp, rules, [agent]))[agent_id]
     pushed = await pushed_of(reads, connection.id, agent_id)
+    known = {} if pushed is None else {agent_id: pushed}
+    wanted = (await wanted_there(idp, rules, [agent], known))[agent_id]
     observed = await idp.observe(agent, (pushed.remote_id or None) if pushed else None)
     steps.append(_looked_up(agent, wanted, pushed, observed))
     drifts = reading_of(connection, idp, rules).drifts(agent, wanted, observed, pushed)

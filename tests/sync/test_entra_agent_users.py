@@ -203,6 +203,35 @@ def test_a_domain_that_is_not_the_tenants_parks_the_account_with_entras_words(
     on_bench(sqlite_url, clock, tenant, body, agent_users="elsewhere.example")
 
 
+def test_a_domain_known_not_to_be_the_tenants_parks_nobody_and_the_plan_says_so_before_anything_is_written(
+    sqlite_url: str, clock: ManualClock, sandbox: Running
+) -> None:
+    tenant = Tenant.fresh(sandbox, roles=[*ENTRA_ROLES, "AgentIdUser.ReadWrite.All", "Domain.Read.All"])
+
+    async def body(bench: Bench) -> None:
+        await bench.agent("triage", await bench.person(upn("maria")))
+        plan = await bench.plan()
+        assert any("elsewhere.example is no verified domain" in note for note in plan.notes), plan.notes
+        assert (await bench.apply(plan)).state == "OK"
+        assert [one["displayName"] for one in tenant.identities()] == ["Triage"] and accounts(tenant) == {}
+        assert (await bench.plan()).changes == 0
+
+    on_bench(sqlite_url, clock, tenant, body, agent_users="elsewhere.example")
+
+
+@pytest.mark.parametrize("more", [[], ["Domain.Read.All"]])
+def test_whether_the_domain_is_the_tenants_is_shown_or_that_nobody_may_ask(
+    sqlite_url: str, clock: ManualClock, sandbox: Running, more: list[str]
+) -> None:
+    tenant = Tenant.fresh(sandbox, roles=[*ENTRA_ROLES, "AgentIdUser.ReadWrite.All", *more])
+
+    async def body(bench: Bench) -> None:
+        (found,) = [one for one in await bench.idp.features() if one.name == "agent users"]
+        assert found.usable and ("Domain.Read.All" in found.reason) is not bool(more)
+
+    on_bench(sqlite_url, clock, tenant, body, **USERS)
+
+
 def test_without_the_permission_agents_are_written_without_accounts_and_the_plan_says_so(
     sqlite_url: str, clock: ManualClock, sandbox: Running
 ) -> None:

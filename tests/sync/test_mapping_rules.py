@@ -68,6 +68,13 @@ def test_a_value_the_idp_cannot_hold_is_left_out_with_a_note_and_never_guessed()
     assert len(found.notes) == 3 and "none of P1, P2" in found.notes[0] and "any more" in found.notes[2]
 
 
+def test_a_row_kept_before_its_target_was_closed_changes_nothing_and_is_told() -> None:
+    for source in ('"x"', LEAVE):
+        found = wanted(Row("mark", source))
+        assert found.attributes == DEFAULT.attributes, "the adapter's own value is written as ever"
+        assert found.notes == ("triage: mark is not mapped: it is the mark.",)
+
+
 def test_a_deleted_agent_is_not_mapped_and_what_drift_may_take_is_not_written() -> None:
     assert wanted(Row("title", "slug"), agent=replace(AGENT, deleted=True)) == DEFAULT
     row = Row("purpose", "purpose", direction=IN)

@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from scim_bridge.cli.run import run
+from tests.sandbox.servers import trust
 from tests.sync.okta_org import CLIENT, SCOPES, Org, private_key
 
 MANIFEST = """
@@ -76,9 +78,32 @@ def test_rows_reach_the_profile_and_a_reset_gives_it_back(command, running_org) 
     assert profile(running_org, "triage")["agentModel"] == "unknown"
     assert command("sync", "plan", "okta")[0] == 0
     assert command("mappings", "reset", "okta")[0] == 0
+    code, plan = command("sync", "plan", "okta", "--all")
+    assert code == 3 and "no row of the mapping writes it any more" in str(plan)
     assert command("sync", "apply", "okta")[0] == 0
     assert profile(running_org, "triage").get("agentModel") is None
-    assert profile(running_org, "review")["title"] == "Agent: reads code", "what is not ours any more stays"
+    assert profile(running_org, "review").get("title") is None, "what only a row wrote goes with it"
+    assert command("sync", "plan", "okta")[0] == 0
+
+
+def test_what_somebody_changed_there_outlives_the_row_that_wrote_it(command, running_org) -> None:
+    assert command("sync", "apply", "okta")[0] == 0
+    assert command("mappings", "set", "okta", "title", '"Agent: " + purpose')[0] == 0
+    assert command("sync", "apply", "okta")[0] == 0
+    running_org.control("POST", "/api-tokens", {"token": "mallorys"})
+    answer = httpx2.post(
+        f"{running_org.sandbox.url}/api/v1/users/{running_org.user('review@agents.test')['id']}",
+        json={"profile": {"title": "Code reader"}},
+        headers={"authorization": "SSWS mallorys"},
+        verify=trust(running_org.sandbox.ca_file),
+        trust_env=False,
+    )
+    assert answer.status_code == 200
+    assert command("mappings", "reset", "okta")[0] == 0
+    assert command("sync", "apply", "okta")[0] == 0
+    assert profile(running_org, "review")["title"] == "Code reader"
+    assert profile(running_org, "triage").get("title") is None
+    assert command("sync", "plan", "okta")[0] == 0
 
 
 def test_a_row_the_org_cannot_take_is_refused_by_name_and_nothing_is_kept(command, tmp_path) -> None:
@@ -88,6 +113,7 @@ def test_a_row_the_org_cannot_take_is_refused_by_name_and_nothing_is_kept(comman
     for row, named in (
         (["titel", "slug"], "Did you mean title?"),
         (["login", "slug"], "the agent's user is found"),
+        (["userType", '"Robot"'], "known to be an agent"),
         (["title", "lower("], "ends too early"),
     ):
         code, told = command("mappings", "set", "okta", *row)

@@ -130,12 +130,14 @@ class Wanted:
     """What one agent should look like at the IdP, and what could not be said there.
 
     `match` are names by which an object that carries no mark of ours may be this agent (a login);
-    `notes` are warnings for people ("owner has no account there").
+    `notes` are warnings for people ("owner has no account there"). `withdrawn` are attributes that only rows
+    of a mapping wrote which are gone since.
     """
 
     attributes: Attributes
     match: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    withdrawn: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ LIFECYCLE_READ = (*IDENTITY_LIST, *POLICY_READ)
 
 REGISTRY_READ = ("AgentRegistration.Read.All", "AgentRegistration.ReadWrite.All")
 REGISTRY_WRITE = ("AgentRegistration.ReadWrite.All",)
+DOMAIN_READ = ("Domain.Read.All", "Domain.ReadWrite.All", "Directory.Read.All")
 AUDIT_READ = ("AuditLog.Read.All",)
 
 ASSIGN_WRITE = ("AppRoleAssignment.ReadWrite.All",)

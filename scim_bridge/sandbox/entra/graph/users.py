@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scim_bridge.sandbox.entra.graph import agent_rules, settling, user_rules
+from scim_bridge.sandbox.entra.graph import agent_rules, domains, settling, user_rules
 from scim_bridge.sandbox.entra.graph import permissions as may
 from scim_bridge.sandbox.entra.graph.assigning import assign
 from scim_bridge.sandbox.entra.graph.call import DONE, Answer, Call
@@ -124,9 +124,7 @@ def _create_agent(tenant: Tenant, call: Call, body: Object) -> Answer:
 
 def _check_domain(tenant: Tenant, name: str) -> None:
     """400 unless the name is at a domain of the tenant: its first one, or one that people are at."""
-    domain = name.rpartition("@")[2].lower()
-    people = (str(one["userPrincipalName"]).lower() for one in tenant.every(USER))
-    if domain != tenant.domain and not any(one.endswith(f"@{domain}") for one in people):
+    if not domains.verified(tenant, name.rpartition("@")[2].lower()):
         raise bad(
             "The domain portion of the userPrincipalName property is invalid. You must use one of the verified "
             "domain names in your organization."

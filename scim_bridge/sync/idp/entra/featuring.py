@@ -8,7 +8,16 @@ from collections.abc import Mapping
 
 from scim_bridge.sync.idp.entra.calls import BETA, V1, Reply
 from scim_bridge.sync.idp.entra.graph import Graph
-from scim_bridge.sync.idp.entra.needs import NEEDS, asked_of, granted, judged, lacking
+from scim_bridge.sync.idp.entra.needs import (
+    AGENT_USERS,
+    NEEDS,
+    asked_of,
+    at_domain,
+    domain_asked,
+    granted,
+    judged,
+    lacking,
+)
 from scim_bridge.sync.idp.entra.options import Options
 from scim_bridge.sync.idp.entra.tokens import Tokens
 from scim_bridge.sync.idp.port import Feature
@@ -16,6 +25,8 @@ from scim_bridge.sync.idp.port import Feature
 BELIEVED = 10.0
 # A process that only pushes never plans: what it found out is asked for again after a quarter of an hour.
 AGED = 900.0
+# The answer about the domain of agents' accounts, among those about what the app may do.
+DOMAIN = "domain"
 
 
 class Features:
@@ -52,9 +63,12 @@ class Features:
             self._roles = granted(await self._tokens.token(fresh=True))
         replies = {**await self._probed(V1), **await self._probed(BETA)}
         found = tuple(judged(need, self._options, self._roles, replies.get(need.name)) for need in NEEDS)
-        self._known = {one.name: one for one in found}
+        known = {one.name: one for one in found}
+        if DOMAIN in replies:
+            known[AGENT_USERS] = at_domain(known[AGENT_USERS], self._options, replies[DOMAIN])
+        self._known = known
         self._looked = time.monotonic()
-        return found
+        return self.known
 
     @property
     def known(self) -> tuple[Feature, ...]:
@@ -66,8 +80,11 @@ class Features:
         if not needs:
             return {}
         gets = [need.probe for need in needs if need.probe is not None]
-        replies = await self._graph.reads("look what the app may do", gets, takes=_told, version=version)
-        return {need.name: reply for need, reply in zip(needs, replies, strict=True)}
+        domains = domain_asked(self._options) if version == V1 else []
+        names = [*(need.name for need in needs), *(DOMAIN for _ in domains)]
+        asked = [*gets, *domains]
+        replies = await self._graph.reads("look what the app may do", asked, takes=_told, version=version)
+        return dict(zip(names, replies, strict=True))
 
     async def of(self, name: str) -> Feature:
         """One feature, as it was last found; asked for when it never was."""

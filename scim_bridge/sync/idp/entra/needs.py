@@ -191,6 +191,34 @@ def judged(need: Need, options: Options, roles: frozenset[str] | None, reply: Re
     return Feature(need.name, True)
 
 
+def domain_asked(options: Options) -> list[Get]:
+    """The read that says whether agents may have accounts at their domain; none where they get none."""
+    return (
+        [Get(f"/domains/{options.agent_users}", {"$select": "id,isVerified"})] if options.agent_users else []
+    )
+
+
+def at_domain(feature: Feature, options: Options, reply: Reply) -> Feature:
+    """Agents' accounts, where the tenant may not have their domain: found out before there are identities.
+
+    Without the permission to read domains it is not known, and said so.
+    """
+    if not feature.usable:
+        return feature
+    domain = options.agent_users
+    if reply.status == 404 or (reply.ok and reply.body.get("isVerified") is not True):
+        return Feature(
+            feature.name,
+            False,
+            f"{domain} is no verified domain of this tenant: agents get no user account."
+            " Verify it in Entra, or set agent_users to one that is.",
+        )
+    if reply.ok:
+        return feature
+    why = f"Whether {domain} is a verified domain was not found out: the app lacks Domain.Read.All."
+    return Feature(feature.name, True, why)
+
+
 def _hint(status: int) -> str:
     if status == 404:
         return "This tenant does not have it."

@@ -39,6 +39,7 @@ DEFAULTS: Mapping[str, str] = {
 FIXED = {
     MARK: "it is the mark by which the agent is found again",
     LOGIN: "by it the agent's user is found",
+    "userType": "by it Okta's user is known to be an agent when it comes back here, and no person",
     "agentOwnerLogin": "by it the owner's account is found",
 }
 KINDS = ("string", "boolean", "integer", "number", "array")
