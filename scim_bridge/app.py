@@ -126,6 +126,8 @@ async def _master(settings: Settings, database: Database, clock: Clock) -> Maste
 
 def handlers(bridge: Bridge) -> dict[str, Handler]:
     """Who performs which kind of effect."""
+    from scim_bridge.attestations import certifying
+    from scim_bridge.attestations import effects as attestations
     from scim_bridge.credentials import effects as credentials
     from scim_bridge.departures import canary
     from scim_bridge.departures import service as departures
@@ -134,11 +136,17 @@ def handlers(bridge: Bridge) -> dict[str, Handler]:
     from scim_bridge.watch import effects as watch
 
     return {
-        **reading.handlers(bridge.ctx, bridge.idps.news, departures.reactor(bridge.rules)),
+        **reading.handlers(
+            bridge.ctx,
+            bridge.idps.news,
+            departures.reactor(bridge.rules),
+            certifying.taking(bridge.ctx, bridge.settings.attestations),
+        ),
         **sync.handlers(bridge.ctx, bridge.idps),
         **credentials.handlers(bridge.ctx, bridge.settings.revokers),
         **watch.handlers(bridge.ctx, bridge.settings),
         **canary.handlers(_probe(bridge)),
+        **attestations.handlers(bridge.ctx, bridge.settings.attestations),
     }
 
 

@@ -165,8 +165,8 @@ async def _record(
     jws = (await signing_key(work, ctx.master, "attestation")).sign(
         statement.payload(ctx.public_url), STATEMENT_TYPE
     )
-    await _store(work, statement, now.facts, jws)
-    await _apply(work, statement)
+    await keep_statement(work, statement, now.facts, jws)
+    await act_on(work, statement)
     return Answered(statement, jws, VALID if affirmed else REFUSED)
 
 
@@ -180,7 +180,8 @@ def unmoved(shown: Look, digest: str) -> None:
         )
 
 
-async def _store(work: Work, statement: Statement, facts: Facts, jws: str) -> None:
+async def keep_statement(work: Work, statement: Statement, facts: Facts, jws: str) -> None:
+    """Keep a signed statement as the agent's current one; its request is closed."""
     await work.tx.run(
         "UPDATE sb_attestation SET ended = ? WHERE agent_id = ? AND ended IS NULL",
         work.now,
@@ -208,7 +209,7 @@ async def _store(work: Work, statement: Statement, facts: Facts, jws: str) -> No
     )
 
 
-async def _apply(work: Work, statement: Statement) -> None:
+async def act_on(work: Work, statement: Statement) -> None:
     """What the statement does to the agent: its state, its hold, and who hears of it."""
     agent_id, by = statement.agent_id, statement.person.user_name
     confirmed = statement.affirmed
@@ -223,6 +224,8 @@ async def _apply(work: Work, statement: Statement) -> None:
     }
     if statement.changes:
         detail["changes"] = dict(statement.changes)
+    if statement.certification:
+        detail["certification"] = dict(statement.certification)
     item, action = OUTCOMES[statement.verdict]
     await record(work, action, AGENT, agent_id, detail)
     await settle(work, agent_id, item, f"{by} answered: {statement.verdict}")

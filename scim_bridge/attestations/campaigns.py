@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import orjson
@@ -27,6 +27,7 @@ from scim_bridge.kernel.clock import DAY, iso
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import NotFound, Refused
+from scim_bridge.kernel.sql import marks
 from scim_bridge.kernel.work import Actor, Work
 from scim_bridge.registry.people_refs import owners_of
 from scim_bridge.registry.scope import Scope, parse_scope
@@ -58,6 +59,14 @@ async def campaign(reader: Reader, name: str) -> Campaign:
             "campaign-unknown", f"There is no campaign {name!r}.", "See `scim-bridge campaigns list`."
         )
     return campaign_of(row)
+
+
+async def campaigns_by_id(reader: Reader, ids: Collection[str]) -> dict[str, Campaign]:
+    """These campaigns, by id."""
+    rows = await reader.all(
+        f"SELECT {COLUMNS} FROM sb_campaign WHERE id IN ({marks(len(ids))})", *sorted(ids)
+    )
+    return {row["id"]: campaign_of(row) for row in rows}
 
 
 async def open_campaign(

@@ -6,13 +6,13 @@ step is done, and a step is done once. A worker that was away does the latest st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
-from scim_bridge.attestations.campaign_model import Campaign, ItemState, Step, upcoming
-from scim_bridge.attestations.campaigns import CAMPAIGN, campaign, close_finished, plan_of
-from scim_bridge.attestations.messages import Mail, name_of, send
+from scim_bridge.attestations.campaign_model import EVENT, Campaign, ItemState, Step, upcoming
+from scim_bridge.attestations.campaigns import CAMPAIGN, campaigns_by_id, close_finished, plan_of
+from scim_bridge.attestations.messages import Mail, called, send
 from scim_bridge.attestations.model import first_answerable, role_of
 from scim_bridge.attestations.opening import invitation, role_in
 from scim_bridge.attestations.service import Asked, how_to_release, link_to, make_request
@@ -30,7 +30,9 @@ from scim_bridge.registry.resources import find
 
 BATCH = 400
 # Agents in one message and one transaction: more than anybody reads in a mail, few enough to lock.
-TOGETHER = 40
+TOGETHER = 100
+# What happened to single agents (each is a campaign of one) is told together, whatever it was.
+EVENTS = ""
 SOURCE = "attestation"
 # So late nobody is who runs: the server was away.
 AWAY = HOUR
@@ -41,49 +43,54 @@ async def chase(ctx: Context) -> int:
     moved = 0
     while True:
         rows = await ctx.store.reads.all(
-            "SELECT i.campaign_id, i.person_id, i.agent_id FROM sb_campaign_item i"
+            f"SELECT CASE WHEN c.kind = '{EVENT}' THEN '{EVENTS}' ELSE c.id END AS told_with, i.campaign_id,"
+            " i.person_id, i.agent_id FROM sb_campaign_item i"
             " JOIN sb_campaign c ON c.id = i.campaign_id WHERE i.state = 'waiting' AND i.next_at <= ?"
-            " AND c.state = 'open' ORDER BY i.campaign_id, i.person_id, i.agent_id LIMIT ?",
+            " AND c.state = 'open' ORDER BY told_with, i.person_id, i.agent_id LIMIT ?",
             ctx.store.clock.now(),
             BATCH,
         )
-        for (campaign_id, _), group in groupby(rows, key=lambda row: (row["campaign_id"], row["person_id"])):
-            agents = [row["agent_id"] for row in group]
-            for start in range(0, len(agents), TOGETHER):
-                moved += await _together(ctx, campaign_id, agents[start : start + TOGETHER])
+        for _, group in groupby(rows, key=lambda row: (row["told_with"], row["person_id"])):
+            items = [(row["agent_id"], row["campaign_id"]) for row in group]
+            for start in range(0, len(items), TOGETHER):
+                moved += await _together(ctx, dict(items[start : start + TOGETHER]))
         if len(rows) < BATCH:
             await close_finished(ctx, SYSTEM)
             return moved
 
 
-async def _together(ctx: Context, campaign_id: str, agents: Sequence[str]) -> int:
+async def _together(ctx: Context, items: Mapping[str, str]) -> int:
     async def body(work: Work) -> int:
         work.bookkeeping("another process chased these, or they were answered")
-        return await _Chase(work, ctx, await campaign(work.tx, campaign_id)).agents(agents)
+        return await _Chase(work, ctx, await campaigns_by_id(work.tx, set(items.values()))).agents(items)
 
     return await ctx.store.transact(SYSTEM, body)
 
 
 class _Chase:
-    """One portion of a campaign's agents, in one transaction."""
+    """One portion of agents, in one transaction: of one campaign, or of several that are about one agent each."""
 
-    def __init__(self, work: Work, ctx: Context, found: Campaign) -> None:
+    def __init__(self, work: Work, ctx: Context, campaigns: Mapping[str, Campaign]) -> None:
         self._work = work
         self._ctx = ctx
-        self._campaign = found
-        self._plan = plan_of(found)
+        self._campaigns = campaigns
         self._mails: dict[tuple[str, Step], Mail] = {}
-        # When the agent in hand is looked at again.
-        self._again = 0
         self._unanswerable: list[str] = []
 
-    async def agents(self, agent_ids: Sequence[str]) -> int:
-        """Do what is due for each of these agents; how many moved on."""
-        if self._campaign.state != "open":
-            return 0
+    def _turn_to(self, found: Campaign) -> None:
+        """Take an agent of this campaign in hand."""
+        self._campaign = found
+        self._plan = plan_of(found)
+        # When the agent in hand is looked at again.
+        self._again = 0
+
+    async def agents(self, items: Mapping[str, str]) -> int:
+        """Do what is due for each of these agents (id: campaign's id); how many moved on."""
         work, moved = self._work, 0
         alive = []
-        for agent_id in sorted(agent_ids):
+        open_ones = {agent_id: self._campaigns[found] for agent_id, found in items.items()}
+        for agent_id in sorted(a for a, found in open_ones.items() if found.state == "open"):
+            self._turn_to(open_ones[agent_id])
             # Everybody locks the agent first, as those do who answer.
             found = await find(work.tx, agent_id, lock=work.tx.for_update)
             if found is not None and found.kind == AGENT:
@@ -92,9 +99,10 @@ class _Chase:
                 moved += await self._settle(agent_id, ItemState.GONE, "the agent was deleted")
         facts = await facts_of(work.tx, alive)
         for agent_id in alive:
+            self._turn_to(open_ones[agent_id])
             moved += await self._agent(facts[agent_id])
         for mail in self._mails.values():
-            await send(work, self._ctx, self._campaign, mail)
+            await send(work, self._ctx, mail)
         await self._tell_of_unanswerable()
         return moved
 
@@ -200,18 +208,15 @@ class _Chase:
         await self._ask(agent, person, Step.REMIND)
         if manager is None or not manager.active:
             return f"{person.user_name} was reminded; no active manager is known"
-        self._mail(manager, Step.MANAGER).agents.append(agent)
+        self._mail(manager, Step.MANAGER).add(agent, self._campaign, self._ends)
         return f"{manager.user_name} was told, the manager of {person.user_name}"
 
     async def _ask(self, agent: AgentFacts, person: PersonRef, step: Step) -> None:
-        mail = self._mail(person, step)
-        mail.agents.append(agent)
-        mail.links.append(f"{name_of(agent)}: {await self._link(agent, person)}")
+        link = await self._link(agent, person)
+        self._mail(person, step).add(agent, self._campaign, self._ends, link)
 
     def _mail(self, person: PersonRef, step: Step) -> Mail:
-        mail = self._mails.setdefault((person.id, step), Mail(person, step))
-        mail.ends = max(mail.ends, self._ends)
-        return mail
+        return self._mails.setdefault((person.id, step), Mail(person, step))
 
     @property
     def _ends(self) -> int:
@@ -245,10 +250,9 @@ class _Chase:
 
     async def _tell_of_unanswerable(self) -> None:
         if self._unanswerable:
-            data = {"campaign": self._campaign.name, "agents": self._unanswerable}
-            await outward.notify(
-                self._work, "campaign-unanswerable", None, data, subject_id=self._campaign.id
-            )
+            known = list(self._campaigns.values())
+            data = {"campaign": called(known), "agents": self._unanswerable}
+            await outward.notify(self._work, "campaign-unanswerable", None, data, subject_id=known[0].id)
 
     async def _lapse(self, agent: AgentFacts) -> int:
         """Nobody answered in time: by the campaign's policy the agent may not act until somebody does."""

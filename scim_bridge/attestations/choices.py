@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from scim_bridge.attestations.model import CONFIRM, REDUCE, SUCCESSOR, Statement
+from scim_bridge.attestations.model import CONFIRM, REDUCE, SUCCESSOR, Facts, Statement
 from scim_bridge.attestations.opening import Invitation, Look
 from scim_bridge.kernel.errors import Invalid
 from scim_bridge.kernel.work import Work
@@ -32,14 +32,15 @@ async def applied(
             "answer-groups", "Groups were chosen, but the answer is not to take any away.", "Choose one."
         )
     if verdict == REDUCE:
-        changes["left_groups"] = await _reduced(work, request.agent_id, shown, drop)
+        changes["left_groups"] = await leave(work, request.agent_id, shown.facts, drop)
     if shown.role == SUCCESSOR and verdict in (CONFIRM, REDUCE):
         changes["new_owner"] = await _taken_over(work, request, shown)
     return changes
 
 
-async def _reduced(work: Work, agent_id: str, shown: Look, drop: Sequence[str]) -> list[dict[str, str]]:
-    held = {str(group["id"]): group for group in shown.facts["groups"]}
+async def leave(work: Work, agent_id: str, facts: Facts, drop: Sequence[str]) -> list[dict[str, str]]:
+    """Have an agent leave groups (ids) that are among these facts; what it left. Invalid for any other."""
+    held = {str(group["id"]): group for group in facts["groups"]}
     unknown = [group for group in drop if group not in held]
     if unknown:
         raise Invalid(

@@ -145,18 +145,38 @@ async def _lapse_one(ctx: Context, settings: AttestationSettings, statement_id: 
         if known.id != statement_id or known.state != VALID:
             return False
         await set_attestation(work, agent_id, Attestation(LAPSED, known.id, known.by, known.at, known.until))
-        later = await _given_time(work, settings, agent)
-        held = settings.hold_on_lapse and not later
-        detail = {"statement": statement_id, "by": known.by, "held": held}
-        await record(work, "attestation.lapsed", AGENT, agent_id, detail)
-        if held:
-            await _hold(work, agent)
-        await outward.push_to_idps(work, agent_id, "attestation lapsed")
-        if not later:
-            await _tell(work, ctx, settings, agent)
+        await _lapsed(work, ctx, settings, agent)
         return True
 
     return await ctx.store.transact(SYSTEM, body)
+
+
+async def _lapsed(work: Work, ctx: Context, settings: AttestationSettings, agent: AgentFacts) -> None:
+    """What follows from a lapse: the agent is held if so set, and somebody is asked."""
+    agent_id, known = agent.resource.id, agent.attestation
+    later = await _given_time(work, settings, agent)
+    held = settings.hold_on_lapse and not later
+    detail = {"statement": known.id, "by": known.by, "held": held}
+    await record(work, "attestation.lapsed", AGENT, agent_id, detail)
+    if held:
+        await _hold(work, agent)
+    await outward.push_to_idps(work, agent_id, "attestation lapsed")
+    if not later:
+        await _tell(work, ctx, settings, agent)
+
+
+async def came_back(work: Work, ctx: Context, settings: AttestationSettings, agent_id: str) -> None:
+    """See to an agent that was made again after its statement had run out, unless somebody answered meanwhile."""
+    work.bookkeeping("it was answered or deleted again")
+    if await find(work.tx, agent_id, lock=work.tx.for_update) is None:
+        return
+    agent = (await facts_of(work.tx, [agent_id]))[agent_id]
+    if agent.attestation.state != LAPSED:
+        return
+    await work.tx.run(
+        "UPDATE sb_attestation SET ended = ? WHERE id = ? AND ended IS NULL", work.now, agent.attestation.id
+    )
+    await _lapsed(work, ctx, settings, agent)
 
 
 async def _tell(work: Work, ctx: Context, settings: AttestationSettings, agent: AgentFacts) -> None:

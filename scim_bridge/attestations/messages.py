@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from scim_bridge.attestations.campaign_model import Campaign, Step
@@ -21,38 +22,69 @@ TEMPLATES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One agent in a message: of which campaign, until when it may be answered, and the link where there is one."""
+
+    name: str
+    campaign: Campaign
+    ends: int
+    link: str = ""
+
+
 @dataclass(slots=True)
 class Mail:
-    """One message to one person about several agents; `ends` is until when they may be answered."""
+    """One message to one person about several agents, of one campaign or of several about one agent each."""
 
     to: PersonRef
     step: Step
-    agents: list[AgentFacts] = field(default_factory=list)
-    links: list[str] = field(default_factory=list)
-    ends: int = 0
+    lines: list[Line] = field(default_factory=list)
+
+    def add(self, agent: AgentFacts, campaign: Campaign, ends: int, link: str = "") -> None:
+        """One agent more."""
+        self.lines.append(Line(name_of(agent), campaign, ends, link))
+
+    @property
+    def campaigns(self) -> list[Campaign]:
+        """The campaigns it is about."""
+        return list({line.campaign.id: line.campaign for line in self.lines}.values())
 
 
-async def send(work: Work, ctx: Context, campaign: Campaign, mail: Mail) -> None:
-    """Write it as an effect of this transaction; the links are sealed for its receiver."""
+def called(campaigns: Sequence[Campaign]) -> str:
+    """What a message about these campaigns is headed with: a name, or what happened where it is several."""
+    if len(campaigns) == 1:
+        return campaigns[0].name
+    return " and ".join(sorted({one.name.partition(":")[0] for one in campaigns}))
+
+
+async def send(work: Work, ctx: Context, mail: Mail) -> None:
+    """Write it as an effect of this transaction; the links are sealed for its receiver.
+
+    Of several campaigns the earliest dates count, and each agent is told with why it is asked about.
+    """
+    campaigns = mail.campaigns
+    reasons = {one.reason for one in campaigns}
+    apart = len(reasons) > 1
+    ends = [line.ends for line in mail.lines]
     data = {
-        "campaign": campaign.name,
-        "reason": campaign.reason,
-        "count": len(mail.agents),
-        "agents": [name_of(agent) for agent in mail.agents],
-        "due": iso(campaign.due),
-        "ends": iso(mail.ends),
-        "hold": campaign.policy.hold,
-        "by": campaign.opened_by,
+        "campaign": called(campaigns),
+        "reason": "" if apart else reasons.pop(),
+        "count": len(mail.lines),
+        "agents": [line.name for line in mail.lines],
+        "due": iso(min(one.due for one in campaigns)),
+        "ends": iso(max(ends) if len(campaigns) == 1 else min(ends)),
+        "hold": any(one.policy.hold for one in campaigns),
+        "by": campaigns[0].opened_by,
     }
-    private = outward.sealed_for(ctx.master, mail.to, {"links": "\n".join(mail.links)})
-    await outward.notify(
-        work,
-        TEMPLATES[mail.step],
-        mail.to,
-        data,
-        subject_id=mail.to.id,
-        private=private if mail.links else None,
-    )
+    links = "\n".join(_link_line(line, apart) for line in mail.lines if line.link)
+    private = outward.sealed_for(ctx.master, mail.to, {"links": links}) if links else None
+    await outward.notify(work, TEMPLATES[mail.step], mail.to, data, subject_id=mail.to.id, private=private)
+
+
+def _link_line(line: Line, apart: bool) -> str:
+    """One agent's line; with why it is asked about, where that is not the same for all."""
+    why = f" ({line.campaign.reason})" if apart and line.campaign.reason else ""
+    return f"{line.name}{why}: {line.link}"
 
 
 def name_of(agent: AgentFacts) -> str:

@@ -177,6 +177,9 @@ class Statement:
     # What the answer changed: groups taken away, a new owner. `shown` is the digest of the facts before.
     changes: Mapping[str, Any] = field(default_factory=dict)
     shown: str = ""
+    # How the person was known, and the review at an IdP where that was the question.
+    authentication: str = LINK
+    certification: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def affirmed(self) -> bool:
@@ -197,7 +200,7 @@ class Statement:
                 "displayName": self.person.display_name,
                 "role": self.role,
             },
-            "authentication": LINK,
+            "authentication": self.authentication,
             "request": self.request_id,
             "verdict": self.verdict,
             "comment": self.comment,
@@ -206,6 +209,8 @@ class Statement:
         }
         if self.changes:
             content |= {"changes": dict(self.changes), "shown_facts_digest": self.shown}
+        if self.certification:
+            content["certification"] = dict(self.certification)
         if self.until is not None:
             content |= {"exp": self.until // 1_000_000, "until": iso(self.until)}
         return content

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -11,13 +11,15 @@ import structlog
 from scim_bridge.asking import AttestationSettings, CampaignSettings
 from scim_bridge.attestations.campaign_model import OPENING, SCHEDULED, Policy
 from scim_bridge.attestations.campaigns import open_campaign, resume, single
-from scim_bridge.attestations.facts import facts_now
+from scim_bridge.attestations.facts import facts_together
 from scim_bridge.attestations.model import Difference, differences
 from scim_bridge.attestations.service import LAPSED, VALID
 from scim_bridge.audit.record import record
 from scim_bridge.kernel.clock import DAY, iso
 from scim_bridge.kernel.context import Context
+from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Refused
+from scim_bridge.kernel.sql import marks
 from scim_bridge.kernel.work import SYSTEM, Work
 from scim_bridge.registry import outward
 from scim_bridge.registry.agents import AgentFacts, facts_of, set_attestation
@@ -26,8 +28,10 @@ from scim_bridge.registry.resources import find
 
 log = structlog.get_logger("scim_bridge.attestations")
 
-# Statements held against the facts in one round: some milliseconds of reading.
+# Statements held against the facts at once, in a fixed number of reads: some milliseconds, then others have a turn.
 LOOKED_AT = 100
+# A round over all looks at so many; the next goes on where it stopped.
+ROUND_MOST = 2_000
 
 
 def policy(settings: AttestationSettings, due_days: int | None = None) -> Policy:
@@ -95,13 +99,22 @@ class Watcher:
             self._changed.update(subject for kind, subject in changed if kind == AGENT)
 
     async def look(self) -> int:
-        """Hold the next statements against the facts as they are; how many statements ended."""
+        """Hold the next statements against the facts as they are; how many statements ended.
+
+        Every agent that was just changed, then the next of all others.
+        """
         if not self._settings.material:
             return 0
-        wanted = [self._changed.pop() for _ in range(min(LOOKED_AT, len(self._changed)))]
         ended = 0
-        for agent_id in [*wanted, *await self._next()]:
-            ended += await self._one(agent_id)
+        # As many as there are now: whoever writes without end does not keep the round over all from its turn.
+        for _ in range(-(-len(self._changed) // LOOKED_AT)):
+            ended += await self._some(
+                [self._changed.pop() for _ in range(min(LOOKED_AT, len(self._changed)))]
+            )
+        for _ in range(ROUND_MOST // LOOKED_AT):
+            ended += await self._some(await self._next())
+            if not self._after:
+                break
         return ended
 
     async def _next(self) -> list[str]:
@@ -113,38 +126,48 @@ class Watcher:
         self._after = rows[-1]["id"] if len(rows) == LOOKED_AT else ""
         return [row["id"] for row in rows]
 
-    async def _one(self, agent_id: str) -> bool:
+    async def _some(self, agent_ids: Sequence[str]) -> int:
         async with self._ctx.store.database.snapshot() as reader:
-            if not await moved(reader, agent_id, self._settings.material):
-                return False
+            found = await moved(reader, agent_ids, self._settings.material)
+        # One after the other: whoever changes one of them waits for that one alone.
+        return sum([await self._one(agent_id) for agent_id in found])
+
+    async def _one(self, agent_id: str) -> bool:
         return await self._ctx.store.transact(SYSTEM, lambda work: self._ended(work, agent_id))
 
     async def _ended(self, work: Work, agent_id: str) -> bool:
         work.bookkeeping("the statement ended or fits again")
         alive = await find(work.tx, agent_id, lock=work.tx.for_update)
-        found = await moved(work.tx, agent_id, self._settings.material)
+        found = (await moved(work.tx, [agent_id], self._settings.material)).get(agent_id)
         if alive is None or not found:
             return False
         await outdate(work, self._settings, (await facts_of(work.tx, [agent_id]))[agent_id], found)
         return True
 
 
-async def moved(reader: Any, agent_id: str, material: tuple[str, ...]) -> list[Difference]:
-    """What is materially different from the facts of an agent's valid statement; empty when nothing is."""
-    row = await reader.one(
-        "SELECT s.facts FROM sb_agent a JOIN sb_attestation s ON s.id = a.attestation_id"
-        " WHERE a.id = ? AND a.attestation_state = ?",
-        agent_id,
+async def moved(
+    reader: Reader, agent_ids: Sequence[str], material: tuple[str, ...]
+) -> dict[str, list[Difference]]:
+    """By agent: what is materially different from the facts of its valid statement. Who is not there has nothing."""
+    if not agent_ids:
+        return {}
+    rows = await reader.all(
+        "SELECT a.id, s.facts FROM sb_agent a JOIN sb_attestation s ON s.id = a.attestation_id"
+        f" WHERE a.attestation_state = ? AND a.id IN ({marks(len(agent_ids))})",
         VALID,
+        *agent_ids,
     )
-    found = None if row is None else await facts_now(reader, agent_id)
-    if row is None or found is None:
-        return []
-    return [
-        difference
-        for difference in differences(orjson.loads(row["facts"]), found[1])
-        if difference.part in material and _material(difference)
-    ]
+    stated = {row["id"]: row["facts"] for row in rows}
+    now = await facts_together(reader, list(stated))
+    found = {
+        agent_id: [
+            difference
+            for difference in differences(orjson.loads(stated[agent_id]), facts)
+            if difference.part in material and _material(difference)
+        ]
+        for agent_id, (_, facts) in now.items()
+    }
+    return {agent_id: parts for agent_id, parts in found.items() if parts}
 
 
 def _material(difference: Difference) -> bool:

@@ -8,6 +8,7 @@ looks here; one that names nobody pays nothing. Who loses the name to somebody e
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from scim_bridge.kernel.database import Reader
@@ -23,6 +24,7 @@ from scim_bridge.registry.model import (
     AGENT_URN,
     GROUP,
     USER_SPACE,
+    Derived,
     Doc,
     Resource,
     fold,
@@ -136,16 +138,29 @@ async def bring_back(work: Work, grave: Resource, name: str, reason: str, connec
     index(work, grave.id, set(), indexed(grave.doc, work.indexes))
     before = await standing(work, grave.id, connection_id=connection_id)
     doc = {**before.resource.doc, "userName": name}
+    derived = before.derived
     if grave.kind == AGENT:
+        derived = await _without_what_ran_out(work, grave.id, derived)
         doc = await _without_workload(work, grave.id, doc)
         # Somebody who answered for it may have been deleted since.
         doc = written_agent(doc, pointers((await owners_of(work.tx, [grave.id]))[grave.id]))
-    back = save(work, before, changed(before, doc=doc))
+    back = save(work, before, changed(before, doc=doc, derived=derived))
     if grave.kind == AGENT:
         await outward.push_to_idps(work, grave.id, reason)
         if back.resource.active:
             await outward.call_runtime(work, back, "agent.resume", reason)
     return back
+
+
+async def _without_what_ran_out(work: Work, agent_id: str, derived: Derived) -> Derived:
+    """What is known of an agent, without a statement as valid whose end nobody noticed: it was deleted then."""
+    known = derived.attestation
+    ran_out = known.until is not None and known.until <= work.now and known.state in ("valid", "lapsed")
+    if not ran_out or any(hold.source == "attestation" for hold in derived.holds):
+        return derived
+    work.tx.later("UPDATE sb_agent SET attestation_state = 'lapsed' WHERE id = ?", agent_id)
+    await outward.attestation_ran_out(work, agent_id)
+    return replace(derived, attestation=replace(known, state="lapsed"))
 
 
 async def _leave_groups(work: Work, member_id: str) -> None:

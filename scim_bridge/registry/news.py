@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from scim_bridge.kernel.clock import parse_iso
 from scim_bridge.kernel.errors import BridgeError
+from scim_bridge.registry.certification import RemoteReview
 from scim_bridge.registry.connections import Connection
 
 
@@ -109,6 +110,13 @@ class PeopleNews(Protocol):
 
     def is_id(self, name: str) -> bool:
         """True when a name has the form of this IdP's ids of people."""
+
+
+class ReviewNews(PeopleNews, Protocol):
+    """A tenant whose access reviews can be read."""
+
+    async def review(self, review_id: str) -> RemoteReview | None:
+        """One review as it stands now; None when there is none, or it may not be read."""
 
 
 class LogNews(PeopleNews, Protocol):

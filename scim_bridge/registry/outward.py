@@ -1,7 +1,8 @@
 """The outward calls a change calls for, written as effects in the change's own transaction.
 
 These constructors are the contract between rooms: who decides writes the effect, another room's
-`effects.py` performs it after the commit. Kinds: runtime.hook, notify, idp.push, credential.revoke.
+`effects.py` performs it after the commit. Kinds: runtime.hook, notify, idp.push, credential.revoke,
+attestation.ran_out.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ RUNTIME_HOOK = "runtime.hook"
 NOTIFY = "notify"
 IDP_PUSH = "idp.push"
 CREDENTIAL_REVOKE = "credential.revoke"
+ATTESTATION_RAN_OUT = "attestation.ran_out"
 
 
 async def tell_runtime(
@@ -150,6 +152,13 @@ async def push_to_idp(
         # A stop must not be taken for an ordinary push of the same instant that came before it.
         key=None if again else f"{connection_id}:{agent_id}:{work.now}:{case_id or ('stop' if stop else '')}",
         rank=URGENT if urgent else ORDINARY,
+    )
+
+
+async def attestation_ran_out(work: Work, agent_id: str) -> str:
+    """Have somebody asked about an agent, and it held if so set: its statement ran out while it was deleted."""
+    return await work.effect(
+        ATTESTATION_RAN_OUT, {"agent_id": agent_id}, lane=lane("attestation", agent_id), subject_id=agent_id
     )
 
 

@@ -8,17 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scim_bridge.attestations.answering import FactsChanged, answer, checked_comment
+from scim_bridge.attestations.effects import handlers
 from scim_bridge.attestations.lapsing import lapse
 from scim_bridge.attestations.model import STATEMENT_TYPE, canonical, differences, digest_of
 from scim_bridge.attestations.opening import look
 from scim_bridge.kernel.clock import DAY
 from scim_bridge.kernel.crypto import public_keys, verify
+from scim_bridge.kernel.effects import Effects
 from scim_bridge.kernel.errors import Invalid
 from scim_bridge.kernel.work import Store, Work
 from scim_bridge.registry.agents import AgentFacts, delete_agent, facts_of
 from scim_bridge.registry.connections import create_connection
+from scim_bridge.registry.graves import bring_back, buried
 from scim_bridge.registry.groups import add_members, create_group
 from scim_bridge.registry.holds import place_hold
+from scim_bridge.registry.model import AGENT
 from scim_bridge.registry.people import set_employed
 from scim_bridge.settings import AttestationSettings
 from tests.attestations.scene import SETTINGS, VISITOR, asked, context, scene, throttle
@@ -174,6 +178,41 @@ def test_the_attestation_of_a_deleted_agent_ends_quietly(on_store, clock) -> Non
         assert await lapse(ctx, SETTINGS) == 0
         row = await store.reads.one("SELECT ended FROM sb_attestation")
         assert row["ended"] is not None
+
+    on_store(body)
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+def test_an_agent_made_again_after_its_statement_ran_out_is_not_valid_but_held_and_asked_about(
+    on_store, clock, noticed: bool
+) -> None:
+    async def body(store: Store) -> None:
+        ctx = context(store)
+        made = await scene(store)
+        await say(ctx, "confirm")
+        await store.transact(TESTER, lambda work: delete_agent(work, made.agent, "retired"))
+        clock.advance(days=91)
+        if noticed:
+            await lapse(ctx, SETTINGS)
+
+        async def again(work: Work) -> None:
+            work.bookkeeping("the door of whoever makes it again keeps its audit row")
+            grave = await buried(work.tx, AGENT, "triage@agents.test")
+            assert grave is not None
+            await bring_back(work, grave, "triage@agents.test", "made again", "")
+
+        await store.transact(TESTER, again)
+        assert (await agent_now(store, made.agent)).attestation.state == "lapsed", "from the commit on"
+        shown = await store.reads.one("SELECT rendered FROM sb_resource WHERE id = ?", made.agent)
+        assert b'"lapsed"' in bytes(shown["rendered"])
+        row = await store.reads.one("SELECT id FROM sb_effect WHERE kind = 'attestation.ran_out'")
+        engine = Effects(store, handlers(ctx, SETTINGS), [])
+        for _ in range(2):
+            await engine.attempt(row["id"])
+        assert [h.code for h in (await agent_now(store, made.agent)).holds] == ["attestation-lapsed"]
+        told = [one["template"] for one in await effects(store, "notify")]
+        assert told.count("attestation-lapsed") == 1
+        assert await lapse(ctx, SETTINGS) == 0
 
     on_store(body)
 

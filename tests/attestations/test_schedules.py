@@ -10,14 +10,17 @@ import pytest
 from scim_bridge.asking import AttestationSettings, CampaignSettings, check_attestations
 from scim_bridge.attestations.campaign_view import campaigns
 from scim_bridge.attestations.chasing import chase
+from scim_bridge.attestations.facts import facts_together
 from scim_bridge.attestations.lapsing import lapse
+from scim_bridge.attestations.model import canonical, digest_of
 from scim_bridge.attestations.schedules import Watcher, open_due
 from scim_bridge.attestations.service import ask
+from scim_bridge.kernel.clock import DAY
 from scim_bridge.kernel.errors import ConfigurationError
 from scim_bridge.kernel.work import Store, Work
-from scim_bridge.registry.agents import facts_of, update_agent
+from scim_bridge.registry.agents import facts_of, set_attestation, update_agent
 from scim_bridge.registry.groups import add_members, create_group
-from scim_bridge.registry.model import AGENT_URN
+from scim_bridge.registry.model import AGENT_URN, Attestation
 from scim_bridge.settings import load_settings
 from tests.attestations.crowd import answer, browser, company, mails
 from tests.attestations.scene import SETTINGS, context, scene
@@ -122,6 +125,62 @@ def test_a_statement_ends_when_a_group_comes_and_stays_when_a_comment_on_it_chan
         assert await watcher.look() == 0
 
     on_sqlite(body)
+
+
+async def stated(store: Store, agents: list[str]) -> None:
+    """Valid statements about these agents as they are now, as their owners' answers leave them."""
+
+    async def some(work: Work, ids: list[str]) -> None:
+        work.bookkeeping("statements of a test")
+        until = work.now + 90 * DAY
+        for agent_id, (_, facts) in (await facts_together(work.tx, ids)).items():
+            await work.tx.run(
+                "INSERT INTO sb_attestation (id, request_id, agent_id, person_id, verdict, comment, at, until,"
+                " digest, facts, statement) VALUES (?, '', ?, '', 'confirm', '', ?, ?, ?, ?, '')",
+                f"s-{agent_id}",
+                agent_id,
+                work.now,
+                until,
+                digest_of(facts),
+                canonical(facts).decode(),
+            )
+            said = Attestation("valid", f"s-{agent_id}", "o0@corp.test", work.now, until)
+            await set_attestation(work, agent_id, said)
+
+    for start in range(0, len(agents), 100):
+        await store.transact(TESTER, lambda work, s=start: some(work, agents[s : s + 100]))
+
+
+def test_hundreds_that_change_at_once_are_found_in_one_round_and_told_in_one_mail_a_person(on_store) -> None:
+    async def body(store: Store) -> None:
+        ctx = context(store)
+        made = await company(store, 240, 3)
+        await stated(store, made.agents)
+
+        async def joined(work: Work) -> None:
+            for name, part in (("payments", made.agents[:200]), ("refunds", made.agents[200:])):
+                group = await create_group(work, {"displayName": name}, origin="test")
+                await add_members(work, group.id, [(agent_id, None) for agent_id in part])
+            found = await facts_of(work.tx, made.agents[:1])
+            doc = dict(found[made.agents[0]].resource.doc)
+            doc[AGENT_URN] = {**doc[AGENT_URN], "purpose": "something else"}
+            await update_agent(work, made.agents[0], doc)
+
+        await store.transact(TESTER, joined)
+        assert await Watcher(ctx, SETTINGS).look() == 240, "one round over all finds them"
+        assert await chase(ctx) == 240
+        sent = await mails(store, "campaign-request")
+        assert sorted(len(mail["links"]) for mail in sent) == [80, 80, 80]
+        assert len({mail["to"]["id"] for mail in sent}) == 3
+        (odd,) = [mail for mail in sent if not mail["data"]["reason"]]
+        assert odd["data"]["campaign"] == "Changed" and odd["data"]["count"] == 80
+        assert all("groups changed" in mail["data"]["reason"] for mail in sent if mail is not odd)
+        async with browser(ctx, SETTINGS) as web:
+            assert (await answer(web, sent[0]["links"][79], "confirm")).status_code == 200
+        assert await chase(ctx) == 0
+        assert len(await campaigns(store.reads, events=True, limit=500)) == 240, "each has its own dates"
+
+    on_store(body)
 
 
 def test_what_another_process_changed_is_found_in_the_round_over_all(on_sqlite) -> None:

@@ -20,6 +20,7 @@ from scim_bridge.sandbox.okta.api import (
     logs,
     oauth,
     owners,
+    reviews,
     schemas,
     user_types,
     users,
@@ -37,7 +38,20 @@ def build(sandbox: Sandbox, transport: httpx2.AsyncBaseTransport | None = None) 
     runner = Runner(parts, transport)
     sender = Sender(parts.org, transport)
     sandbox.background += [runner.forever, sender.forever]
-    rooms = (oauth, users, lifecycle, links, user_types, schemas, groups, apps, logs, ai_agents, owners)
+    rooms = (
+        oauth,
+        users,
+        lifecycle,
+        links,
+        user_types,
+        schemas,
+        groups,
+        apps,
+        logs,
+        ai_agents,
+        owners,
+        reviews,
+    )
     return [
         *control.routes(parts),
         *scim_control.routes(parts, runner),

@@ -46,6 +46,7 @@ MESSAGES = {
     "workload_principal.deactivate": "Deactivate an AI agent",
     "workload_principal.delete": "Delete an AI agent",
     "resource.owner.update": "Update the owners of a resource",
+    "certification.campaign.item.decide": "Access certification campaign item decided",
     "app.oauth2.token.grant.access_token": "OAuth2 access token is granted",
 }
 

@@ -25,7 +25,10 @@ HOOKED = (
     UPDATED,
     "application.user_membership.remove",
 )
-FOLLOWED = (*HOOKED, "user.lifecycle.delete.completed")
+PEOPLE = (*HOOKED, "user.lifecycle.delete.completed")
+# A decision in an access review (Okta Identity Governance): of these the review is read, not a person.
+DECIDED = "certification.campaign.item.decide"
+FOLLOWED = (*PEOPLE, DECIDED)
 # A profile update that says what changed, and none of these, is no news here.
 TOLD_OF = frozenset({"login", "manager", "managerId", "department"})
 HOOK = "com.okta.event_hook"
@@ -54,6 +57,9 @@ def _read(event: Mapping[str, Any]) -> list[Event]:
     if kind not in FOLLOWED or failed or not isinstance(uuid, str) or not _UUID.fullmatch(uuid):
         return []
     targets = event.get("target")
+    at = instant(event.get("published"))
+    if kind == DECIDED:
+        return [Event(uuid, kind, item, at) for item in _items(targets)]
     users = [
         target
         for target in (targets if isinstance(targets, list) else ())
@@ -61,12 +67,21 @@ def _read(event: Mapping[str, Any]) -> list[Event]:
         if isinstance(target, Mapping) and target.get("type") == "User" and _matters(kind, target)
     ]
     ids = list(dict.fromkeys(str(user.get("id")) for user in users))
-    at = instant(event.get("published"))
     known = [user_id for user_id in ids if _USER_ID.fullmatch(user_id)]
     # An event about several people is one for each of them.
     return [
         Event(uuid if len(known) == 1 else f"{uuid}:{user_id}", str(kind), user_id, at) for user_id in known
     ]
+
+
+def _items(targets: object) -> list[str]:
+    """The review item among the targets: the one that is no person. Read at Okta, it proves to be one or not."""
+    ids = [
+        str(target.get("id"))
+        for target in (targets if isinstance(targets, list) else ())
+        if isinstance(target, Mapping) and target.get("type") not in ("User", "UserGroup", "AppInstance")
+    ]
+    return [one for one in ids[:1] if _UUID.fullmatch(one)]
 
 
 def _matters(kind: object, target: Mapping[str, Any]) -> bool:

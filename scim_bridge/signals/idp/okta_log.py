@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
 from scim_bridge.kernel.clock import DAY, MINUTE, SECOND, iso
 from scim_bridge.kernel.context import Context
@@ -21,7 +22,7 @@ from scim_bridge.signals.idp import okta_hook
 from scim_bridge.signals.idp.compare import compare
 from scim_bridge.signals.idp.listeners import LATER, give, in_turn, unheard, wanted
 from scim_bridge.signals.idp.news import keep
-from scim_bridge.signals.idp.okta_event import FOLLOWED, read_events
+from scim_bridge.signals.idp.okta_event import DECIDED, FOLLOWED, read_events
 
 KIND = "okta-log"
 SETTING = "okta_log"
@@ -59,8 +60,9 @@ async def ask(ctx: Context, news_of: NewsOf, chosen: Connection) -> int:
             known = await door(ctx.store.reads, door_name(chosen))
             cursor = known.cursor if known is not None else ""
             now = ctx.store.clock.now()
-            since, lost = begin(None if known is None else known.heard, cursor, now)
-            page = await source.events("" if lost else cursor, since, FOLLOWED)
+            going_on = cursor if covers(cursor) else ""
+            since, lost = begin(None if known is None else known.heard, going_on, now)
+            page = await source.events("" if lost else going_on, since, FOLLOWED)
             fresh += await ctx.store.transact(
                 SYSTEM, partial(_taken, chosen=chosen, cursor=cursor, page=page, lost=lost)
             )
@@ -73,6 +75,12 @@ async def ask(ctx: Context, news_of: NewsOf, chosen: Connection) -> int:
     except BridgeError as error:
         await unheard(ctx, chosen, KIND, error, EVERY)
     return fresh
+
+
+def covers(cursor: str) -> bool:
+    """False for a cursor of an earlier version that asks for fewer kinds of events: it is begun anew by time."""
+    asked = unquote(cursor)
+    return "filter=" not in asked or DECIDED in asked
 
 
 def begin(heard: int | None, cursor: str, now: int) -> tuple[int, str]:

@@ -17,15 +17,18 @@ from scim_bridge.kernel.effects import MAX_ATTEMPTS, Done, Effect, Handler, Outc
 from scim_bridge.kernel.errors import NotFound, Refused
 from scim_bridge.kernel.sql import marks
 from scim_bridge.kernel.work import SYSTEM, Work
+from scim_bridge.registry.certification import Certification, Certified
 from scim_bridge.registry.connection_settings import SUSPENDED
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.model import PERSON, display_name
-from scim_bridge.registry.news import NewsOf, RemotePerson, There, Unanswered
+from scim_bridge.registry.news import NewsOf, RemotePerson, ReviewNews, There, Unanswered
 from scim_bridge.registry.resources import load
 from scim_bridge.registry.signal import React, Signal
 from scim_bridge.signals.doors import door, note_heard, note_trouble
 from scim_bridge.signals.idp.follow import ABOUT_STATE, Fact, Said, Seen, what_follows
 from scim_bridge.signals.idp.news import NEWS_READ, NOBODY, READ, UNCLEAR
+from scim_bridge.signals.idp.okta_event import DECIDED
+from scim_bridge.signals.idp.reviewing import act_on
 from scim_bridge.signals.idp.whom import Meant, whom
 from scim_bridge.signals.service import accept
 
@@ -45,28 +48,38 @@ def source_of(connection: Connection) -> str:
     return f"{connection.kind}:{connection.name}"
 
 
-def handlers(ctx: Context, news_of: NewsOf, react: React) -> dict[str, Handler]:
-    """Who looks into news."""
-    return {NEWS_READ: Looking(ctx, news_of, react).look}
+async def nobody_certifies(_work: Work, _told: Certification) -> str:
+    """Takes no decision of a review: an installation without attestations."""
+    return "nobody takes it"
+
+
+def handlers(
+    ctx: Context, news_of: NewsOf, react: React, certified: Certified = nobody_certifies
+) -> dict[str, Handler]:
+    """Who looks into news. `certified` takes decisions of access reviews."""
+    return {NEWS_READ: Looking(ctx, news_of, react, certified).look}
 
 
 class Looking:
     """Reads one person for one piece of news, and acts on what it finds."""
 
-    def __init__(self, ctx: Context, news_of: NewsOf, react: React) -> None:
+    def __init__(self, ctx: Context, news_of: NewsOf, react: React, certified: Certified) -> None:
         self._ctx = ctx
         self._news_of = news_of
         self._react = react
+        self._certified = certified
 
     async def look(self, effect: Effect) -> Outcome:
         """One attempt. An IdP that does not answer is told on the door; the news waits for it."""
         store = self._ctx.store
-        row = await store.reads.one("SELECT state FROM sb_news WHERE id = ?", effect.payload["news"])
+        row = await store.reads.one("SELECT state, kind FROM sb_news WHERE id = ?", effect.payload["news"])
         if row is None or row["state"] != "waiting":
             return Done({"outcome": "looked into with later news"})
         began = store.clock.now()
         try:
             connection, source = await self._news_of(str(effect.payload["connection"]))
+            if row["kind"] == DECIDED:
+                return await self._decided(effect, connection, source)
             remote: RemotePerson = await source.person(str(effect.payload["remote_id"]))
         except NotFound as error:
             return Done({"outcome": error.message}, partial(_drop, effect=effect))
@@ -86,6 +99,26 @@ class Looking:
             return Done({"outcome": PUT_OFF, "why": error.message})
         # What waits behind it in the lane waits as long: no pauses that grow to minutes.
         return Retry(error.message, LONGEST if error.retry_after is None else float(error.retry_after))
+
+    async def _decided(self, effect: Effect, connection: Connection, source: ReviewNews) -> Outcome:
+        """One decision of an access review, as it stands there now."""
+        review = await source.review(str(effect.payload["remote_id"]))
+        by = "" if review is None else review.reviewer
+        reviewer = await source.person(by) if by else None
+
+        async def body(work: Work) -> None:
+            note = "there is no such review that may be read, or nobody decided"
+            if review is not None and reviewer is not None:
+                note = await act_on(work, connection, review, reviewer, self._certified)
+            work.bookkeeping("a review was looked into")
+            await work.tx.run(
+                "UPDATE sb_news SET state = ?, note = ? WHERE id = ?",
+                READ,
+                note[:300],
+                effect.payload["news"],
+            )
+
+        return Done({"review": effect.payload["remote_id"]}, body)
 
     async def _found(
         self, effect: Effect, connection: Connection, remote: RemotePerson, began: int, work: Work

@@ -34,6 +34,7 @@ ELIGIBLE = frozenset(
         "application.provision.user.push",
         "application.provision.user.push_profile",
         "application.provision.user.reactivate",
+        "certification.campaign.item.decide",
     }
 )
 ENVELOPE = {

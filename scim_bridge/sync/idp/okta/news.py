@@ -8,13 +8,18 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from scim_bridge.kernel.clock import iso
+from scim_bridge.registry.certification import APPROVE, REVOKE, RemoteReview
 from scim_bridge.registry.news import CursorLost, LogPage, RemotePerson, There, instant
-from scim_bridge.sync.idp.okta.errors import INVALID, OktaRefusal
+from scim_bridge.sync.idp.okta.errors import INVALID, NOT_ENABLED, NOT_PERMITTED, OktaRefusal
 from scim_bridge.sync.idp.okta.people import People
 from scim_bridge.sync.idp.okta.session import Session
+from scim_bridge.sync.idp.okta.vocabulary import MARK
 from scim_bridge.sync.idp.port import IdpError
 
 LOGS = "/api/v1/logs"
+REVIEW_SCOPE = "okta.governance.accessCertifications.read"
+REVIEWS = "/governance/api/v1/reviews"
+DECISIONS = {"APPROVE": APPROVE, "REVOKE": REVOKE}
 LOG_SCOPE = "okta.logs.read"
 # The most the System Log gives at once (Okta, System Log API).
 PAGE = 1000
@@ -55,6 +60,38 @@ class OktaNews:
         if scopes is None or LOG_SCOPE in scopes:
             return ""
         return f"the connection's credentials lack the scope {LOG_SCOPE}"
+
+    async def review(self, review_id: str) -> RemoteReview | None:
+        """One review of Okta Identity Governance, with our mark on the user it is about."""
+        scopes = self._session.scopes
+        if scopes is not None and REVIEW_SCOPE not in scopes:
+            return None
+        try:
+            reply = await self._session.send(
+                f"read the review {review_id}", "GET", f"{REVIEWS}/{quote(review_id, safe='')}"
+            )
+        except OktaRefusal as error:
+            # An org that reviews other things with governance is no trouble because we may not read along.
+            if error.absent or error.http == 403 or error.okta in (NOT_PERMITTED, NOT_ENABLED):
+                return None
+            raise
+        found = reply.content if isinstance(reply.content, Mapping) else {}
+        principal, reviewer = found.get("principalProfile") or {}, found.get("reviewerProfile") or {}
+        user = await self._people.user(str(principal["id"])) if principal.get("id") else None
+        profile = (user or {}).get("profile") or {}
+        note = found.get("note")
+        return RemoteReview(
+            review=str(found.get("id") or review_id),
+            campaign=str(found.get("campaignId") or ""),
+            decision=DECISIONS.get(str(found.get("decision")), ""),
+            agent_mark=str(profile.get(MARK) or ""),
+            agent_login=str(profile.get("login") or ""),
+            agent_remote=str(principal.get("id") or ""),
+            reviewer=str(reviewer.get("id") or ""),
+            resource=str(found.get("resourceId") or ""),
+            note=str(note.get("note") or "") if isinstance(note, Mapping) else "",
+            decided=instant(found.get("decided")),
+        )
 
     async def events(self, cursor: str, since: int, kinds: Sequence[str]) -> LogPage:
         """Polling, as Okta means it: no `until`, ascending, and the next link is kept even of an empty page."""
