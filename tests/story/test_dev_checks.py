@@ -15,18 +15,18 @@ PREPARED = (
 )
 
 
-def tested(check: str) -> subprocess.CompletedProcess[str]:
+def checked(check: str) -> subprocess.CompletedProcess[str]:
     """The command with one other check beside pytest, which only tells its version."""
     code = PREPARED.format(check=check)
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 
 def test_a_check_that_fails_beside_the_tests_fails_the_command_and_is_told_after_them() -> None:
-    done = tested("print('a wrong type'); raise SystemExit(3)")
+    done = checked("print('a wrong type'); raise SystemExit(3)")
     assert done.returncode == 3 and "types failed" in done.stderr
     assert done.stdout.index("== pytest") < done.stdout.index("== types") < done.stdout.index("a wrong type")
 
 
 def test_when_everything_passes_so_does_the_command() -> None:
-    done = tested("print('all well')")
+    done = checked("print('all well')")
     assert (done.returncode, done.stderr.count("failed")) == (0, 0) and "all well" in done.stdout
