@@ -81,6 +81,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[SHARED].thrown_away()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
+    """In a fresh clone no test file is compiled yet: one worker does it, not each of them."""
+    told = getattr(session.config, "workerinput", None)
+    if told is None:
+        return (yield)
+    with Shared(Path(told["shared"])).first("collected"):
+        return (yield)
+
+
 @pytest.fixture(scope="session")
 def shared(pytestconfig: pytest.Config) -> Shared:
     """What all workers of this run share."""

@@ -15,7 +15,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -82,6 +82,17 @@ class Shared:
                 connection.close()
                 raw.rename(path)
         return path
+
+    @contextmanager
+    def first(self, what: str) -> Iterator[None]:
+        """Whoever comes first does it alone; the others wait for its end and then do it side by side."""
+        done = self.folder / f"{what}.done"
+        with ExitStack() as stack:
+            stack.enter_context(self._alone())
+            if done.exists():
+                stack.close()
+            yield
+            done.touch()
 
     def thrown_away(self) -> None:
         """Stop the server at once, and remove everything."""
