@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scim_bridge.kernel.calendar import Calendar, read_calendar
 from scim_bridge.kernel.errors import ConfigurationError
 
 FULL, OFF = "full", "off"
@@ -12,10 +13,12 @@ MOST_DAYS = 3650
 
 @dataclass(frozen=True, slots=True)
 class AccessSettings:
-    """Which subjects are people, what is known of resources, and which decisions are kept how long.
+    """Which subjects are people, what is known of resources, which decisions are kept how long; policy sets on
+    top of the policies, what time it is for them, and the file of budgets.
 
     `allow_log` is "full", "off" or the share of yeses to keep, such as 0.1; a no is always kept.
     `resources` is a file of resources with their properties; empty: none are known. Days of 0: for ever.
+    `unused_days`: so long a group must have been of no use before leaving it is recommended.
     """
 
     person_types: tuple[str, ...] = ("user", "person", "identity")
@@ -24,6 +27,13 @@ class AccessSettings:
     allow_log: str | float = FULL
     keep_allow_days: int = 90
     keep_deny_days: int = 400
+    sets: tuple[str, ...] = ()
+    time_zone: str = "UTC"
+    business_hours: str = "mon-fri 09:00-17:00"
+    holidays: tuple[str, ...] = ()
+    holidays_file: str = ""
+    budgets: str = ""
+    unused_days: int = 90
 
     @property
     def allow_share(self) -> float:
@@ -31,6 +41,11 @@ class AccessSettings:
         if self.allow_log in (FULL, OFF):
             return float(self.allow_log == FULL)
         return float(self.allow_log)
+
+    @property
+    def calendar(self) -> Calendar:
+        """What time it is for policies; ConfigurationError names the setting that cannot be meant."""
+        return read_calendar(self.time_zone, self.business_hours, self.holidays, self.holidays_file)
 
 
 def check_access(told: AccessSettings) -> None:
@@ -56,3 +71,8 @@ def check_access(told: AccessSettings) -> None:
             )
     if any(kind.casefold() == "agent" for kind in told.person_types):
         raise ConfigurationError("access.person_types", "an agent is not a person", "Remove agent from it.")
+    if not 1 <= told.unused_days <= MOST_DAYS:
+        raise ConfigurationError(
+            "access.unused_days", f"must be between 1 and {MOST_DAYS}", "Write a number of days."
+        )
+    _ = told.calendar

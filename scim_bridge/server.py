@@ -34,7 +34,7 @@ from scim_bridge.oauth import keys as oauth_keys
 from scim_bridge.oauth import routes as oauth
 from scim_bridge.oauth import upkeep as oauth_upkeep
 from scim_bridge.oauth.believed import believed
-from scim_bridge.registry import expiry, indexing
+from scim_bridge.registry import expiry, grants, indexing
 from scim_bridge.scim.app import ScimApp
 from scim_bridge.scim.versions import other_version
 from scim_bridge.settings import Settings, settings_from_environment
@@ -55,6 +55,7 @@ def jobs_of(bridge: Bridge) -> Jobs:
     """The worker of this process with its periodic duties, not started yet."""
     ctx = bridge.ctx
     jobs = Jobs(ctx.store, effects_of(bridge))
+    jobs.every("grants-due", 2.0, lambda: grants.due(ctx.store))
     jobs.every("scim-indexes", 5.0, lambda: indexing.upkeep(ctx.store))
     jobs.every("audit-seal", 0.5, lambda: seal(ctx.store, ctx.master))
     jobs.every("departures-due", 5.0, lambda: departures.due(ctx, bridge.rules))
@@ -112,6 +113,7 @@ class Server:
         self._decisions = access.open_door(
             bridge.ctx, bridge.settings.policies, bridge.settings.access, believe=believed
         )
+        self.jobs.every("access-policies", 0.5, self._decisions.refresh)
         web = Starlette(
             routes=routes(bridge, self.jobs, self._decisions),
             exception_handlers={404: unrouted, 405: unrouted, Exception: unexpected},
@@ -122,6 +124,8 @@ class Server:
     async def start(self) -> None:
         """Start the worker: it recovers what an earlier process left open."""
         await indexing.begin(self.bridge.ctx.store)
+        # Not one question is answered by policies that are in force no more.
+        await self._decisions.refresh()
         await self.jobs.start()
         # What starting made stays. Looking through it for garbage took a tenth of the time of a write.
         gc.collect()

@@ -6,7 +6,8 @@ The file says what is true of each agent, so the table holds on every machine an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import yaml
@@ -14,11 +15,13 @@ import yaml
 from scim_bridge.access.decide import judge
 from scim_bridge.access.model import Facts, Question, texts
 from scim_bridge.access.policies import Policies
-from scim_bridge.kernel.errors import Invalid
+from scim_bridge.kernel.calendar import Calendar, read_calendar
+from scim_bridge.kernel.clock import DAY, parse_iso
+from scim_bridge.kernel.errors import ConfigurationError, Invalid
 from scim_bridge.registry.model import Attestation, Hold, Owners, PersonRef
 
 ATTESTATIONS = ("none", "valid", "refused", "lapsed")
-OWNERS = ("active", "left", "none")
+OWNERS = ("active", "away", "left", "none")
 ANSWERS = ("allow", "deny")
 AGENT_KEYS = {
     "groups",
@@ -31,19 +34,51 @@ AGENT_KEYS = {
     "holds",
     "tools",
     "resources",
+    "attestationDays",
+    "idleDays",
+    "rate",
+    "until",
 }
-QUESTION_KEYS = {"agent", "action", "resource", "context", "expect", "because"}
+QUESTION_KEYS = {"agent", "action", "resource", "context", "expect", "because", "at"}
+CALENDAR_KEYS = {"time_zone", "business_hours", "holidays"}
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """What a table says of an agent; what it says in days is counted back from the question's instant."""
+
+    facts: Facts
+    attestation_days: int | None = None
+    idle_days: int | None = None
+
+    def at(self, now: int) -> Facts:
+        """Its facts at an instant."""
+        attestation = self.facts.attestation
+        if self.attestation_days is not None:
+            attestation = replace(attestation, at=now - self.attestation_days * DAY)
+        idle = None if self.idle_days is None else now - self.idle_days * DAY
+        return replace(self.facts, attestation=attestation, last_activity=idle)
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One question with the answer it should get; `because` names a reason that must be given."""
+    """One question with the answer it should get; `because` names a reason that must be given.
+
+    `at` is when it is asked (None: now), `calendar` that of the table.
+    """
 
     line: int
     question: Question
-    facts: Facts
+    agent: Agent
     expect: bool
     because: str = ""
+    at: int | None = None
+    calendar: Calendar | None = None
+
+    @property
+    def facts(self) -> Facts:
+        """What is true of the agent, whenever."""
+        return self.agent.facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +102,9 @@ def check(policies: Policies, cases: Sequence[Case], now: int) -> list[Verdict]:
     """Ask every question."""
     found = []
     for case in cases:
-        decision = judge(policies, case.question, [case.facts], now)
+        asked = policies if case.calendar is None else replace(policies, calendar=case.calendar)
+        at = now if case.at is None else case.at
+        decision = judge(asked, case.question, [case.agent.at(at)], at)
         ids = tuple(reason.id for reason in decision.reasons)
         why = " ".join(reason.text for reason in decision.reasons)
         found.append(Verdict(case, decision.allowed, ids, why))
@@ -90,7 +127,24 @@ def read_cases(text: str) -> list[Case]:
         raise _wrong(1, "'agents' is not a table", "Write one agent's slug per key.")
     facts = {str(slug): _facts(str(slug), entry or {}) for slug, entry in agents.items()}
     lines = _lines(root)
-    return [_case(entry, line, facts) for entry, line in zip(content["questions"], lines, strict=True)]
+    calendar = _calendar(content["calendar"]) if "calendar" in content else None
+    return [
+        _case(entry, line, facts, calendar) for entry, line in zip(content["questions"], lines, strict=True)
+    ]
+
+
+def _calendar(entry: Any) -> Calendar:
+    if not isinstance(entry, dict) or set(entry) - CALENDAR_KEYS:
+        raise _wrong(1, "'calendar' is not a calendar", f"Known keys: {', '.join(sorted(CALENDAR_KEYS))}.")
+    try:
+        return read_calendar(
+            str(entry.get("time_zone") or "UTC"),
+            str(entry.get("business_hours") or "mon-fri 09:00-17:00"),
+            _list(entry, "holidays", "calendar"),
+            "",
+        )
+    except ConfigurationError as error:
+        raise _wrong(1, f"calendar: {error.message}", error.fix) from error
 
 
 def _lines(root: Any) -> list[int]:
@@ -104,19 +158,20 @@ def _wrong(line: int, what: str, fix: str) -> Invalid:
     return Invalid("policy-table", f"Line {line}: {what}.", fix)
 
 
-def _facts(slug: str, entry: Any) -> Facts:
+def _facts(slug: str, entry: Any) -> Agent:
     what = f"agent {slug!r}"
     if not isinstance(entry, dict) or set(entry) - AGENT_KEYS:
         unknown = ", ".join(sorted(set(entry) - AGENT_KEYS)) if isinstance(entry, dict) else "no table"
         raise _wrong(1, f"{what}: {unknown} is not known", f"Known keys: {', '.join(sorted(AGENT_KEYS))}.")
     state = _choice(entry, "attestation", ATTESTATIONS, what)
-    person = PersonRef("owner", "owner", "owner", "", _choice(entry, "owner", OWNERS, what) == "active")
-    owner = None if entry.get("owner") == "none" else person
+    employed = _choice(entry, "owner", OWNERS, what)
+    person = PersonRef("owner", "owner", "owner", "", employed in ("active", "away"))
+    owner = None if employed == "none" else person
     holds = [
         Hold(f"h{n}", "admin", "admin", str(reason), "an admin", 0, "the table")
         for n, reason in enumerate(_list(entry, "holds", what))
     ]
-    return Facts(
+    facts = Facts(
         slug,
         slug,
         str(entry.get("platform") or "unknown"),
@@ -129,7 +184,33 @@ def _facts(slug: str, entry: Any) -> Facts:
         owners=Owners(owner),
         groups=_list(entry, "groups", what),
         holds=tuple(holds),
+        ends=_ends(entry.get("until") or {}, what),
+        employment={"owner": {"away": "leave"}.get(employed, employed)},
+        rate=_number(entry, "rate", what),
     )
+    return Agent(facts, _number(entry, "attestationDays", what), _number(entry, "idleDays", what))
+
+
+def _number(entry: Mapping[str, Any], key: str, what: str) -> int | None:
+    found = entry.get(key)
+    if found is not None and (isinstance(found, bool) or not isinstance(found, int) or found < 0):
+        raise _wrong(1, f"{what}: {key} is {found!r}", "Write a whole number.")
+    return found
+
+
+def _ends(entry: Any, what: str) -> dict[str, int]:
+    if not isinstance(entry, dict):
+        raise _wrong(1, f"{what}: until is not a table", "Write {group: 2026-12-31T00:00:00Z}.")
+    return {str(group): _instant(until, 1, f"{what}: until") for group, until in entry.items()}
+
+
+def _instant(value: Any, line: int, what: str) -> int:
+    """YAML reads some instants itself; written with a zone, both are the same."""
+    text = value.isoformat() if isinstance(value, datetime) and value.tzinfo else value
+    try:
+        return parse_iso(str(text))
+    except ValueError as error:
+        raise _wrong(line, f"{what} is no instant with a zone", "Write 2026-12-24T10:00:00Z.") from error
 
 
 def _choice(entry: Mapping[str, Any], key: str, choices: Sequence[str], what: str) -> str:
@@ -146,7 +227,7 @@ def _list(entry: Mapping[str, Any], key: str, what: str) -> tuple[str, ...]:
     return tuple(str(item) for item in found)
 
 
-def _case(entry: Any, line: int, facts: Mapping[str, Facts]) -> Case:
+def _case(entry: Any, line: int, facts: Mapping[str, Agent], calendar: Calendar | None) -> Case:
     if not isinstance(entry, dict) or set(entry) - QUESTION_KEYS:
         unknown = ", ".join(sorted(set(entry) - QUESTION_KEYS)) if isinstance(entry, dict) else "no table"
         raise _wrong(line, f"{unknown} is not known", f"Known keys: {', '.join(sorted(QUESTION_KEYS))}.")
@@ -165,7 +246,9 @@ def _case(entry: Any, line: int, facts: Mapping[str, Facts]) -> Case:
     question = Question(
         "agent", slug, str(entry["action"]), kind, identity, texts(properties), texts(context)
     )
-    return Case(line, question, facts[slug], entry["expect"] == "allow", str(entry.get("because") or ""))
+    at = None if entry.get("at") is None else _instant(entry["at"], line, "at")
+    because = str(entry.get("because") or "")
+    return Case(line, question, facts[slug], entry["expect"] == "allow", because, at, calendar)
 
 
 def _resource(value: Any, line: int) -> tuple[str, str, Mapping[str, Any]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import cedarpy
 import orjson
 
-from scim_bridge.access.cedar import ACTION, AGENT, FACT_TYPES, entities_of, uid
+from scim_bridge.access.cedar import ACTION, AGENT, FACT_TYPES, entities_of, request_of, uid
 from scim_bridge.access.model import Facts, Question
 from scim_bridge.access.policy_file import PolicyText
 from scim_bridge.access.source import (
@@ -19,9 +20,24 @@ from scim_bridge.access.source import (
     statements,
     suggestion,
 )
-from scim_bridge.registry.model import Owners, PersonRef
+from scim_bridge.access.words import Words, words_of
+from scim_bridge.registry.model import Attestation, Owners, PersonRef
 
 SCOPE_NOISE = "unable to find an applicable action"
+_SOMEBODY = PersonRef("p", "p", "p", "p")
+EVERYTHING = Facts(
+    "a",
+    "a",
+    "a",
+    "a",
+    "a",
+    attestation=Attestation("valid", at=0),
+    owners=Owners(_SOMEBODY, (_SOMEBODY,), (_SOMEBODY,)),
+    groups=("g",),
+    ends={"g": 1},
+    last_activity=0,
+    rate=0,
+)
 SCHEMA_FIX = "See the words that exist: scim-bridge policy show --schema."
 
 
@@ -30,10 +46,34 @@ def problems(text: PolicyText) -> list[Problem]:
     schema = _schema_problems(text)
     if schema:
         return schema
+    found = _own_problems(text)
+    for each in text.sets:
+        layer = PolicyText(f"policy set {each.name}", each.policies, text.schema, text.schema_name)
+        found += [replace(problem, file=layer.name) for problem in _own_problems(layer)]
+    return found or _shared_names(text)
+
+
+def _own_problems(text: PolicyText) -> list[Problem]:
     found = _syntax_problems(text)
     if not found:
         found = _naming_problems(text) + _validation_problems(text)
     return sorted(found, key=lambda problem: problem.line)
+
+
+def _shared_names(text: PolicyText) -> list[Problem]:
+    """A policy of the file that has the @id of one of its sets."""
+    taken = {note["id"]: each.name for each in text.sets for note in notes_of(each.policies).values()}
+    written = statements(text.policies)
+    return [
+        Problem(
+            line_at(text.policies, written[int(name.removeprefix("policy"))].start),
+            f"The @id {note['id']!r} is one of the policy set {taken[note['id']]} too.",
+            "Answers and the log name policies: give it another.",
+            note["id"],
+        )
+        for name, note in notes_of(text.policies).items()
+        if note["id"] in taken
+    ]
 
 
 def _schema_problems(text: PolicyText) -> list[Problem]:
@@ -43,18 +83,52 @@ def _schema_problems(text: PolicyText) -> list[Problem]:
         line = _schema_line(text.schema, str(error))
         return [Problem(line, f"Not a schema: {error}.", "Mend the schema.", file=text.schema_name)]
     found: dict[str, Problem] = {}
+    words = words_of(text.schema)
     for kind, line in resource_types(text.schema):
-        refusal = _refusal(kind, schema)
+        refusal = _refusal(kind, schema, words)
         if refusal:
             message = f"The bridge cannot use this schema: {refusal}."
             fix = f"Keep the first part of the packaged schema, and `entity {kind} = {{ id: String }} tags String;`."
             found.setdefault(message, Problem(line, message, fix, file=text.schema_name))
-    return list(found.values())
+    return list(found.values()) or _context_problems(text, schema, words)
 
 
-def _refusal(kind: str, schema: Any) -> str:
+def _context_problems(text: PolicyText, schema: Any, words: Words) -> list[Problem]:
+    """Actions whose context is not what a question brings."""
+    kinds = [kind for kind, _ in resource_types(text.schema)]
+    nothing = cedarpy.PolicySet.from_str("")
+    found = []
+    for action, line in actions(text.schema):
+        for kind in kinds:
+            request = request_of(EVERYTHING, Question("agent", "a", action, kind, "x"), 0, words)
+            told = " ".join(cedarpy.is_authorized(request, nothing, "[]", schema).diagnostics.errors)
+            if "parsing context" not in told:
+                continue
+            what = told.split("parsing context, ", 1)[-1]
+            message = f"The bridge cannot use this schema: the context of action {action!r}: {what}."
+            fix = "Give every action that applies to something the context of the packaged schema."
+            found.append(Problem(line, message, fix, file=text.schema_name))
+            break
+    return found
+
+
+def actions(schema: str) -> list[tuple[str, int]]:
+    """(name, line) of every action of a schema text that applies to something: others only group them."""
+    found = []
+    for statement in statements(schema):
+        if statement.tokens[0].text != "action" or not any(t.text == "appliesTo" for t in statement.tokens):
+            continue
+        for token in statement.tokens[1:]:
+            if token.text in ("in", "appliesTo", ";"):
+                break
+            if token.text != ",":
+                found.append((token.text.strip('"'), line_at(schema, token.start)))
+    return found
+
+
+def _refusal(kind: str, schema: Any, words: Words) -> str:
     """Why the schema does not take the entities of a question about this type, or an empty text."""
-    entities = orjson.dumps(_sample(kind)).decode()
+    entities = orjson.dumps(_sample(kind, words)).decode()
     try:
         cedarpy.Entities.from_json_str(entities, schema)
     except ValueError as error:
@@ -88,13 +162,11 @@ def resource_types(schema: str) -> list[tuple[str, int]]:
     return found
 
 
-def _sample(kind: str) -> list[dict[str, Any]]:
+def _sample(kind: str, words: Words) -> list[dict[str, Any]]:
     """One of everything a question may carry, to see whether a schema of somebody's own takes it."""
-
-    person = PersonRef("p", "p", "p", "p")
-    facts = Facts("a", "a", "a", "a", "a", owners=Owners(person, (person,), (person,)), groups=("g",))
-    question = Question("agent", "a", "read", kind, "x", {"p": "v"}, {"a": "v"})
-    return entities_of(facts, question, 0)
+    return entities_of(
+        EVERYTHING, Question("agent", "a", "read", kind, "x", {"p": "v"}, {"a": "v"}), 0, words
+    )
 
 
 def _syntax_problems(text: PolicyText) -> list[Problem]:

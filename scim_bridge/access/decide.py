@@ -7,7 +7,7 @@ from typing import Protocol
 
 from scim_bridge.access.model import SUBJECT_TYPE, Decision, Facts, Question, denied, stops
 from scim_bridge.access.policies import Policies
-from scim_bridge.access.subjects import PREMISES, Premises, subjects_named
+from scim_bridge.access.subjects import PREMISES, Premises, subjects_named, with_rates
 from scim_bridge.kernel.database import Reader
 from scim_bridge.registry.model import AGENT
 
@@ -34,7 +34,8 @@ async def decide(
     kind = premises.kind_of(question.subject_type)
     if kind is None:
         return unknown_type(question)
-    found = await subjects_named(reader, kind, question.subject_id)
+    named = await subjects_named(reader, kind, question.subject_id)
+    found = await with_rates(reader, premises, policies.rated, named, now)
     question = premises.resources.completed(question)
     return await passed(question, judge(policies, question, found, now), now, gates)
 

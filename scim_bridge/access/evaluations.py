@@ -10,7 +10,7 @@ from scim_bridge.access.decide import Gate, judge, passed, unknown_type
 from scim_bridge.access.model import Decision, Facts, Question, denied
 from scim_bridge.access.policies import Policies
 from scim_bridge.access.request import DENY_ON_FIRST_DENY, PERMIT_ON_FIRST_PERMIT, Batch
-from scim_bridge.access.subjects import Premises, subjects_named
+from scim_bridge.access.subjects import Premises, subjects_named, with_rates
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import BridgeError
 
@@ -74,5 +74,6 @@ async def _decided(
         return unknown_type(question)
     key = (kind, question.subject_id)
     if key not in known:
-        known[key] = await subjects_named(reader, *key)
+        named = await subjects_named(reader, *key)
+        known[key] = await with_rates(reader, premises, policies.rated, named, now)
     return judge(policies, question, known[key], now)

@@ -26,23 +26,25 @@ from scim_bridge.registry.model import (
 )
 from scim_bridge.registry.standing import attestation_of
 
-# The columns of every part, in the order of the first: what, agent, then six texts, a number, a document.
-READ = """
+# The columns of every part, in the order of the first: what, agent, then six texts, four numbers, a document.
+_NO_TEXT, _NO_NUMBER, _NO_BYTES = "CAST(NULL AS TEXT)", "CAST(NULL AS BIGINT)", "CAST(NULL AS BYTEA)"
+READ = f"""
 SELECT 'agent' AS what, n.id AS agent, a.slug AS a, a.platform AS b, a.environment AS c, a.risk_tier AS d,
-  a.attestation_state AS e, a.attestation_id AS f, a.expires_at AS n, a.attested_until AS m, r.doc AS doc
+  a.attestation_state AS e, a.attestation_id AS f, a.expires_at AS n, a.attested_until AS m, a.attested_at AS o,
+  a.last_activity AS p, r.doc AS doc
 FROM named n JOIN sb_agent a ON a.id = n.id JOIN sb_resource r ON r.id = n.id
 UNION ALL
-SELECT 'hold', n.id, h.id, h.source, h.code, h.reason, h.release, h.placed_by, h.placed, CAST(NULL AS BIGINT),
-  CAST(NULL AS BYTEA)
+SELECT 'hold', n.id, h.id, h.source, h.code, h.reason, h.release, h.placed_by, h.placed,
+  {_NO_NUMBER}, {_NO_NUMBER}, {_NO_NUMBER}, {_NO_BYTES}
 FROM named n JOIN sb_hold h ON h.agent_id = n.id AND h.released IS NULL
 UNION ALL
-SELECT 'person', n.id, o.role, p.id, p.name, CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT), o.rank,
-  CASE WHEN s.disputed IS NULL THEN p.active ELSE 1 END, CAST(NULL AS BYTEA)
+SELECT 'person', n.id, o.role, p.id, p.name, s.employment, {_NO_TEXT}, {_NO_TEXT}, o.rank,
+  CASE WHEN s.disputed IS NULL THEN p.active ELSE 1 END, {_NO_NUMBER}, {_NO_NUMBER}, {_NO_BYTES}
 FROM named n JOIN sb_owner o ON o.agent_id = n.id JOIN sb_resource p ON p.id = o.person_id
   LEFT JOIN sb_person s ON s.id = o.person_id
 UNION ALL
-SELECT 'group', n.id, g.id, g.name, CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT),
-  CAST(NULL AS TEXT), CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), CAST(NULL AS BYTEA)
+SELECT 'group', n.id, g.id, g.name, {_NO_TEXT}, {_NO_TEXT}, {_NO_TEXT}, {_NO_TEXT}, m.until,
+  {_NO_NUMBER}, {_NO_NUMBER}, {_NO_NUMBER}, {_NO_BYTES}
 FROM named n JOIN sb_member m ON m.member_id = n.id AND m.kind <> 'unresolved'
   JOIN sb_resource g ON g.id = m.group_id AND g.deleted IS NULL
 """
@@ -75,12 +77,13 @@ def _facts(agent: Any, mine: Sequence[Any]) -> Facts:
     extension = orjson.loads(agent["doc"]).get(AGENT_URN)
     declared = extension if isinstance(extension, dict) else {}
     holds = sorted((row for row in mine if row["what"] == "hold"), key=lambda row: (row["n"], row["a"]))
+    groups = [row for row in mine if row["what"] == "group"]
     attestation = attestation_of(
         {
             "attestation_state": agent["e"],
             "attestation_id": agent["f"],
             "attested_by": None,
-            "attested_at": None,
+            "attested_at": agent["o"],
             "attested_until": agent["m"],
         }
     )
@@ -96,8 +99,11 @@ def _facts(agent: Any, mine: Sequence[Any]) -> Facts:
         agent["n"],
         attestation,
         _owners([row for row in mine if row["what"] == "person"]),
-        tuple(sorted(row["b"] for row in mine if row["what"] == "group")),
+        tuple(sorted(row["b"] for row in groups)),
         tuple(Hold(h["a"], h["b"], h["c"], h["d"], h["e"], h["n"], h["f"]) for h in holds),
+        ends={row["b"]: row["n"] for row in groups if row["n"] is not None},
+        employment={row["b"]: row["d"] for row in mine if row["what"] == "person" and row["d"] is not None},
+        last_activity=agent["p"],
     )
 
 

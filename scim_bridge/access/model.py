@@ -55,10 +55,23 @@ class Facts:
     expires_at: int | None = None
     attestation: Attestation = field(default_factory=Attestation)
     owners: Owners = field(default_factory=Owners)
+    # As they are written down: `granted` leaves out those that have ended.
     groups: tuple[str, ...] = ()
     holds: tuple[Hold, ...] = ()
     kind: str = AGENT
     active: bool = True
+    # When a membership ends, by group, and what people are (active, leave, left), by id.
+    ends: Mapping[str, int] = field(default_factory=dict)
+    employment: Mapping[str, str] = field(default_factory=dict)
+    last_activity: int | None = None
+    # Questions in the last minute, where a budget counts them.
+    rate: int | None = None
+
+    def granted(self, now: int) -> tuple[str, ...]:
+        """The groups the agent is in at this instant: a membership that has an end is none from then on."""
+        if not self.ends:
+            return self.groups
+        return tuple(name for name in self.groups if self.ends.get(name, now + 1) > now)
 
     @property
     def answered(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -10,12 +11,15 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from scim_bridge.access import introspection, status
+from scim_bridge.access.budget_file import load_budgets
+from scim_bridge.access.budgets import Budgets, rates
 from scim_bridge.access.catalogue import load_catalogue
 from scim_bridge.access.decide import Gate, decide
 from scim_bridge.access.evaluations import Answered, evaluate
+from scim_bridge.access.in_force import InForce, in_force
 from scim_bridge.access.introspection import Believe
 from scim_bridge.access.log import DecisionLog, Entry, Tap
-from scim_bridge.access.policies import Policies, load_policies
+from scim_bridge.access.policies import Policies
 from scim_bridge.access.request import read_batch, read_question
 from scim_bridge.access.search import Searches
 from scim_bridge.access.subjects import PREMISES, Premises, premises
@@ -39,12 +43,12 @@ Search = Callable[[Searches, Mapping[str, Any], int], Awaitable[dict[str, Any]]]
 
 
 class Door:
-    """Answers questions with one set of policies; what they allow passes the gates; the tap hears of all."""
+    """Answers questions with the policies in force; what they allow passes the gates; the tap hears of all."""
 
     def __init__(
         self,
         ctx: Context,
-        policies: Policies,
+        policies: Policies | InForce,
         settings: AccessSettings | None = None,
         *,
         premises: Premises = PREMISES,
@@ -54,11 +58,19 @@ class Door:
     ) -> None:
         self._ctx = ctx
         self._believe = believe
-        self._policies = policies
+        self._in_force = policies if isinstance(policies, InForce) else InForce(policies)
         self._settings = settings or AccessSettings()
         self._premises = premises
         self._gates = gates
         self.log = DecisionLog(ctx.store, tap, allow_share=self._settings.allow_share)
+
+    @property
+    def _policies(self) -> Policies:
+        return self._in_force.current
+
+    async def refresh(self) -> None:
+        """Take up policies that were activated since; asked twice a second by the process's worker."""
+        await self._in_force.refresh(self._ctx.store.reads)
 
     async def _asked(self, request: Request, most: int) -> tuple[Actor, dict[str, Any]]:
         """Who asks and what; a body that is not declared as JSON is a bad request (certification 2.4.3)."""
@@ -175,8 +187,11 @@ def open_door(
     Before the database is closed, await `door.log.drained()`.
     """
     told = settings or AccessSettings()
-    known = premises(told, load_catalogue(told.resources))
-    return Door(ctx, load_policies(policies), told, premises=known, gates=gates, tap=tap, believe=believe)
+    budgets = load_budgets(told.budgets)
+    known = replace(premises(told, load_catalogue(told.resources)), rate=rates(budgets))
+    asked = in_force(policies, told.sets, told.calendar)
+    counted = (Budgets(ctx.store, budgets),) if budgets else ()
+    return Door(ctx, asked, told, premises=known, gates=(*counted, *gates), tap=tap, believe=believe)
 
 
 def routes(ctx: Context, policies: str, settings: AccessSettings | None = None) -> list[BaseRoute]:

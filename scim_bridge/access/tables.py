@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Index
-from sqlmodel import SQLModel
+from sqlalchemy import Column, Index
+from sqlmodel import Field, SQLModel
 
-from scim_bridge.kernel.columns import text, text_key, whole
+from scim_bridge.kernel.columns import TEXT, text, text_key, whole
 
 
 class DecisionRow(SQLModel, table=True):
@@ -40,3 +40,48 @@ class DecisionRow(SQLModel, table=True):
     properties: str = text()
     asked: str = text()
     retry_after: int | None = whole(nullable=True)
+
+
+class PolicyVersionRow(SQLModel, table=True):
+    """Policies that were activated; the highest version is in force. Without text: those the settings name."""
+
+    __tablename__ = "sb_policy_version"
+
+    version: int = whole(primary_key=True)
+    name: str = text()
+    digest: str = text()
+    policies: str | None = text(nullable=True)
+    schema_: str | None = Field(sa_column=Column("schema", TEXT, nullable=True))
+    schema_name: str = text()
+    # The names of the packaged sets on top, as a JSON list, and what the simulation before said, as JSON.
+    sets: str = text()
+    at: int = whole()
+    by_name: str = text()
+    reason: str = text()
+    simulated: str = text()
+
+
+class BudgetUseRow(SQLModel, table=True):
+    """What one budget has left for one key (an agent, an owner, …), as one cell of GCRA, and who asked how much.
+
+    `tat` is the theoretical arrival time; `at`, `inc`, `room` and `patience` are those of the last question,
+    kept so that one statement can charge many cells.
+    """
+
+    __tablename__ = "sb_budget_use"
+
+    budget: str = text_key()
+    key: str = text_key()
+    tat: int = whole()
+    at: int = whole()
+    inc: int = whole()
+    room: int = whole()
+    ok: int = whole()
+    # Questions in this minute (counted from the epoch) and in the one before.
+    minute: int = whole()
+    asked: int = whole()
+    before: int = whole()
+    # Refusals since `striking`, forgotten after `patience` microseconds.
+    strikes: int = whole()
+    striking: int = whole()
+    patience: int = whole()

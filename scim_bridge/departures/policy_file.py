@@ -8,9 +8,9 @@ from typing import Any
 
 from scim_bridge.departures.brake import BRAKE, Brake, Limits
 from scim_bridge.departures.policy_words import RISK_TIERS, read_policies
-from scim_bridge.departures.reading import Problem, Problems, Table, compose
 from scim_bridge.departures.rules import Rules
 from scim_bridge.kernel.errors import ConfigurationError
+from scim_bridge.kernel.reading import Problem, Problems, Table, compose
 
 PACKAGED = "the packaged default"
 MOST = 1_000_000

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from scim_bridge.departures.model import HELD, LEAVES, RUNNING
-from scim_bridge.departures.reading import Table
 from scim_bridge.departures.succession import (
     HOLD,
     IGNORE,
@@ -21,6 +20,7 @@ from scim_bridge.departures.succession import (
     When,
 )
 from scim_bridge.kernel.clock import DAY
+from scim_bridge.kernel.reading import Table
 
 RISK_TIERS = ("low", "medium", "high", "unknown")
 ENVIRONMENTS = ("dev", "staging", "production", "unknown")

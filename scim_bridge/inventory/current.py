@@ -317,7 +317,7 @@ async def _memberships(
     connections = {row["name"] for row in await reader.all("SELECT name FROM sb_connection")}
     for chunk in _chunks(sorted(slugs)):
         members = await reader.all(
-            f"SELECT group_id, member_id, added_by FROM sb_member WHERE member_id {among(reader.backend)}",
+            f"SELECT group_id, member_id, added_by, until FROM sb_member WHERE member_id {among(reader.backend)}",
             listed(reader.backend, chunk),
         )
         groups = await _live(reader, {row["group_id"] for row in members}, "name")
@@ -328,7 +328,8 @@ async def _memberships(
             pair = (name, slugs[row["member_id"]])
             pairs.add(pair)
             found.groups[fold(name)] = row["group_id"]
-            if row["added_by"] in connections:
+            # What was granted for a time is not the manifest's either.
+            if row["added_by"] in connections or row["until"] is not None:
                 assigned.add(pair)
     return frozenset(pairs), frozenset(assigned)
 

@@ -11,6 +11,8 @@ from scim_bridge.kernel.columns import KEYED, blob, text, text_key, whole
 LIVE = sql_text("deleted IS NULL")
 OPEN = sql_text("released IS NULL")
 EXPIRES = sql_text("expires_at IS NOT NULL")
+ENDS = sql_text("until IS NOT NULL")
+WAITING = sql_text("state = 'open'")
 
 
 class ResourceRow(SQLModel, table=True):
@@ -130,7 +132,11 @@ class MemberRow(SQLModel, table=True):
     """One membership. `kind` is agent, person, group, or unresolved (shown, grants nothing)."""
 
     __tablename__ = "sb_member"
-    __table_args__ = (Index("sb_member_of", "member_id", "group_id"), KEYED)
+    __table_args__ = (
+        Index("sb_member_of", "member_id", "group_id"),
+        Index("sb_member_ends", "until", sqlite_where=ENDS, postgresql_where=ENDS),
+        KEYED,
+    )
 
     group_id: str = text_key()
     member_id: str = text_key()
@@ -139,6 +145,9 @@ class MemberRow(SQLModel, table=True):
     display: str | None = text(nullable=True)
     since: int = whole()
     added_by: str = text()
+    # When it ends by itself, and why it was given for a time. Who leaves and joins again has no end.
+    until: int | None = whole(nullable=True)
+    why: str | None = text(nullable=True)
 
 
 class OwnerRow(SQLModel, table=True):
@@ -263,3 +272,37 @@ class CredentialRow(SQLModel, table=True):
     created: int = whole()
     expires: int | None = whole(nullable=True)
     revoked: int | None = whole(nullable=True)
+
+
+class RecommendationRow(SQLModel, table=True):
+    """Advice about one group of one agent: leave it (drop), or another one instead (swap).
+
+    `state` is open, applied, dismissed or outdated; at most one is open for a group of an agent.
+    """
+
+    __tablename__ = "sb_recommendation"
+    __table_args__ = (
+        Index(
+            "sb_recommendation_open",
+            "agent_id",
+            "group_id",
+            unique=True,
+            sqlite_where=WAITING,
+            postgresql_where=WAITING,
+        ),
+    )
+
+    id: str = text_key()
+    agent_id: str = text()
+    group_id: str = text()
+    kind: str = text()
+    instead_id: str | None = text(nullable=True)
+    why: str = text()
+    # What was counted, as JSON.
+    evidence: str = text()
+    state: str = text()
+    found: int = whole()
+    seen: int = whole()
+    settled: int | None = whole(nullable=True)
+    settled_by: str | None = text(nullable=True)
+    settled_why: str | None = text(nullable=True)
