@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from scim_bridge.access import retention
 from scim_bridge.access import routes as access
 from scim_bridge.app import Bridge, drill_accept, effects_of, open_bridge
 from scim_bridge.attestations import duties as attestations
@@ -65,6 +66,7 @@ def jobs_of(bridge: Bridge) -> Jobs:
     idp_doors.duties(ctx, bridge.idps.news, departures.reactor(bridge.rules), jobs.every)
     for name, seconds, duty in attestations.duties(ctx, bridge.settings.attestations):
         jobs.every(name, seconds, duty)
+    jobs.every("decisions-forget", 3600.0, lambda: retention.forget(ctx.store, bridge.settings.access))
     jobs.every("oauth-keys", 1.5, lambda: oauth_keys.refresh(ctx, bridge.settings.oauth.keys_hosts))
     jobs.every("oauth-forget", 3600.0, lambda: oauth_upkeep.forget(ctx))
     jobs.every("ssf-keys", 1.5, lambda: stream_keys.refresh(ctx))

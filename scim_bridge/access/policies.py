@@ -19,6 +19,7 @@ from scim_bridge.access.cedar import UTC_OFFICE, cedar_type, entities_of, reques
 from scim_bridge.access.check import notes_of, problems, resource_types
 from scim_bridge.access.model import Decision, Facts, Question, Reason, denied
 from scim_bridge.access.policy_file import PolicyText, read_policies
+from scim_bridge.access.slices import Slices
 from scim_bridge.access.source import tokens
 from scim_bridge.access.words import EVERY_WORD, Words, words_of
 from scim_bridge.kernel.calendar import Calendar
@@ -34,7 +35,7 @@ class Policies:
     schema's resource types. `rated`: some policy asks how often the agent asks."""
 
     text: PolicyText
-    compiled: Any
+    compiled: Slices
     schema: Any
     ids: Mapping[str, str]
     reasons: Mapping[str, str]
@@ -53,7 +54,9 @@ class Policies:
         request = request_of(facts, question, now, self.words, self.calendar)
         # Given as a text, the context is not written a second time by a slower writer.
         request["context"] = orjson.dumps(request["context"]).decode()
-        result = cedarpy.is_authorized(request, self.compiled, entities, self.schema)
+        # Every group that is written down, ended or not: a slice may hold more than it needs, never less.
+        policies = self.compiled.of(request, facts.groups)
+        result = cedarpy.is_authorized(request, policies, entities, self.schema)
         determined = sorted(result.diagnostics.reasons, key=lambda name: int(name.removeprefix("policy")))
         ids = tuple(self.ids[name] for name in determined)
         if result.decision == cedarpy.Decision.NoDecision:
@@ -112,7 +115,7 @@ def prepared(text: PolicyText) -> Policies:
             f"{first.file or text.name}, line {first.line}: {first.message}{more}",
             f"{first.fix} See all with `scim-bridge policy check`.".strip(),
         )
-    compiled = cedarpy.PolicySet.from_str(text.whole)
+    compiled = Slices(text.whole, text.schema)
     schema = cedarpy.Schema.from_str(text.schema)
     notes = notes_of(text.whole)
     ids = {name: note["id"] for name, note in notes.items()}

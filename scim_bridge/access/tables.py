@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from sqlalchemy import Column, Index
+from sqlalchemy import text as sql_text
 from sqlmodel import Field, SQLModel
 
 from scim_bridge.kernel.columns import TEXT, text, text_key, whole
+
+ALLOWED = sql_text("allowed = 1")
+DENIED = sql_text("allowed = 0")
 
 
 class DecisionRow(SQLModel, table=True):
@@ -16,8 +20,10 @@ class DecisionRow(SQLModel, table=True):
 
     __tablename__ = "sb_decision"
     __table_args__ = (
-        Index("sb_decision_agent", "agent_id", "at"),
+        Index("sb_decision_agent", "agent_id", "allowed", "at"),
         Index("sb_decision_at", "at"),
+        Index("sb_decision_allowed", "at", sqlite_where=ALLOWED, postgresql_where=ALLOWED),
+        Index("sb_decision_denied", "at", sqlite_where=DENIED, postgresql_where=DENIED),
         Index("sb_decision_resource", "resource_type", "resource_id"),
     )
 

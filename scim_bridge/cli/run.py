@@ -28,6 +28,7 @@ NOUNS = {
     "config": "The effective settings and where each came from.",
     "conformance": "Prove a SCIM server before Okta or Entra is connected to it.",
     "connections": "The IdP tenants on the other side of the bridge.",
+    "decisions": "What gateways asked and were told: list, show, why.",
     "departures": "Owners who leave: simulate, list, hand over.",
     "doors": "Doors for news about people: list, show, test.",
     "effects": "Outward calls: waiting, dead, retry.",

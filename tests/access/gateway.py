@@ -11,7 +11,8 @@ import httpx2
 import orjson
 from starlette.applications import Starlette
 
-from scim_bridge.access.routes import routes
+from scim_bridge.access.log import DecisionLog
+from scim_bridge.access.routes import open_door
 from scim_bridge.inventory.service import import_manifest
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.edge import Edge, unexpected, unrouted
@@ -42,6 +43,7 @@ class Gateway:
     http: httpx2.AsyncClient
     store: Store
     token: str
+    log: DecisionLog
 
     async def send(self, body: Any, **headers: str) -> httpx2.Response:
         content = body if isinstance(body, bytes) else orjson.dumps(body)
@@ -64,10 +66,12 @@ def with_gateway(on_store: OnStore, body: Callable[[Gateway], Awaitable[None]]) 
             TESTER, lambda work: create_token(work, MASTER, connection_id=None, scopes=("access",))
         )
         ctx = Context(store, MASTER, Outbound(), "https://bridge.example", Path())
-        web = Starlette(routes=routes(ctx, ""), exception_handlers={404: unrouted, Exception: unexpected})
+        door = open_door(ctx, "")
+        web = Starlette(routes=door.routes(), exception_handlers={404: unrouted, Exception: unexpected})
         transport = httpx2.ASGITransport(app=Edge({}, web), raise_app_exceptions=False)
         async with httpx2.AsyncClient(transport=transport, base_url="https://bridge.example") as http:
-            await body(Gateway(http, store, token))
+            await body(Gateway(http, store, token, door.log))
+        await door.log.drained()
         await ctx.outbound.aclose()
 
     on_store(main)

@@ -1,4 +1,4 @@
-"""`python3 dev.py bench`: T1 to T11b beside hello and beside other servers, in one run.
+"""`python3 dev.py bench`: T1 to T12 beside hello and beside other servers, in one run.
 
 Every number is a ratio; absolute ones say nothing about another machine. Nothing but 127.0.0.1 is called.
 """
@@ -16,8 +16,8 @@ from tests.bench.run import Options, run
 from tests.bench.servers import REPOSITORY
 from tests.bench.table import printed
 
-TARGETS = ("T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T9", "T10", "T11", "T11a", "T11b")
-PEERS = ("scim2-server", "scimmy")
+TARGETS = ("T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T9", "T10", "T11", "T11a", "T11b", "T12")
+PEERS = ("scim2-server", "scimmy", "casbin")
 
 
 def _parsed(arguments: list[str]) -> Options:
@@ -29,7 +29,9 @@ def _parsed(arguments: list[str]) -> Options:
     parser.add_argument("--seconds", type=float, default=2.0, help="time of one short run (default 2)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is run in turn (default 3)")
     parser.add_argument("--only", default="", help="targets, such as T1,T4 (default: all)")
-    parser.add_argument("--peers", default="scim2-server,scimmy", help="other servers for T11, or none")
+    parser.add_argument(
+        "--peers", default="scim2-server,scimmy,casbin", help="other servers for T11 and T12, or none"
+    )
     parser.add_argument("--peer-agents", type=int, default=100_000, help="most users a peer is filled with")
     parser.add_argument("--json", type=Path, default=REPOSITORY / "bench-results.json", metavar="FILE")
     parser.add_argument(

@@ -34,6 +34,7 @@ ABOUT = {
     "T11": "Beside other servers",
     "T11a": "Groups",
     "T11b": "The process",
+    "T12": "Access decisions",
 }
 
 

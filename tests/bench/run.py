@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.bench import during, filters, groups, once, reads, writes
+from tests.bench import decisions, during, filters, groups, once, reads, writes
 from tests.bench.ceiling import ceiling
 from tests.bench.compare import Pace
-from tests.bench.databases import databases
+from tests.bench.databases import Databases, databases
 from tests.bench.machine import facts, load
 from tests.bench.peers.rows import peer_rows
 from tests.bench.peers.start import NotHere, peer
@@ -116,7 +116,18 @@ class _Bench:
                 self._take(each.place, [(("T11b",), "start", partial(once.start_rows, each, self._pace))])
             agents = self._options.agents[-1]
             rows = partial(once.import_rows, source, self._scratch, agents, self._pace)
-            self._take(Place(name, agents), [(("T8",), "importer", rows)])
+            self._take(
+                Place(name, agents),
+                [
+                    (("T8",), "importer", rows),
+                    (("T12",), "decisions", partial(self._decided, source, agents)),
+                ],
+            )
+            if name == "postgresql":
+                replicas = partial(
+                    decisions.replica_rows, source, self._scratch, self._options.agents[0], self._pace
+                )
+                self._take(Place(name, self._options.agents[0]), [(("T12",), "replicas", replicas)])
 
     def _reading(self, each: Site) -> Sequence[Step]:
         return [
@@ -140,7 +151,19 @@ class _Bench:
     def _peers(self, each: Site) -> Sequence[Step]:
         if each.agents > self._options.peer_agents:
             return []
-        return [(("T11",), name, partial(self._beside, each, name)) for name in self._options.peers]
+        return [
+            (("T11",), name, partial(self._beside, each, name))
+            for name in self._options.peers
+            if name != "casbin"
+        ]
+
+    def _decided(self, source: Databases, agents: int) -> Iterator[Row]:
+        rows = partial(decisions.decision_rows, source, self._scratch, agents, self._pace)
+        try:
+            yield from rows("casbin" in self._options.peers)
+        except NotHere as reason:
+            self._remark(str(reason))
+            yield from rows(False)
 
     def _beside(self, each: Site, name: str) -> Iterator[Row]:
         try:

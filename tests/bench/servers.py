@@ -153,9 +153,10 @@ def environment(database_url: str) -> dict[str, str]:
 
 
 @contextmanager
-def bridge(database_url: str) -> Iterator[Running]:
+def bridge(database_url: str, settings: Mapping[str, str] | None = None) -> Iterator[Running]:
     """`scim-bridge serve` on a database, with its worker, as an admin would start it."""
+    env = {**environment(database_url), **(settings or {})}
     port = free_port()
     command = [sys.executable, "-m", "scim_bridge", "serve", "--port", str(port)]
-    with process("scim-bridge", command, port, "/healthz", environment(database_url)) as running:
+    with process("scim-bridge", command, port, "/healthz", env) as running:
         yield running
