@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute, Route
 
 from scim_bridge.console.agent import AgentPage, agent_page
 from scim_bridge.console.attesting import Attesting
+from scim_bridge.console.deciding import Deciding
 from scim_bridge.console.door import Screen, redirect, required_session, same_site
 from scim_bridge.console.forms import read_form
 from scim_bridge.console.leaving import Leaving
@@ -60,6 +61,7 @@ def routes(ctx: Context, rules: Rules = RULES, components: Components = nothing_
         **Leaving(ctx, pages, rules).screens(),
         **Attesting(ctx, pages).screens(),
         **Syncing(ctx, pages).screens(),
+        **Deciding(ctx, pages).screens(),
         **Standing(ctx, pages, components).screens(),
         f"{PATH}/{{rest:path}}": Screen(ctx, pages, get=console.nothing, post=console.nothing),
     }

@@ -121,7 +121,7 @@ def test_a_tiny_run_measures_every_target(tmp_path: Path) -> None:
     results = run(options, lambda line: None)
     assert [row.failed for row in results.rows if row.failed] == []
     measured = {row.target for row in results.rows}
-    assert measured == {"T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T9", "T10", "T11a", "T11b"}
+    assert measured == {"T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T9", "T10", "T11a", "T11b", "T12"}
     assert {row.agents for row in results.rows if row.target == "T1"} == {40, 60}
     again = Results.of_dict(json.loads(json.dumps(results.as_dict())))
     assert again.rows == results.rows
