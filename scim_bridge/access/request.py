@@ -108,7 +108,7 @@ def read_sought(body: Mapping[str, Any], sought: str) -> Question:
         {"name": SOUGHT} if name == sought == "action" else _entity(body, name) for name in ENTITIES
     )
     if sought == "subject":
-        subject = {**subject, "id": SOUGHT}
+        subject = {"type": subject.get("type"), "id": SOUGHT}
     if sought == "resource":
         resource = {"type": resource.get("type"), "id": SOUGHT}
     return _question(subject, action, resource, body)
@@ -142,6 +142,6 @@ def _text(holder: Mapping[str, Any], name: str, path: str) -> str:
         raise _wrong(f"{path} {what}.", "Send a text that is not empty.")
     if len(found) > LONGEST:
         raise _wrong(f"{path} is longer than {LONGEST} characters.", "Shorten it.")
-    if any(unicodedata.category(character) == "Cc" for character in found):
+    if not found.isprintable() and any(unicodedata.category(character) == "Cc" for character in found):
         raise _wrong(f"{path} holds a control character.", "Send printable text.")
     return found
