@@ -85,7 +85,8 @@ class Door:
         return json_response(await self._single(*await self._asked(request, MAX_BYTES)))
 
     async def _single(self, caller: Actor, body: Mapping[str, Any]) -> dict[str, Any]:
-        question = read_question(body)
+        # Kept with what is known of the resource, so that asking it again later asks the same.
+        question = self._premises.resources.completed(read_question(body))
         store = self._ctx.store
         now = store.clock.now()
         decision = await decide(store.reads, self._policies, question, now, self._gates, self._premises)

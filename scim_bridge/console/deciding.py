@@ -117,13 +117,12 @@ def _table(found: list[Kept] | tuple[Kept, ...]) -> Table:
     rows = tuple(
         (
             Cell(at=kept.at),
-            Cell(
-                "allowed" if kept.allowed else "denied",
-                url=f"{DECISIONS}/{quote(kept.id, safe='')}",
-                tone=GOOD if kept.allowed else BAD,
-            ),
+            Cell("allowed" if kept.allowed else "denied", tone=GOOD if kept.allowed else BAD),
             Cell(_subject(kept), url=f"{agent_url(kept.slug)}/decisions" if kept.slug else ""),
-            Cell(f"{kept.action} {kept.resource_type}:{kept.resource_id}"),
+            Cell(
+                f"{kept.action} {kept.resource_type}:{kept.resource_id}",
+                url=f"{DECISIONS}/{quote(kept.id, safe='')}",
+            ),
             Cell(" ".join(reason.text for reason in kept.reasons)),
         )
         for kept in found
