@@ -112,7 +112,7 @@ def test_a_stop_switches_keys_off_as_far_as_okta_allows(on_okta, licensed) -> No
         await bench.hold(agent_id, "admin")
         await bench.perform()
         # Okta lets nobody switch the last active one off; the agent itself is.
-        assert sorted(item["status"] for item in org.objects("aikey")) == ["ACTIVE", "INACTIVE"]
+        assert sorted(item["status"] for item in org.objects("clientkey")) == ["ACTIVE", "INACTIVE"]
         assert agent_of(org, "Triage")["status"] == "INACTIVE"
 
     on_okta(body, settings=AI, scopes=EVERY_SCOPE)

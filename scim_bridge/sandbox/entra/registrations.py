@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scim_bridge.sandbox.entra.graph.applications import TWO_YEARS, public
+from scim_bridge.sandbox.entra.graph.app_credentials import TWO_YEARS, public, public_keys
 from scim_bridge.sandbox.entra.graph.permissions import KNOWN
 from scim_bridge.sandbox.entra.sts.credentials import certificate_record, new_secret
 from scim_bridge.sandbox.entra.sts.federation import federated_record
@@ -56,6 +56,7 @@ def register(tenant: Tenant, wish: Mapping[str, Any]) -> dict[str, Any]:
         "tags": [],
         "appRoles": [],
         "passwordCredentials": public(secrets),
+        "keyCredentials": public_keys(certificates),
     }
     principal = {
         "@odata.type": "#microsoft.graph.servicePrincipal",

@@ -27,6 +27,7 @@ class Settings:
     `cascade_users`: whether an agent's user account goes with its identity (Microsoft's pages disagree).
     `attributes_licensed`: whether the tenant has custom security attributes at all (they need a licence).
     `agent_registry`: whether the tenant has Agent 365, in whose registry agents can be entered.
+    `passwords_allowed` and `password_days` (0: no cap): the tenant's app management policy for new secrets.
     """
 
     settle_misses: int = 0
@@ -43,6 +44,8 @@ class Settings:
     cascade_users: bool = True
     attributes_licensed: bool = True
     agent_registry: bool = True
+    passwords_allowed: bool = True
+    password_days: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as JSON-ready values."""

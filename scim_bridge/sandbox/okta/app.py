@@ -11,6 +11,7 @@ from scim_bridge.sandbox.kit.server import Sandbox
 from scim_bridge.sandbox.okta import control
 from scim_bridge.sandbox.okta.api import (
     ai_agents,
+    app_token,
     apps,
     closed,
     event_hooks,
@@ -40,6 +41,7 @@ def build(sandbox: Sandbox, transport: httpx2.AsyncBaseTransport | None = None) 
     sandbox.background += [runner.forever, sender.forever]
     rooms = (
         oauth,
+        app_token,
         users,
         lifecycle,
         links,

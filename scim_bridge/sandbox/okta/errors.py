@@ -28,6 +28,7 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     "E0000038": (403, "This operation is not allowed in the user's current status."),
     "E0000047": (429, "API call exceeded rate limit due to too many requests."),
     "E0000055": (409, "Duplicate group"),
+    "E0000056": (403, "Delete application forbidden."),
     "E0000060": (501, "Unsupported operation."),
     "E0000062": (409, "The user is already assigned to the application."),
     "E0000112": (

@@ -8,10 +8,12 @@ from scim_bridge.sandbox.kit.server import Sandbox
 from scim_bridge.sandbox.okta.ai_agents import AiAgents
 from scim_bridge.sandbox.okta.api.gate import Gate
 from scim_bridge.sandbox.okta.assignments import Assignments
+from scim_bridge.sandbox.okta.client_credentials import ClientCredentials
 from scim_bridge.sandbox.okta.directory import Directory
 from scim_bridge.sandbox.okta.groups import Groups
 from scim_bridge.sandbox.okta.lifecycle import Lifecycle
 from scim_bridge.sandbox.okta.model.proofs import Proofs
+from scim_bridge.sandbox.okta.oidc_apps import OidcApps
 from scim_bridge.sandbox.okta.org import Org
 from scim_bridge.sandbox.okta.owners import Owners
 from scim_bridge.sandbox.okta.scim_side.tasks import Tasks
@@ -31,6 +33,8 @@ class Parts:
     groups: Groups
     ai_agents: AiAgents
     owners: Owners
+    client_credentials: ClientCredentials
+    oidc_apps: OidcApps
 
 
 def assemble(sandbox: Sandbox) -> Parts:
@@ -42,6 +46,7 @@ def assemble(sandbox: Sandbox) -> Parts:
     proofs = Proofs(org.seconds)
     groups = Groups(org, directory, tasks)
     owners = Owners(org, directory, groups)
+    client_credentials = ClientCredentials(org)
     return Parts(
         org,
         Gate(org, proofs),
@@ -53,4 +58,6 @@ def assemble(sandbox: Sandbox) -> Parts:
         groups,
         AiAgents(org, owners),
         owners,
+        client_credentials,
+        OidcApps(org, client_credentials),
     )

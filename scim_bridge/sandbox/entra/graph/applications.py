@@ -1,4 +1,4 @@
-"""Applications and agent identity blueprints: made, read, changed, deleted, and their secrets."""
+"""Applications and agent identity blueprints: made, read, changed, deleted."""
 
 from __future__ import annotations
 
@@ -8,25 +8,23 @@ from scim_bridge.sandbox.entra import settings
 from scim_bridge.sandbox.entra.graph import agent_rules as rules
 from scim_bridge.sandbox.entra.graph import permissions as may
 from scim_bridge.sandbox.entra.graph import settling
+from scim_bridge.sandbox.entra.graph.app_credentials import with_keys
 from scim_bridge.sandbox.entra.graph.call import DONE, Answer, Call
 from scim_bridge.sandbox.entra.graph.cascade import delete_application
-from scim_bridge.sandbox.entra.graph.errors import GraphError, absent, bad, invalid_value
+from scim_bridge.sandbox.entra.graph.errors import GraphError, absent, bad
 from scim_bridge.sandbox.entra.graph.links import bound, ids
 from scim_bridge.sandbox.entra.graph.listing import Collection, page, selected
 from scim_bridge.sandbox.entra.graph.people_rules import check_owners, check_sponsors
 from scim_bridge.sandbox.entra.graph.render import entity, shown
 from scim_bridge.sandbox.entra.graph.route import Ids, Operation
-from scim_bridge.sandbox.entra.sts.credentials import new_secret
 from scim_bridge.sandbox.entra.tenant import (
     APPLICATION,
     DELETED,
     Object,
     Tenant,
-    hidden,
     new_id,
     with_hidden,
 )
-from scim_bridge.sandbox.kit.clock import SECOND, parse_iso
 
 TYPED = "applications/microsoft.graph.agentIdentityBlueprint"
 FILTERABLE = {
@@ -41,7 +39,6 @@ FILTERABLE = {
 }
 EVERY = Collection("applications", "application", FILTERABLE, typed=True)
 BLUEPRINTS = Collection(TYPED, "agentIdentityBlueprint", FILTERABLE, typed=True)
-TWO_YEARS = 2 * 365 * 86400 * SECOND
 
 
 def found_application(tenant: Tenant, call: Call, path: Ids) -> Object:
@@ -138,6 +135,7 @@ def _given(tenant: Tenant, call: Call) -> Object:
         "createdByAppId": call.caller.app_id,
         "publisherDomain": tenant.domain,
         "passwordCredentials": [],
+        "keyCredentials": [],
     }
 
 
@@ -157,13 +155,17 @@ def _change(tenant: Tenant, call: Call, path: Ids) -> Answer:
             return _create_blueprint(tenant, call, body, {"uniqueName": text.strip("'")})
         raise
     wanted = rules.plain(body)
-    branding = set(wanted) <= {"displayName", "description", "info", "tags"}
-    if _is_blueprint(value):
-        call.needs(*(may.BLUEPRINT_BRAND if branding else may.BLUEPRINT_WRITE))
-    else:
+    keys = wanted.pop("keyCredentials", None)
+    branding = keys is None and set(wanted) <= {"displayName", "description", "info", "tags"}
+    if not _is_blueprint(value):
         call.needs(*may.APPLICATION_WRITE)
+    elif keys is not None and not wanted:
+        call.needs(*may.BLUEPRINT_CREDENTIALS)
+    else:
+        call.needs(*(may.BLUEPRINT_BRAND if branding else may.BLUEPRINT_WRITE))
     rules.check_blueprint(wanted)
-    tenant.put(APPLICATION, {**value, **wanted})
+    after = {**value, **wanted}
+    tenant.put(APPLICATION, after if keys is None else with_keys(after, keys))
     return DONE
 
 
@@ -172,47 +174,6 @@ def _delete(tenant: Tenant, call: Call, path: Ids) -> Answer:
     call.needs(*(may.BLUEPRINT_DELETE if _is_blueprint(value) else may.APPLICATION_WRITE))
     delete_application(tenant, value)
     return DONE
-
-
-def _add_password(tenant: Tenant, call: Call, path: Ids) -> Answer:
-    value = found_application(tenant, call, path)
-    call.needs(*(may.BLUEPRINT_CREDENTIALS if _is_blueprint(value) else may.APPLICATION_WRITE))
-    wish = call.object().get("passwordCredential") or {}
-    if not isinstance(wish, dict):
-        raise invalid_value("passwordCredential")
-    end = call.now + TWO_YEARS
-    if wish.get("endDateTime") is not None:
-        try:
-            end = parse_iso(str(wish["endDateTime"]))
-        except ValueError:
-            raise invalid_value("endDateTime") from None
-    text, record = new_secret(new_id(), str(wish.get("displayName") or ""), call.now, end)
-    secrets = [*hidden(value, "secrets", []), record]
-    tenant.put(APPLICATION, {**with_hidden(value, secrets=secrets), "passwordCredentials": public(secrets)})
-    answer = {**_public(record), "secretText": text}
-    return Answer(
-        200, {"@odata.context": f"{call.root}/$metadata#microsoft.graph.passwordCredential", **answer}
-    )
-
-
-def _remove_password(tenant: Tenant, call: Call, path: Ids) -> Answer:
-    value = found_application(tenant, call, path)
-    call.needs(*(may.BLUEPRINT_CREDENTIALS if _is_blueprint(value) else may.APPLICATION_WRITE))
-    key_id, secrets = call.object().get("keyId"), hidden(value, "secrets", [])
-    left = [one for one in secrets if one["keyId"] != key_id]
-    if len(left) == len(secrets):
-        raise bad("No password credential found with keyId.")
-    tenant.put(APPLICATION, {**with_hidden(value, secrets=left), "passwordCredentials": public(left)})
-    return DONE
-
-
-def public(secrets: list[Object]) -> list[Object]:
-    """Secrets as an application shows them: never a text, never a digest."""
-    return [_public(one) for one in secrets]
-
-
-def _public(record: Object) -> Object:
-    return {**{name: item for name, item in record.items() if name != "digest"}, "secretText": None}
 
 
 def operations() -> list[Operation]:
@@ -230,8 +191,6 @@ def operations() -> list[Operation]:
                 ("GET", "", _get),
                 ("PATCH", "", _change),
                 ("DELETE", "", _delete),
-                ("POST", "/addPassword", _add_password),
-                ("POST", "/removePassword", _remove_password),
             )
         ),
     ]

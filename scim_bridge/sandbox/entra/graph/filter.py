@@ -150,11 +150,23 @@ class _Parser:
         while ":" not in declared[:-1] and len(declared) < 100:
             declared += self._next()
         variable, _, used = declared.partition(":")
+        if used.lower() == "startswith" and variable.isidentifier():
+            return self._any_starts(prop, variable)
         if not variable.isidentifier() or used != variable or self._next().lower() != "eq":
             raise malformed("Invalid filter clause: a lambda such as (t:t eq 'x') expected.")
         wanted = _folded(_literal(self._next()))
         self._next(")")
         return lambda value: wanted in [_folded(one) for one in _value(value, prop) or []]
+
+    def _any_starts(self, prop: str, variable: str) -> Predicate:
+        self._next("(")
+        if self._next() != variable:
+            raise malformed("Invalid filter clause: a lambda such as (t:startswith(t,'x')) expected.")
+        self._next(",")
+        wanted = str(_literal(self._next())).lower()
+        self._next(")")
+        self._next(")")
+        return lambda value: any(str(one).lower().startswith(wanted) for one in _value(value, prop) or [])
 
     def _comparison(self, name: str) -> Predicate:
         prop = self._property(name)

@@ -13,6 +13,7 @@ from joserfc.jwk import RSAKey
 from scim_bridge.sandbox.entra import settings
 from scim_bridge.sandbox.entra.graph import (
     answerable,
+    app_credentials,
     applications,
     attributes,
     audits,
@@ -46,6 +47,7 @@ _ROOMS = (
     principals,
     creation,
     applications,
+    app_credentials,
     answerable,
     users,
     groups,

@@ -47,13 +47,13 @@ def new_secret(key_id: str, name: str, start: int, end: int) -> tuple[str, dict[
     }
 
 
-def check_secret(client_id: str, kept: Sequence[Mapping[str, Any]], text: str, now: int) -> None:
-    """StsError unless `text` is a secret of the application that has not expired."""
+def check_secret(client_id: str, kept: Sequence[Mapping[str, Any]], text: str, now: int) -> str:
+    """The keyId of the secret with this text; StsError when there is none, or it has expired."""
     for one in kept:
         if hmac.compare_digest(str(one["digest"]), _digest(text)):
             if parse_iso(str(one["endDateTime"])) <= now:
                 raise errors.expired_secret(client_id)
-            return
+            return str(one["keyId"])
     raise errors.wrong_secret(client_id)
 
 
@@ -85,19 +85,31 @@ def assertion_parts(assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def check_certificate_assertion(
-    client_id: str, kept: Sequence[Mapping[str, Any]], assertion: str, audiences: Sequence[str], now: int
-) -> None:
-    """StsError unless a registered certificate signed this assertion, for us, and it is still good."""
+    client_id: str,
+    kept: Sequence[Mapping[str, Any]],
+    assertion: str,
+    audiences: Sequence[str],
+    now: int,
+    *,
+    claim: str = "sub",
+) -> str:
+    """The keyId of the registered certificate that signed this; StsError when none did, or it is not good.
+
+    `claim` is the one that names the client.
+    """
     header, claims = assertion_parts(assertion)
-    if claims.get("sub") != client_id:
-        raise errors.bad_assertion("'sub' must be the client id.")
+    if claims.get(claim) != client_id:
+        raise errors.bad_assertion(f"'{claim}' must be the client id.")
     if claims.get("aud") not in audiences:
         raise errors.bad_assertion("'aud' is not this token endpoint.")
     signer = next((one for one in kept if _signed_with(header, one)), None)
     if signer is None:
         raise errors.bad_assertion("the thumbprint is unknown.")
+    if parse_iso(str(signer["endDateTime"])) <= now:
+        raise errors.bad_assertion("the certificate has expired.")
     verify(assertion, _public(str(signer["pem"])), "Signature validation failed.")
     check_times(claims, now)
+    return str(signer["keyId"])
 
 
 def verify(assertion: str, key: RSAKey, reason: str) -> dict[str, Any]:

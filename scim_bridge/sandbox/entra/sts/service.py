@@ -10,9 +10,11 @@ from joserfc.jwk import RSAKey
 from scim_bridge.sandbox.entra import settings
 from scim_bridge.sandbox.entra.sts import credentials, errors, federation, tokens
 from scim_bridge.sandbox.entra.tenant import PRINCIPAL, Object, Tenant, hidden
+from scim_bridge.sandbox.kit.clock import SECOND
 
 BLUEPRINT = "#microsoft.graph.agentIdentityBlueprint"
 IDENTITY = "#microsoft.graph.agentIdentity"
+NOTE_EVERY = 60 * SECOND
 
 
 class TokenService:
@@ -21,6 +23,7 @@ class TokenService:
     def __init__(self, tenant: Tenant, key: RSAKey) -> None:
         self.tenant = tenant
         self.key = key
+        self._noted: dict[str, int] = {}
 
     def authority(self) -> str:
         """The address of the tenant at this token service."""
@@ -102,12 +105,22 @@ class TokenService:
             base = self.authority()
             audiences = [f"{base}/oauth2/v2.0/token", f"{base}/v2.0"]
             kept = hidden(application, "certificates", [])
-            credentials.check_certificate_assertion(app_id, kept, form["client_assertion"], audiences, now)
+            used = credentials.check_certificate_assertion(
+                app_id, kept, form["client_assertion"], audiences, now
+            )
+            self._used(app_id, used, "certificate", now)
         elif form.get("client_secret"):
             kept = hidden(application, "secrets", [])
-            credentials.check_secret(app_id, kept, form["client_secret"], now)
+            used = credentials.check_secret(app_id, kept, form["client_secret"], now)
+            self._used(app_id, used, "clientSecret", now)
         else:
             raise errors.no_credential()
+
+    def _used(self, app_id: str, key_id: str, kind: str, now: int) -> None:
+        """Note the last use of a credential, at most once a minute, for the report of sign-in activities."""
+        if now - self._noted.get(key_id, 0) >= NOTE_EVERY:
+            self._noted[key_id] = now
+            self.tenant.store.put("credentialuse", key_id, {"appId": app_id, "keyType": kind, "at": now})
 
     def _exchange(self, application: Object, form: Mapping[str, str]) -> dict[str, Any]:
         """Leg one of an agent's sign-in: the blueprint speaks for one of its identities."""

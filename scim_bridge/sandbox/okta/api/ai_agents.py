@@ -1,4 +1,4 @@
-"""/workload-principals/api/v1: AI agents, the operations that change them, and their keys."""
+"""/workload-principals/api/v1: AI agents, the operations that change them, and their credentials."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from scim_bridge.sandbox.okta.api.agent_keys import key_routes
+from scim_bridge.sandbox.okta.api.client_credentials import agent_routes
 from scim_bridge.sandbox.okta.api.gate import Caller, Handler, answer, body_of
 from scim_bridge.sandbox.okta.api.paging import cursor_of, key_of, limit_of
 from scim_bridge.sandbox.okta.errors import OktaError
@@ -32,7 +32,7 @@ def routes(parts: Parts) -> list[BaseRoute]:
         *_agents(parts),
         *_lifecycle(parts),
         *_operations(parts),
-        *key_routes(parts, BASE, RESOURCE, LICENCE),
+        *agent_routes(parts, BASE, RESOURCE, LICENCE),
     ]
 
 

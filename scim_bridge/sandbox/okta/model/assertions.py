@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import RSAKey
+from joserfc.jwk import ECKey, RSAKey
 
 LONGEST = 3600
 LEEWAY = 300
@@ -19,10 +19,10 @@ class BadClient(Exception):
     """The client did not prove who it is: invalid_client, with this description."""
 
 
-def claims_of(token: str, key: RSAKey) -> dict[str, Any]:
+def claims_of(token: str, key: RSAKey | ECKey, algorithms: Sequence[str] = ("RS256",)) -> dict[str, Any]:
     """The claims of a signed assertion; BadClient when the signature or the algorithm is wrong."""
     try:
-        signed = jws.deserialize_compact(token, key, algorithms=["RS256"])
+        signed = jws.deserialize_compact(token, key, algorithms=list(algorithms))
         claims = orjson.loads(signed.payload)
     except (JoseError, ValueError):
         raise BadClient("The client_assertion signature is invalid.") from None
