@@ -287,12 +287,13 @@ async def delete_agent(work: Work, agent_id: str, reason: str) -> None:
     await outward.call_runtime(work, agent, "agent.stop", reason)
     if agent.derived.oldest_credential is not None:
         for credential in await work.tx.all(
-            "SELECT * FROM sb_credential WHERE agent_id = ? AND state = 'active'", agent_id
+            "SELECT * FROM sb_credential WHERE agent_id = ? AND state IN ('active', 'inactive')", agent_id
         ):
             fields: Any = credential
-            await outward.revoke_credential(work, fields, agent.slug, reason)
+            await outward.revoke_credential(work, fields, agent.slug, reason, every=True)
         work.tx.later(
-            "UPDATE sb_credential SET state = 'revoking' WHERE agent_id = ? AND state = 'active'", agent_id
+            "UPDATE sb_credential SET state = 'revoking' WHERE agent_id = ? AND state IN ('active', 'inactive')",
+            agent_id,
         )
     work.tx.later("DELETE FROM sb_member WHERE member_id = ?", agent_id)
     await _leave_applications(work, agent_id)

@@ -6,12 +6,15 @@ from typing import Any
 
 from scim_bridge.audit.record import record
 from scim_bridge.kernel.database import Reader
+from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.rows import Insert
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry import outward
 from scim_bridge.registry.model import AGENT
 
-KINDS = ("client_secret", "jwk", "api_key", "certificate")
+KINDS = ("client_secret", "jwk", "api_key", "certificate", "federated")
+# What may still prove somebody: also what is off where it is kept, for somebody may switch it on.
+LIVE = "('active', 'inactive')"
 
 
 async def register_credential(
@@ -58,17 +61,53 @@ async def revoke_all(
 ) -> list[str]:
     """Mark every live credential of an agent for revocation; the effects that will revoke them."""
     rows = await work.tx.all(
-        "SELECT * FROM sb_credential WHERE agent_id = ? AND state = 'active' ORDER BY id", agent_id
+        f"SELECT * FROM sb_credential WHERE agent_id = ? AND state IN {LIVE} ORDER BY id", agent_id
     )
     effects = []
     for row in rows:
         await work.tx.run("UPDATE sb_credential SET state = 'revoking' WHERE id = ?", row["id"])
         fields: Any = row
-        effects.append(await outward.revoke_credential(work, fields, slug, reason, case_id=case_id))
+        effects.append(
+            await outward.revoke_credential(work, fields, slug, reason, case_id=case_id, every=True)
+        )
     if rows:
         detail = {"reason": reason, "credentials": [row["id"] for row in rows]}
         await record(work, "agent.credentials_revoking", AGENT, agent_id, detail)
     return effects
+
+
+async def revoke_one(work: Work, credential_id: str, reason: str) -> str:
+    """Mark one credential for revocation; the effect that will revoke it. NotFound, or Refused when it is off.
+
+    One whose revocation is under way or was confirmed may be revoked again: it was seen alive.
+    """
+    row: Any = await work.tx.one(
+        "SELECT c.*, a.slug FROM sb_credential c LEFT JOIN sb_agent a ON a.id = c.agent_id WHERE c.id = ?",
+        credential_id,
+    )
+    if row is None:
+        raise NotFound(
+            "credential-unknown",
+            f"There is no credential {credential_id!r}.",
+            "See `scim-bridge credentials list`.",
+        )
+    await work.tx.run("UPDATE sb_credential SET state = 'revoking' WHERE id = ?", credential_id)
+    effect = await outward.revoke_credential(work, row, row["slug"] or "", reason)
+    detail = {"reason": reason, "system": row["system"], "reference": row["reference"]}
+    await record(work, "credential.revoking", "credential", credential_id, detail)
+    return effect
+
+
+async def adopt(work: Work, credential_id: str) -> None:
+    """Note that a person looked at a stranger and finds it right; NotFound when it is none."""
+    changed = await work.tx.run(
+        "UPDATE sb_credential SET stranger = NULL WHERE id = ? AND stranger IS NOT NULL", credential_id
+    )
+    if not changed:
+        raise NotFound(
+            "credential-known", f"{credential_id!r} is no stranger.", "See `credentials list --strangers`."
+        )
+    await record(work, "credential.adopted", "credential", credential_id)
 
 
 async def confirm_revoked(work: Work, credential_id: str) -> None:

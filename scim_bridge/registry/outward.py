@@ -173,9 +173,18 @@ def stop_lane(connection_id: str, agent_id: str) -> str:
 
 
 async def revoke_credential(
-    work: Work, credential: Mapping[str, Any], agent_slug: str, reason: str, *, case_id: str | None = None
+    work: Work,
+    credential: Mapping[str, Any],
+    agent_slug: str,
+    reason: str,
+    *,
+    case_id: str | None = None,
+    every: bool = False,
 ) -> str:
-    """Have one credential revoked where it lives, in parallel with the others, retried until confirmed."""
+    """Have one credential revoked where it lives, in parallel with the others, retried until confirmed.
+
+    `every`: all of the agent's are; what is being made for it meanwhile is unmade, too.
+    """
     payload = {
         "credential_id": credential["id"],
         "agent_id": credential["agent_id"],
@@ -186,10 +195,14 @@ async def revoke_credential(
         "label": credential["label"],
         "reason": reason,
     }
+    if credential["connection_id"] is not None:
+        payload |= {"connection_id": credential["connection_id"], "client_id": credential["client_id"]}
+    if every:
+        payload["every"] = True
     return await work.effect(
         CREDENTIAL_REVOKE,
         payload,
-        lane=lane("credential", credential["id"]),
+        lane=f"credential:{credential['id']}",
         subject_id=credential["agent_id"],
         case_id=case_id,
     )

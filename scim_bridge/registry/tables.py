@@ -13,6 +13,7 @@ OPEN = sql_text("released IS NULL")
 EXPIRES = sql_text("expires_at IS NOT NULL")
 ENDS = sql_text("until IS NOT NULL")
 WAITING = sql_text("state = 'open'")
+HELD = sql_text("connection_id IS NOT NULL")
 
 
 class ResourceRow(SQLModel, table=True):
@@ -259,7 +260,10 @@ class CredentialRow(SQLModel, table=True):
     """A credential an agent uses: where it is and how old, never its value."""
 
     __tablename__ = "sb_credential"
-    __table_args__ = (Index("sb_credential_agent", "agent_id"),)
+    __table_args__ = (
+        Index("sb_credential_agent", "agent_id"),
+        Index("sb_credential_held", "connection_id", "client_id", sqlite_where=HELD, postgresql_where=HELD),
+    )
 
     id: str = text_key()
     agent_id: str = text()
@@ -267,11 +271,22 @@ class CredentialRow(SQLModel, table=True):
     kind: str = text()
     system: str = text()
     reference: str = text()
-    # active, revoking, revoked
+    # active; inactive (off where it is kept); void (its value was never known); revoking, revoked; gone
     state: str = text()
     created: int = whole()
     expires: int | None = whole(nullable=True)
     revoked: int | None = whole(nullable=True)
+    # The connection and the OAuth client there that it belongs to; none where a system keeps it.
+    connection_id: str | None = text(nullable=True)
+    client_id: str | None = text(nullable=True)
+    # Null: told by a manifest or a person; else scan or rotation.
+    origin: str | None = text(nullable=True)
+    last_used: int | None = whole(nullable=True)
+    seen: int | None = whole(nullable=True)
+    # JSON of what may be known: kid, thumbprint, issuer.
+    public: str | None = text(nullable=True)
+    # Why a person should look at it; null once somebody did.
+    stranger: str | None = text(nullable=True)
 
 
 class RecommendationRow(SQLModel, table=True):

@@ -78,6 +78,16 @@ class Idps:
             raise Refused("news-kind", f"{chosen.name} tells no news of people: its kind is {chosen.kind}.")
         return chosen, told
 
+    async def keeper(self, connection_id: str) -> tuple[Connection, Any]:
+        """A connection and its tenant as keeper of credentials (`registry.keeper`); Refused when it is none."""
+        chosen, idp = await self.of(connection_id)
+        found = getattr(idp, "keeper", None)
+        if found is None:
+            raise Refused(
+                "keeper-kind", f"{chosen.name} keeps no credentials of agents: its kind is {chosen.kind}."
+            )
+        return chosen, found
+
     async def close(self) -> None:
         """Close every adapter."""
         adapters = [*self._replaced, *(idp for _, idp in self._open.values())]

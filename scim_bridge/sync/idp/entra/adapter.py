@@ -20,6 +20,7 @@ from scim_bridge.sync.idp.entra.defining import Defining
 from scim_bridge.sync.idp.entra.featuring import Features
 from scim_bridge.sync.idp.entra.graph import Graph
 from scim_bridge.sync.idp.entra.groups import Groups
+from scim_bridge.sync.idp.entra.keeper import EntraKeeper
 from scim_bridge.sync.idp.entra.model import Accounts, wanted_of
 from scim_bridge.sync.idp.entra.needs import ATTRIBUTES, CREATES, PEOPLE, SWITCH
 from scim_bridge.sync.idp.entra.news import EntraNews
@@ -69,6 +70,7 @@ class EntraIdp(Telling):
         self._features = Features(graph, tokens, options)
         self._defining = Defining(graph, options, self._features)
         self.news = EntraNews(graph)
+        self.keeper = EntraKeeper(graph)
         self._people = People(graph, ctx.store.clock.now)
         self._targets = Targets(graph, options.attribute_set)
         self._preparing = Preparing(ctx, options, graph, self._people, self._defining)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from scim_bridge.sync.idp.okta.features import Features
+from scim_bridge.sync.idp.okta.keeper import OktaKeeper
 from scim_bridge.sync.idp.okta.links import Links
 from scim_bridge.sync.idp.okta.members import Members
 from scim_bridge.sync.idp.okta.news import OktaNews
@@ -53,6 +54,7 @@ class OktaIdp(Telling):
         self._tenant = Tenant(session, self._features)
         self._people = People(session)
         self.news = OktaNews(session, self._people)
+        self.keeper = OktaKeeper(session, self._features)
         self._links = Links(session)
         self._members = Members(session, self._features, options)
         self._writer = Writer(session, self._tenant, self._people, self._links, self._members, options)

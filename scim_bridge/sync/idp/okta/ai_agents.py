@@ -20,6 +20,7 @@ from scim_bridge.sync.idp.okta.agent_words import (
 from scim_bridge.sync.idp.okta.errors import OktaRefusal
 from scim_bridge.sync.idp.okta.features import AI_AGENTS, Features
 from scim_bridge.sync.idp.okta.features import OWNERS as OWNERS_FEATURE
+from scim_bridge.sync.idp.okta.keeper import OktaKeeper
 from scim_bridge.sync.idp.okta.news import OktaNews
 from scim_bridge.sync.idp.okta.options import Options
 from scim_bridge.sync.idp.okta.owners import MOST
@@ -60,6 +61,7 @@ class AiAgentsIdp(Telling):
         self._options = options
         self._people = People(session)
         self.news = OktaNews(session, self._people)
+        self.keeper = OktaKeeper(session, self._features)
         self._workloads = Workloads(session)
         self._owners = ResourceOwners(session)
 

@@ -10,6 +10,7 @@ from scim_bridge.sync.idp.okta.adapter import OktaIdp
 from scim_bridge.sync.idp.okta.agent_words import ID_PREFIX
 from scim_bridge.sync.idp.okta.ai_agents import AiAgentsIdp
 from scim_bridge.sync.idp.okta.features import AI_AGENTS, OWNERS, Features
+from scim_bridge.sync.idp.okta.keeper import OktaKeeper
 from scim_bridge.sync.idp.okta.news import OktaNews
 from scim_bridge.sync.idp.okta.options import AI_AGENTS as AS_AI_AGENTS
 from scim_bridge.sync.idp.okta.options import AUTO, Options
@@ -62,6 +63,7 @@ class ChosenIdp:
         self._why = ""
         self._lock = asyncio.Lock()
         self.news = OktaNews(session, People(session))
+        self.keeper = OktaKeeper(session, self._features)
 
     def meaning(self) -> Mapping[str, str]:
         """Our names for what reads back as ours; nothing before the kind is chosen."""
