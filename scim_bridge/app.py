@@ -143,7 +143,7 @@ def handlers(bridge: Bridge) -> dict[str, Handler]:
             certifying.taking(bridge.ctx, bridge.settings.attestations),
         ),
         **sync.handlers(bridge.ctx, bridge.idps),
-        **credentials.handlers(bridge.ctx, bridge.settings.revokers),
+        **credentials.handlers(bridge.ctx, bridge.settings.revokers, bridge.idps.keeper, bridge.stores),
         **watch.handlers(bridge.ctx, bridge.settings),
         **canary.handlers(_probe(bridge)),
         **attestations.handlers(bridge.ctx, bridge.settings.attestations),
@@ -172,8 +172,9 @@ def drill_accept(bridge: Bridge) -> Callable[[Work, Signal], Awaitable[object]]:
 
 def effects_of(bridge: Bridge) -> Effects:
     """The engine that performs effects, with what follows when one is settled."""
+    from scim_bridge.credentials import steps as credentials
     from scim_bridge.departures import service as departures
     from scim_bridge.sync import effects as sync
 
-    hooks = [effect_settled, departures.settled, sync.settled]
+    hooks = [effect_settled, departures.settled, sync.settled, credentials.settled]
     return Effects(bridge.ctx.store, handlers(bridge), hooks)

@@ -21,6 +21,8 @@ from scim_bridge.attestations import routes as attestation_routes
 from scim_bridge.audit import routes as published
 from scim_bridge.audit.seal import seal
 from scim_bridge.console import routes as console
+from scim_bridge.credentials import routes as credential_routes
+from scim_bridge.credentials.due import duties as credential_duties
 from scim_bridge.departures import answer_page, drill
 from scim_bridge.departures import routes as departure_routes
 from scim_bridge.departures import service as departures
@@ -67,6 +69,8 @@ def jobs_of(bridge: Bridge) -> Jobs:
     for name, seconds, duty in attestations.duties(ctx, bridge.settings.attestations):
         jobs.every(name, seconds, duty)
     jobs.every("decisions-forget", 3600.0, lambda: retention.forget(ctx.store, bridge.settings.access))
+    for name, seconds, duty in credential_duties(ctx, bridge.idps.keeper, bridge.settings.credentials):
+        jobs.every(name, seconds, duty)
     jobs.every("oauth-keys", 1.5, lambda: oauth_keys.refresh(ctx, bridge.settings.oauth.keys_hosts))
     jobs.every("oauth-forget", 3600.0, lambda: oauth_upkeep.forget(ctx))
     jobs.every("ssf-keys", 1.5, lambda: stream_keys.refresh(ctx))
@@ -92,6 +96,7 @@ def routes(bridge: Bridge, jobs: Jobs, decisions: access.Door) -> Sequence[BaseR
         *oauth.routes(ctx, settings.oauth),
         *departure_routes.routes(ctx, bridge.rules),
         *answer_page.routes(ctx, bridge.rules, Links(ctx.master, ctx.public_url)),
+        *credential_routes.routes(ctx, bridge.stores),
         *attestation_routes.routes(ctx, settings.attestations),
         *console.routes(ctx, bridge.rules, lambda: components(ctx, jobs)),
     ]

@@ -85,6 +85,14 @@ class OauthSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CredentialSettings:
+    """How often IdPs are scanned for credentials (0: never), and how many rotations are under way at once."""
+
+    scan_minutes: int = 60
+    at_once: int = 50
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything a process needs to know before it starts."""
 
@@ -111,6 +119,7 @@ class Settings:
     departures: DepartureSettings = field(default_factory=DepartureSettings)
     oauth: OauthSettings = field(default_factory=OauthSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
+    credentials: CredentialSettings = field(default_factory=CredentialSettings)
     origins: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -303,6 +312,12 @@ def _check(settings: Settings) -> None:
                 "Write for example 10.20.0.0/16, vault.internal or 10.0.0.7:8200.",
             )
     check_stores(settings.stores)
+    if settings.credentials.scan_minutes < 0 or not 1 <= settings.credentials.at_once <= 1000:
+        raise ConfigurationError(
+            "credentials",
+            "scan_minutes must be at least 0 and at_once between 1 and 1000",
+            "Remove them to use the defaults.",
+        )
     check_attributes(settings.scim.attributes)
     check_attestations(settings.attestations)
     check_access(settings.access)

@@ -29,6 +29,7 @@ NOUNS = {
     "conformance": "Prove a SCIM server before Okta or Entra is connected to it.",
     "connections": "The IdP tenants on the other side of the bridge.",
     "decisions": "What gateways asked and were told: list, show, why.",
+    "credentials": "What agents prove themselves with: scan, list, rotate, revoke.",
     "departures": "Owners who leave: simulate, list, hand over.",
     "doors": "Doors for news about people: list, show, test.",
     "effects": "Outward calls: waiting, dead, retry.",

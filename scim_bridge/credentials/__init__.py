@@ -1,7 +1,7 @@
-"""Credentials: having what an agent uses revoked where it lives.
+"""Credentials: knowing what agents prove themselves with, replacing it in time, and having it revoked.
 
-In: the effects other rooms wrote when they marked a credential for revocation (registry).
-Out: one signed `credential.revoke` per effect to the revoker of the credential's system, tried
-until it confirms; then the credential is marked revoked, in the transaction that settles the effect.
-Values of credentials are never known here, only where they are kept.
+In: what IdPs show of their clients (scans), what people register, policies, signals, acknowledgements.
+Out: new credentials at the IdP, delivered to a store (`delivery`), old ones revoked there or by a signed
+`credential.revoke`; each step one effect, tried until it is confirmed. A value is sealed while it has to
+wait, and else in memory only; what an IdP or a store keeps is never read back.
 """

@@ -7,12 +7,16 @@ from dataclasses import replace
 
 import orjson
 
+from scim_bridge.credentials.model import Delivery
+from scim_bridge.credentials.revoking import Revoker
+from scim_bridge.credentials.steps import Steps
 from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.effects import Dead, Done, Effect, Handler, Outcome
 from scim_bridge.kernel.webhook import deliver
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.credentials import confirm_revoked
+from scim_bridge.registry.keeper import KeeperOf
 from scim_bridge.registry.outward import CREDENTIAL_REVOKE
 
 EVENT = "credential.revoke"
@@ -45,15 +49,29 @@ def message(effect: Effect) -> bytes:
     )
 
 
-def handlers(ctx: Context, revokers: Mapping[str, Mapping[str, str]]) -> dict[str, Handler]:
-    """Who performs credential.revoke. `revokers` gives url and secret (whsec_…) by system.
+def handlers(
+    ctx: Context,
+    revokers: Mapping[str, Mapping[str, str]],
+    keeper_of: KeeperOf | None = None,
+    delivery: Delivery | None = None,
+) -> dict[str, Handler]:
+    """Who performs credential.revoke and credential.rotate. `revokers` gives url and secret (whsec_…) by system.
+
+    What an IdP keeps is revoked there, by `keeper_of`, unless its connection has no push side.
 
     The receiver gets the effect's id as webhook-id at every attempt and answers 2xx once the credential
     is revoked, also when it was before. A system without a revoker is a dead effect that names the setting.
     """
     known = {setting_name(system): (system, entry) for system, entry in revokers.items()}
 
+    idp = Revoker(ctx, keeper_of) if keeper_of is not None else None
+
     async def revoke(effect: Effect) -> Outcome:
+        if idp is not None:
+            if effect.payload.get("every"):
+                await idp.stop_rotations(str(effect.payload["agent_id"]))
+            if effect.payload.get("connection_id"):
+                return await idp.revoke(effect)
         system = str(effect.payload["system"])
         name, entry = known.get(setting_name(system), (system, {}))
         missing = [f"revokers.{name}.{key}" for key in ("url", "secret") if not entry.get(key)]
@@ -80,4 +98,6 @@ def handlers(ctx: Context, revokers: Mapping[str, Mapping[str, str]]) -> dict[st
 
         return replace(outcome, commit=confirm)
 
-    return {CREDENTIAL_REVOKE: revoke}
+    if keeper_of is None or delivery is None:
+        return {CREDENTIAL_REVOKE: revoke}
+    return {CREDENTIAL_REVOKE: revoke, **Steps(ctx, keeper_of, delivery).handlers()}

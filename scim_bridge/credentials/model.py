@@ -37,7 +37,7 @@ class Fresh:
     value: SecretText = field(repr=False)
     reference: str
     expires: int | None = None
-    public: Mapping[str, str] = field(default_factory=dict)
+    public: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ ROOMS = (
     "signals.idp",
     "departures",
     "attestations",
+    "credentials",
     "access",
     "watch",
     "oauth",

@@ -1,0 +1,378 @@
+"""The steps of a rotation, one effect each: every one may be done twice, and commits what came of it.
+
+A value lives in memory between two lines of these functions, and else sealed in the rotation's row until it
+is delivered. Whatever may have been made is looked for before it is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from scim_bridge.audit.record import record
+from scim_bridge.credentials import rotation as rows
+from scim_bridge.credentials.confirming import Confirming
+from scim_bridge.credentials.material import made
+from scim_bridge.credentials.model import Delivered, Delivery, DeliveryFailed, Fresh
+from scim_bridge.credentials.rotation import Rotation, move, rotation_of
+from scim_bridge.credentials.windows import next_open, read_windows
+from scim_bridge.kernel.clock import DAY, MINUTE
+from scim_bridge.kernel.context import Context
+from scim_bridge.kernel.crypto import Tampered
+from scim_bridge.kernel.effects import Done, Effect, Handler, Outcome, Retry
+from scim_bridge.kernel.errors import Invalid, NotFound, Refused
+from scim_bridge.kernel.secret_text import SecretText
+from scim_bridge.kernel.work import Work
+from scim_bridge.registry.keeper import (
+    CredentialKeeper,
+    Issued,
+    KeeperOf,
+    LimitReached,
+    Material,
+    RemoteClient,
+)
+from scim_bridge.registry.news import Unanswered
+
+Commit = Callable[[Work], Awaitable[Any]]
+# How long a store may be away before a rotation goes back, where the policy gives less.
+STORE_PATIENCE = 15 * MINUTE
+
+
+def _done(commit: Commit, outcome: str) -> Done:
+    async def run(work: Work) -> None:
+        await commit(work)
+
+    return Done({"outcome": outcome}, run)
+
+
+class Steps:
+    """Performs credential.rotate. `delivery` puts what was made where the policy says."""
+
+    def __init__(self, ctx: Context, keeper_of: KeeperOf, delivery: Delivery) -> None:
+        self._ctx = ctx
+        self._keeper_of = keeper_of
+        self._delivery = delivery
+        self._confirming = Confirming(ctx, delivery)
+        self._steps: dict[str, Callable[[Rotation], Awaitable[Outcome]]] = {
+            rows.PREPARING: self._prepare,
+            rows.CREATING: self._create,
+            rows.DELIVERING: self._deliver,
+            rows.CONFIRMING: self._confirming.look,
+            rows.OVERLAPPING: self._overlap,
+            rows.REVOKING: self._revoke_old,
+            rows.WITHDRAWING: self._withdraw,
+            rows.UNMAKING: self._unmake,
+        }
+
+    def handlers(self) -> dict[str, Handler]:
+        """Who performs which effect."""
+        return {rows.CREDENTIAL_ROTATE: self.perform}
+
+    async def perform(self, effect: Effect) -> Outcome:
+        """Do the step an effect names, unless the rotation is past it."""
+        row = await self._ctx.store.reads.one(
+            "SELECT * FROM sb_rotation WHERE id = ?", str(effect.payload["rotation_id"])
+        )
+        if row is None or row["state"] != effect.payload["step"]:
+            return Done({"outcome": "moved on"})
+        of = rotation_of(row)
+        if of.state in rows.FORWARD and (why := await self._called_off(of)):
+            return _done(lambda work: rows.go_back(work, of, why), "called off")
+        try:
+            return await self._steps[of.state](of)
+        except LimitReached as error:
+            return self._cannot(of, error.text())
+        except Unanswered as error:
+            if error.transient or getattr(error, "refuses_us", False):
+                after = None if error.retry_after is None else float(error.retry_after)
+                return Retry(error.message, after, asked=after is not None)
+            return self._cannot(of, error.text())
+        except DeliveryFailed as error:
+            if error.transient and not self._store_is_late(of):
+                return Retry(error.message)
+            return self._cannot(of, error.text())
+        except (Invalid, NotFound, Refused, Tampered) as error:
+            return self._cannot(of, error.text())
+
+    def _store_is_late(self, of: Rotation) -> bool:
+        waited = self._ctx.store.clock.now() - int(of.row["step_at"])
+        return of.state == rows.DELIVERING and waited > max(of.policy.patience, STORE_PATIENCE)
+
+    def _cannot(self, of: Rotation, why: str) -> Outcome:
+        """A step that can never be done: forward steps go back, the others leave it to a person."""
+
+        async def turn(work: Work) -> None:
+            await failed(work, of, why)
+
+        return _done(turn, "cannot")
+
+    async def _called_off(self, of: Rotation) -> str:
+        """Why nothing more is to be made: the agent may not act, or what was to be replaced was revoked."""
+        row: Any = await self._ctx.store.reads.one(
+            "SELECT r.active, r.deleted, (SELECT c.state FROM sb_credential c WHERE c.id = ?) AS old"
+            " FROM sb_resource r WHERE r.id = ?",
+            of.row["old_id"],
+            of.row["agent_id"],
+        )
+        if row is None:
+            return ""
+        if row["deleted"] is not None:
+            return "The agent was deleted."
+        if of.row["cause"] == rows.REACTIVATED and not row["active"]:
+            return "The agent is held again."
+        return ""
+
+    async def _keeper(self, of: Rotation) -> tuple[CredentialKeeper, RemoteClient]:
+        _, keeper = await self._keeper_of(of.row["connection_id"])
+        client = await keeper.client(of.row["client_kind"], of.row["remote_id"])
+        if client is None:
+            raise NotFound(
+                "client-gone", f"{of.row['client_name']} is no longer there.", "Scan the connection."
+            )
+        return keeper, client
+
+    async def _prepare(self, of: Rotation) -> Outcome:
+        """See that there is room, make the material and seal it: a crash later loses no value we made."""
+        keeper, client = await self._keeper(of)
+        keeper.room(client, of.row["kind"], await keeper.credentials(client))
+        sealed: bytes | None = None
+        public: dict[str, str] = {}
+        if not keeper.generates(of.row["kind"]):
+            found = await asyncio.to_thread(
+                made, of.row["kind"], of.label, of.row["slug"], self._now(), of.policy.lifetime_days
+            )
+            public = found.public
+            sealed = self._ctx.master.seal(of.place, found.value.reveal().encode())
+        told = orjson.dumps(public).decode()
+        return _done(lambda work: move(work, of, rows.CREATING, sealed=sealed, public=told), "prepared")
+
+    def _now(self) -> int:
+        return self._ctx.store.clock.now()
+
+    def _material(self, of: Rotation, generates: bool) -> Material:
+        kind, public = of.row["kind"], of.public
+        value = None
+        if not generates and kind == "client_secret":
+            value = self._opened(of)
+        return Material(kind, of.label, public.get("jwk") or public.get("certificate") or "", value)
+
+    def _opened(self, of: Rotation) -> SecretText:
+        if of.row["sealed"] is None:
+            raise Refused("rotation-value", "The value of the new credential is not there any more.", "")
+        return SecretText(self._ctx.master.unseal(of.place, bytes(of.row["sealed"])).decode())
+
+    async def _create(self, of: Rotation) -> Outcome:
+        """Make it at the IdP, unless an answer that was lost did; what lost its value is made again."""
+        keeper, client = await self._keeper(of)
+        generates = keeper.generates(of.row["kind"])
+        material = self._material(of, generates)
+        issued: Issued | None = None
+        found = await keeper.find(client, material)
+        if found is not None and not generates:
+            issued = Issued(found.reference, None, found.expires)
+        elif found is not None:
+            await keeper.revoke(client, of.row["kind"], found.reference)
+        if issued is None:
+            days = of.policy.lifetime_days
+            issued = await keeper.add(client, material, self._now() + days * DAY if days else None)
+        sealed = of.row["sealed"]
+        if issued.value is not None:
+            sealed = self._ctx.master.seal(of.place, issued.value.reveal().encode())
+        issued = replace(issued, value=None)
+        return _done(lambda work: _created(work, of, issued, sealed), "created")
+
+    async def _deliver(self, of: Rotation) -> Outcome:
+        """Put it where its agent reads it, then forget the value."""
+        target = of.target
+        if target is None:
+            raise Refused("rotation-target", "The policy names no store any more.", "")
+        row = of.row
+        known = [name for name in ("kid", "thumbprint") if name in of.public]
+        public: dict[str, str] = {name: of.public[name] for name in known}
+        public |= {
+            "client_id": row["client_id"],
+            "rotation": of.id,
+            "ack": self._confirming.link(of.id),
+        }
+        fresh = Fresh(row["kind"], self._opened(of), row["fresh_reference"], row["fresh_expires"], public)
+        version = (await self._delivery.deliver(target, fresh, of.id)).version
+        del fresh
+
+        async def delivered(work: Work) -> None:
+            soon = self._confirming.first_look(of)
+            await move(
+                work, of, rows.CONFIRMING, delay=soon, sealed=None, version=version, delivered=work.now
+            )
+
+        return _done(delivered, "delivered")
+
+    async def _overlap(self, of: Rotation) -> Outcome:
+        """When both have worked long enough: the old one goes, if the new one is there and a window is open."""
+        opens = next_open(read_windows(of.policy.window), self._now())
+        if opens > self._now():
+            return _done(lambda work: _wait(work, of, opens), "waits for its window")
+        keeper, client = await self._keeper(of)
+        there = {one.reference: one for one in await keeper.credentials(client)}
+        fresh = there.get(of.row["fresh_reference"])
+        if fresh is None or not fresh.active:
+            why = "The new credential is not there any more, so the old one stays: find out who took it away."
+            return _done(lambda work: move(work, of, rows.STUCK, note=why), "stuck")
+        return _done(lambda work: move(work, of, rows.REVOKING), "overlapped")
+
+    async def _revoke_old(self, of: Rotation) -> Outcome:
+        """Take the old one away, the placeholders, and what a lost answer left; believe it when it is read."""
+        keeper, client = await self._keeper(of)
+        going = await self._superseded(of)
+        there = await keeper.credentials(client)
+        for one in there:
+            if one.label == of.label and one.reference != of.row["fresh_reference"]:
+                going[one.reference] = one.kind
+        for reference, kind in going.items():
+            await keeper.revoke(client, kind, reference)
+        left = {one.reference for one in await keeper.credentials(client) if one.active}
+        if still := left & set(going):
+            return Retry(f"{len(still)} old credentials are still there")
+        return _done(lambda work: _finished(work, of, list(going)), "done")
+
+    async def _superseded(self, of: Rotation) -> dict[str, str]:
+        """What the new one takes the place of, by reference: the old one, and placeholders of its client."""
+        found: dict[str, str] = {}
+        if of.row["old_reference"] is not None:
+            found[of.row["old_reference"]] = of.row["old_kind"]
+        for row in await self._ctx.store.reads.all(
+            "SELECT reference, kind FROM sb_credential WHERE connection_id = ? AND client_id = ? AND state = 'void'",
+            of.row["connection_id"],
+            of.row["remote_id"],
+        ):
+            found[row["reference"]] = row["kind"]
+        return found
+
+    async def _withdraw(self, of: Rotation) -> Outcome:
+        """Put back into the store what was there; who read the new one may use it a little longer."""
+        target = of.target
+        if target is not None and of.row["version"] is not None:
+            await self._delivery.withdraw(target, Delivered(of.row["version"]))
+        return _done(
+            lambda work: move(work, of, rows.UNMAKING, delay=of.policy.overlap, version=None), "withdrawn"
+        )
+
+    async def _unmake(self, of: Rotation) -> Outcome:
+        """Revoke the new one at the IdP, also when nobody ever learnt its reference."""
+        try:
+            keeper, client = await self._keeper(of)
+        except NotFound:
+            return _done(lambda work: _unmade(work, of), "undone")
+        reference = of.row["fresh_reference"]
+        if reference is None and (of.row["sealed"] is not None or keeper.generates(of.row["kind"])):
+            found = await keeper.find(client, self._material(of, keeper.generates(of.row["kind"])))
+            reference = None if found is None else found.reference
+        if reference is not None:
+            await keeper.revoke(client, of.row["kind"], reference)
+            if any(one.active and one.reference == reference for one in await keeper.credentials(client)):
+                return Retry("the new credential is still there")
+        return _done(lambda work: _unmade(work, of), "undone")
+
+
+async def _created(work: Work, of: Rotation, issued: Issued, sealed: bytes | None) -> None:
+    """Write the new credential down and go on; when the rotation was called off, its undoing finds it."""
+    row = of.row
+    fresh_id = work.ids.new()
+    moved = await move(
+        work,
+        of,
+        rows.DELIVERING,
+        sealed=sealed,
+        fresh_id=fresh_id,
+        fresh_reference=issued.reference,
+        fresh_expires=issued.expires,
+    )
+    if not moved:
+        return
+    there: Any = await work.tx.one("SELECT name FROM sb_connection WHERE id = ?", row["connection_id"])
+    known = {name: of.public[name] for name in ("kid", "thumbprint") if name in of.public}
+    await work.tx.run(
+        "INSERT INTO sb_credential (id, agent_id, label, kind, system, reference, state, created, expires,"
+        " connection_id, client_id, origin, public) VALUES (?, ?, ?, ?, ?, ?, 'active', ?, ?, ?, ?, 'rotation', ?)",
+        fresh_id,
+        row["agent_id"],
+        of.label,
+        row["kind"],
+        there["name"],
+        issued.reference,
+        work.now,
+        issued.expires,
+        row["connection_id"],
+        row["remote_id"],
+        orjson.dumps(known).decode() if known else None,
+    )
+    detail = {"agent": row["agent_id"], "client": row["remote_id"], "reference": issued.reference}
+    await record(
+        work, "credential.issued", "credential", fresh_id, detail, connection_id=row["connection_id"]
+    )
+
+
+async def _wait(work: Work, of: Rotation, opens: int) -> None:
+    work.bookkeeping("a rotation waits for its window")
+    await rows.go_on(
+        work, of.id, of.row["connection_id"], of.row["remote_id"], of.state, max(0, opens - work.now)
+    )
+
+
+async def _finished(work: Work, of: Rotation, references: list[str]) -> None:
+    if not await move(work, of, rows.DONE, note=""):
+        return
+    for reference in references:
+        await work.tx.run(
+            "UPDATE sb_credential SET state = 'revoked', revoked = ? WHERE connection_id = ? AND client_id = ?"
+            " AND reference = ?",
+            work.now,
+            of.row["connection_id"],
+            of.row["remote_id"],
+            reference,
+        )
+    if of.row["old_id"] is not None:
+        await record(work, "credential.revoked", "credential", of.row["old_id"], {"rotation": of.id})
+
+
+async def _unmade(work: Work, of: Rotation) -> None:
+    left = "The new one is gone." if of.row["old_id"] is None else "The new one is gone, the old one stays."
+    if not await move(work, of, rows.UNDONE, note=f"{of.row['note']} {left}".strip()):
+        return
+    if of.row["fresh_id"] is not None:
+        await work.tx.run(
+            "UPDATE sb_credential SET state = 'revoked', revoked = ? WHERE id = ?",
+            work.now,
+            of.row["fresh_id"],
+        )
+        await record(work, "credential.revoked", "credential", of.row["fresh_id"], {"rotation": of.id})
+
+
+async def failed(work: Work, of: Rotation, why: str) -> None:
+    """What a step that failed for good turns a rotation to."""
+    if of.state == rows.PREPARING:
+        await move(work, of, rows.REFUSED, note=f"{why} Nothing was made, the old one stays.")
+    elif of.state in rows.FORWARD:
+        await rows.go_back(work, of, why)
+    else:
+        await move(work, of, rows.STUCK, note=f"{why} {_left(of)}")
+
+
+def _left(of: Rotation) -> str:
+    """What is left to do, for a person."""
+    new, old = of.row["fresh_reference"] or "the new one", of.row["old_reference"] or "none"
+    if of.state in (rows.OVERLAPPING, rows.REVOKING):
+        return f"New ({new}) and old ({old}) both work: the old one has to go."
+    return f"The old one ({old}) works; the new one ({new}) may still be there and has to go."
+
+
+async def settled(work: Work, effect: Effect, state: str, reason: str) -> None:
+    """The settled hook: a step that was given up after all its attempts turns its rotation round."""
+    if effect.kind != rows.CREDENTIAL_ROTATE or state != "dead":
+        return
+    row = await work.tx.one("SELECT * FROM sb_rotation WHERE id = ?", str(effect.payload["rotation_id"]))
+    if row is not None and row["state"] == effect.payload["step"]:
+        await failed(work, rotation_of(row), reason)
