@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -20,7 +21,8 @@ async def way_out(ctx: Context, ca_file: str) -> AsyncIterator[Outbound]:
         yield ctx.outbound
         return
     try:
-        own = ctx.outbound.trusting(ca_file)
+        # Reading every authority takes longer than others should wait.
+        own = await asyncio.to_thread(ctx.outbound.trusting, ca_file)
     except OSError as error:
         raise Refused(
             "stream-ca-file", f"ca_file {ca_file} holds no certificates that can be read.", "Give a PEM file."

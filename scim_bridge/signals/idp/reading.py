@@ -37,6 +37,8 @@ log = structlog.get_logger("scim_bridge.signals")
 PUT_OFF = "put off"
 # Seconds between attempts while an IdP is away.
 LONGEST = 10.0
+# So often a review that is told as decided is read again while it does not show that.
+LAGGING = 3
 TITLES = {"okta": "Okta", "entra": "Entra"}
 
 
@@ -103,6 +105,9 @@ class Looking:
     async def _decided(self, effect: Effect, connection: Connection, source: ReviewNews) -> Outcome:
         """One decision of an access review, as it stands there now."""
         review = await source.review(str(effect.payload["remote_id"]))
+        if review is not None and not review.decision and effect.attempts < LAGGING:
+            # The log may tell of a decision a moment before the review shows it.
+            return Retry("nobody decided yet", LONGEST)
         by = "" if review is None else review.reviewer
         reviewer = await source.person(by) if by else None
 
