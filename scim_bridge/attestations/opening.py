@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -27,6 +28,7 @@ from scim_bridge.kernel.work import Actor
 from scim_bridge.registry.agents import AgentFacts
 from scim_bridge.registry.model import AGENT, OWNER, Owners, PersonRef
 from scim_bridge.registry.people_refs import people
+from scim_bridge.registry.recommendations import DROP, recommended
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Look:
     changed: tuple[Difference, ...]
     # Who handed the agent over, when this person's confirmation takes it.
     taken_from: str | None = None
+    # Why it is advised to leave a group, by the group's id: shown beside the facts, and none of them.
+    advised: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,11 @@ async def seen(reader: Reader, request: Invitation) -> Look:
         None if last is None else last["at"],
         changed,
         request.passed_by if role == SUCCESSOR else None,
+        {
+            each.advice.group_id: each.advice.why
+            for each in await recommended(reader, request.agent_id)
+            if each.advice.kind == DROP
+        },
     )
 
 

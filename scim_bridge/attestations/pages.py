@@ -98,6 +98,7 @@ class Pages:
             owns=role_of(look.agent.owners, look.person.id) == OWNER,
             takes=look.taken_from is not None,
             passed=look.role in (DELEGATED, SUCCESSOR),
+            advised=look.advised,
         )
 
     def answered(self, answered: Answered, name: str, held: list[str]) -> str:
@@ -183,6 +184,7 @@ def look_json(look: Look) -> dict[str, Any]:
         "expires": iso(look.expires),
         "facts": look.facts,
         "digest": look.digest,
+        "recommended": [{"group": group, "why": why} for group, why in look.advised.items()],
         "changed": [{"part": item.part, "before": item.before, "after": item.after} for item in look.changed],
     }
 

@@ -38,6 +38,7 @@ NOUNS = {
     "mappings": "Which attribute of an agent goes where at an IdP.",
     "notices": "What people are told: list the templates, preview one.",
     "policy": "Access policies: check, test, explain, compare, activate.",
+    "recommendations": "Groups that agents do not need: review, list, apply, dismiss.",
     "receipts": "Signed proof of departures: show, verify.",
     "stores": "Stores credentials are delivered to: list, test.",
     "streams": "Streams of security events (SSF) that an IdP sends: create, verify, status.",

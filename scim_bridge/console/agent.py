@@ -27,6 +27,7 @@ ENTRIES = 25
 CALLS = 8
 DECISIONS = 8
 SOURCES = {
+    "access": "a budget",
     "admin": "an admin",
     "attestation": "attestation",
     "departure": "owner departure",
