@@ -5,6 +5,7 @@ Asked twice a second, so that every replica answers by a new version within a se
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -57,7 +58,9 @@ class InForce:
         if found.text is None:
             return replace(self.settings, version=number)
         try:
-            return replace(prepared(found.text), calendar=self.settings.calendar, version=number)
+            # A third of a second of checks: nobody waits for an answer meanwhile.
+            checked = await asyncio.to_thread(prepared, found.text)
+            return replace(checked, calendar=self.settings.calendar, version=number)
         except ConfigurationError as error:
             # An older replica during an upgrade, say: what it does not understand it must not overlook.
             log.error("access.policies_unusable", action="access.policies_unusable", reason=error.message)

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from scim_bridge.access.policies import prepared
+from scim_bridge.access.policies import Policies
 from scim_bridge.access.policy_file import PolicySet, PolicyText
 from scim_bridge.audit.record import record
 from scim_bridge.kernel.database import Reader
@@ -88,24 +88,23 @@ async def versions(reader: Reader, *, limit: int = 50) -> list[Version]:
 
 async def activate(
     work: Work,
-    text: PolicyText | None,
+    policies: Policies | None,
     reason: str,
     simulated: Mapping[str, Any],
     *,
     former: int | None = None,
 ) -> int:
-    """Put a text in force everywhere (None: the files of the settings); its version.
+    """Put policies in force everywhere (None: the files of the settings); their version.
 
     `former` is the version the simulation compared with: Conflict when another is in force by now.
-    ConfigurationError when the text is not sound, Invalid without a reason.
+    Invalid without a reason. Policies that are `prepared` are sound: nothing long is done in the transaction.
     """
+    text = None if policies is None else policies.text
     said = " ".join(reason.split())
     if not said or len(said) > MAX_REASON:
         raise Invalid(
             "policy-reason", "An activation needs a reason.", f"Say why in {MAX_REASON} characters."
         )
-    if text is not None:
-        prepared(text)
     before = await latest(work.tx)
     if before != former:
         raise Conflict(

@@ -164,9 +164,8 @@ def activate(
             return found, None
 
         async def put(work: Work) -> int:
-            return await kept.activate(
-                work, change.text, reason, found.summary(), former=change.before.version
-            )
+            chosen = None if change.text is None else change.after
+            return await kept.activate(work, chosen, reason, found.summary(), former=change.before.version)
 
         return found, await bridge.ctx.store.transact(actor(), put)
 

@@ -12,7 +12,7 @@ from scim_bridge.access.decide import decide
 from scim_bridge.access.in_force import in_force
 from scim_bridge.access.log import DecisionLog, Entry
 from scim_bridge.access.model import Question
-from scim_bridge.access.policies import load_policies
+from scim_bridge.access.policies import load_policies, prepared
 from scim_bridge.access.policy_file import PolicyText, packaged, read_policies
 from scim_bridge.access.simulate import combinations, every_agent, known_resources, replay
 from scim_bridge.access.versions import activate, latest, version, versions
@@ -37,8 +37,9 @@ async def log(store: Store, *questions: Question) -> None:
 
 
 async def put(store: Store, text: PolicyText | None, former: int | None, reason: str = "tried it") -> int:
+    policies = None if text is None else prepared(text)
     return await store.transact(
-        TESTER, lambda work: activate(work, text, reason, {"asked": 0}, former=former)
+        TESTER, lambda work: activate(work, policies, reason, {"asked": 0}, former=former)
     )
 
 
