@@ -204,7 +204,8 @@ def test_(
             verdicts = ask(loaded, read_cases(read(file).decode()), SystemClock().now())
         else:
             # A set's table is about that set alone, on top of the packaged policies.
-            chosen = text.sets or tuple(packaged_sets())
+            names = {each.name for each in text.sets}
+            chosen = [each for each in packaged_sets() if not names or each.name in names]
             now = SystemClock().now()
             verdicts = [
                 verdict

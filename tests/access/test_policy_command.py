@@ -8,10 +8,14 @@ import orjson
 import pytest
 from typer.testing import CliRunner, Result
 
+from scim_bridge.access.decide import decide
+from scim_bridge.access.log import DecisionLog, Entry
+from scim_bridge.access.model import Question
+from scim_bridge.access.policies import load_policies
 from scim_bridge.access.policy_file import packaged
 from scim_bridge.cli.policy import app
 from scim_bridge.inventory.service import import_manifest
-from scim_bridge.kernel.clock import ManualClock
+from scim_bridge.kernel.clock import ManualClock, SystemClock
 from scim_bridge.kernel.work import Store
 from tests.conftest import TESTER, run_with_store
 
@@ -86,3 +90,39 @@ def test_explain_says_what_a_gateway_would_hear_and_logs_nothing(sqlite_url: str
     run("explain", "metrics-analyst", "query", "dataset", "x", "--property", "nonsense", *at, code=2)
     assert "source-code-read" in run("explain", "code-review", "read", "repository", "x", *at[:2]).output
     assert run_with_store(sqlite_url, clock, logged) == 0
+
+
+def test_a_set_is_tried_put_in_force_and_taken_back(sqlite_url: str, clock: ManualClock) -> None:
+    """What changes answers is shown, with exit 3, and needs --accept; going back is an activation too."""
+
+    async def fill(store: Store) -> None:
+        await import_manifest(
+            store, TESTER, (CONFIG / "examples" / "agents.yaml").read_bytes(), "agents.yaml"
+        )
+        log = DecisionLog(store)
+        question = Question("agent", "code-review", "comment", "repository", "storefront")
+        decision = await decide(store.reads, load_policies(), question, store.clock.now())
+        await log.keep(Entry(store.ids.new(), SystemClock().now(), question, decision, TESTER))
+        await log.drained()
+
+    run_with_store(sqlite_url, clock, fill)
+    at = ("--database-url", sqlite_url)
+    closed = Path(sqlite_url.removeprefix("sqlite:///")).with_name("closed.cedar")
+    closed.write_text('@id("closed") @reason("Nothing today.") forbid (principal, action, resource);')
+    assert "1 newly denied" in run("simulate", closed, *at, code=3).output
+    told = orjson.loads(run("diff", closed, "--agents", "60", *at, "-o", "json", code=3).output)
+    assert told["newly_denied"] > 5 and "code-review" in {row["agent"] for row in told["differences"]}
+    assert "Nothing was activated" in run("activate", closed, "--reason", "x", *at, code=3).output
+    assert "Nothing was activated:" in run("versions", *at).output
+    run("activate", closed, "--reason", "freeze", "--accept", *at)
+    assert "Nothing today." in run("explain", "code-review", "read", "repository", "x", *at).output
+    assert run("show", "--database-url", sqlite_url).output == closed.read_text()
+    run("activate", "--of-settings", "--reason", "over", "--accept", *at)
+    assert "source-code-read" in run("explain", "code-review", "read", "repository", "x", *at).output
+    rows = orjson.loads(run("versions", *at, "-o", "json").output)
+    assert [(row["version"], row["in_force"], row["reason"]) for row in rows] == [
+        (2, True, "over"),
+        (1, False, "freeze"),
+    ]
+    assert "as expected" in run("test", "--set", "runaway", *at).output
+    assert "business-hours" in run("sets").output
