@@ -192,7 +192,10 @@ SETTINGS: Mapping[str, Known] = {
         ("entra",), "OAuth scope that is asked for", "graph_url, or the public one, and /.default", _web
     ),
     "blueprint": Known(
-        ("entra",), "blueprint of the agent identities: its appId or uniqueName", "scim-bridge", _text
+        ("entra",),
+        "blueprint of the agent identities: its appId, or the uniqueName of the first one",
+        "scim-bridge",
+        _text,
     ),
     "attribute_set": Known(
         ("entra",),

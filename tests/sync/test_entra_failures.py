@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+from collections import Counter
+from pathlib import Path
+
 import pytest
 
 from scim_bridge.kernel.clock import ManualClock
@@ -181,20 +185,52 @@ def test_a_missing_permission_is_named_and_parks_the_change(
     on_bench(sqlite_url, clock, tenant, body)
 
 
-def test_a_full_blueprint_is_told_with_what_to_do(
+def test_agents_beyond_a_full_blueprint_get_the_next_one_and_stay_ours(
     sqlite_url: str, clock: ManualClock, tenant: Tenant
 ) -> None:
     async def body(bench: Bench) -> None:
         maria = await bench.person(upn("maria"))
-        tenant.configure(max_identities_per_blueprint=1)
-        await bench.agent("triage", maria)
-        await bench.agent("review", maria)
+        tenant.configure(max_identities_per_blueprint=2)
+        for number in range(5):
+            await bench.agent(f"agent-{number}", maria)
         done = await bench.apply()
-        assert (done.done, done.failed) == (1, 1)
+        assert (done.state, done.done, done.failed) == ("OK", 5, 0)
+        names = {
+            one["uniqueName"]: one["appId"] for one in tenant.objects("application") if "uniqueName" in one
+        }
+        assert sorted(names) == ["scim-bridge", "scim-bridge-2", "scim-bridge-3"]
+        under = Counter(one["agentIdentityBlueprintId"] for one in tenant.identities())
+        assert {name: under[app_id] for name, app_id in names.items()} == {
+            "scim-bridge": 2,
+            "scim-bridge-2": 2,
+            "scim-bridge-3": 1,
+        }
+        assert (await bench.plan()).changes == 0
+
+    on_bench(sqlite_url, clock, tenant, body)
+
+
+def test_a_full_blueprint_named_by_its_id_is_told_with_what_to_do(
+    sqlite_url: str, sqlite_template: Path, tmp_path: Path, clock: ManualClock, tenant: Tenant
+) -> None:
+    async def made(bench: Bench) -> None:
+        await one_agent(bench)
+        assert (await bench.apply()).state == "OK"
+
+    other = shutil.copy(sqlite_template, tmp_path / "other.db")
+    on_bench(f"sqlite:///{other}", clock, tenant, made)
+    before = len(tenant.objects("application"))
+    app_id = next(one["appId"] for one in tenant.objects("application") if "uniqueName" in one)
+
+    async def body(bench: Bench) -> None:
+        tenant.configure(max_identities_per_blueprint=1)
+        await bench.agent("review", await bench.person(upn("maria")))
+        done = await bench.apply()
+        assert (done.failed, len(tenant.objects("application"))) == (1, before)
         row = await bench.store.reads.one("SELECT reason FROM sb_change WHERE state = 'parked'")
         assert "AgentIdentity_LimitExceeded" in row["reason"] and "`blueprint`" in row["reason"]
 
-    on_bench(sqlite_url, clock, tenant, body)
+    on_bench(sqlite_url, clock, tenant, body, blueprint=app_id)
 
 
 def test_a_blueprint_that_exists_is_used_and_one_that_does_not_is_not_invented(

@@ -101,7 +101,6 @@ class Peer:
         }
         users = [{"userPrincipalName": owner(n), "mail": owner(n)} for n in range(OWNERS)]
         self.control("POST", "/directory", {"users": users})
-        self.control("POST", "/settings", {"max_identities_per_blueprint": 1_000_000})
 
     def mark(self) -> int:
         """Where its journal is now."""

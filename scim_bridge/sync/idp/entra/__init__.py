@@ -1,4 +1,4 @@
-"""Entra: agents as agent identities under one blueprint, through msal and Microsoft Graph.
+"""Entra: agents as agent identities under blueprints of ours, through msal and Microsoft Graph.
 
 In: desired agents. Out: agent identities with sponsors, owners, custom security attributes and
 attestations. An agent's object carries our mark, the tag `scim-bridge:<agent id>`; objects of other

@@ -116,7 +116,7 @@ class EntraIdp(Telling):
 
     async def listing(self) -> AsyncIterator[Page]:
         """Every agent identity that is ours or may become ours."""
-        async for page in self._reading.listing(await self._preparing.known()):
+        async for page in self._reading.listing(await self._preparing.family()):
             yield page
 
     async def targets(self) -> Mapping[str, Target]:

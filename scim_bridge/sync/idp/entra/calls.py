@@ -64,3 +64,8 @@ def made_before(reply: Reply) -> bool:
     """Somebody made it a moment before us."""
     code, message = error_of(reply.body)
     return reply.status == 409 or (reply.status == 400 and "already exists" in f"{code} {message}".lower())
+
+
+def full(reply: Reply) -> bool:
+    """The blueprint holds as many agent identities as Microsoft allows."""
+    return reply.status == 400 and error_of(reply.body)[0] == "AgentIdentity_LimitExceeded"

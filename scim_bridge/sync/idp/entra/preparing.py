@@ -1,8 +1,11 @@
-"""What a tenant needs before agents can be written: a blueprint, its principal, the attribute set."""
+"""What a tenant needs before agents can be written: blueprints, their principals, the attribute set."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from scim_bridge.kernel.context import Context
@@ -14,8 +17,10 @@ from scim_bridge.sync.idp.entra.defining import Defining
 from scim_bridge.sync.idp.entra.graph import Graph, settled
 from scim_bridge.sync.idp.entra.options import GUID, Options
 from scim_bridge.sync.idp.entra.people import People
+from scim_bridge.sync.idp.entra.refusals import FIXES
 from scim_bridge.sync.idp.port import IdpError, SetupStep
 
+IDENTITY = "microsoft.graph.agentIdentity"
 PRINCIPALS = "/servicePrincipals/microsoft.graph.agentIdentityBlueprintPrincipal"
 
 DISPLAY_NAME = "AI agents (scim-bridge)"
@@ -26,9 +31,10 @@ LOOKED_AT = 200
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """The blueprint all agents of this connection are under."""
+    """A blueprint agents of this connection are under."""
 
     app_id: str
+    name: str
     tags: tuple[str, ...]
 
 
@@ -43,69 +49,109 @@ class Preparing:
         self._graph = graph
         self._people = people
         self._defining = defining
-        self._blueprint: Blueprint | None = None
+        self._family: tuple[Blueprint, ...] = ()
+        self._growing = asyncio.Lock()
 
     async def blueprint(self) -> Blueprint:
-        """The blueprint, once it exists; IdpError before."""
-        found = await self.known()
-        if found is None:
+        """The blueprint new agents are made under, once it exists; IdpError before."""
+        found = await self.family()
+        if not found:
             raise IdpError(
                 "entra-blueprint",
                 f"The tenant has no blueprint {self._options.blueprint!r} yet.",
                 "Run sync apply: it prepares the tenant.",
                 transient=False,
             )
-        return found
+        return found[-1]
 
-    async def known(self) -> Blueprint | None:
-        """The blueprint when the tenant has it."""
-        if self._blueprint is None:
-            self._blueprint = await self._find_blueprint()
-        return self._blueprint
+    async def family(self) -> tuple[Blueprint, ...]:
+        """The blueprints agents of this connection are under, the one with room last; none before it is prepared.
+
+        Microsoft lets a blueprint hold 250 agent identities, deleted ones counted for thirty days. So the
+        uniqueName of the settings is the first one's; those after it are NAME-2, NAME-3 and so on.
+        """
+        if not self._family:
+            self._family = await self._find_family()
+        return self._family
+
+    async def another(self, full: Blueprint) -> Blueprint:
+        """The blueprint after one that turned out to be full, made when there is none; twice makes one.
+
+        IdpError when the settings name a blueprint by its appId: others are not for us to make then.
+        """
+        if GUID.fullmatch(self._options.blueprint):
+            raise IdpError(
+                "entra-refused",
+                f"AgentIdentity_LimitExceeded: the blueprint {full.app_id} holds no more agent identities.",
+                FIXES["AgentIdentity_LimitExceeded"],
+                transient=False,
+            )
+        async with self._growing:
+            family = await self.family()
+            if family[-1] != full:
+                return family[-1]
+            name = f"{self._options.blueprint}-{len(family) + 1}"
+            made = await self._find(name) or await self._make(name)
+            await self._with_principal(made)
+            self._family = (*family, made)
+            return made
+
+    async def above(self, remote_id: str) -> str:
+        """The appId of the blueprint an agent identity is under."""
+        family = await self.family()
+        if len(family) == 1:
+            return family[0].app_id
+        path, query = f"/servicePrincipals/{remote_id}/{IDENTITY}", {"$select": "id,agentIdentityBlueprintId"}
+        reply = await self._graph.call("read the agent identity's blueprint", "GET", path, query=query)
+        return str(reply.body["agentIdentityBlueprintId"])
 
     async def missing(self) -> tuple[SetupStep, ...]:
         """What the tenant lacks."""
-        found = await self._find_blueprint()
-        self._blueprint = found
-        steps = []
-        if found is None:
-            steps.append(SetupStep("blueprint", self._options.blueprint))
-        if found is None or not await self._has_principal(found.app_id):
-            steps.append(SetupStep("blueprint principal", self._options.blueprint))
+        self._family = await self._find_family()
+        name, steps = self._options.blueprint, []
+        if not self._family:
+            steps.append(SetupStep("blueprint", name))
+        if not self._family or not await self._has_principal(self._family[-1].app_id):
+            steps.append(SetupStep("blueprint principal", self._family[-1].name if self._family else name))
         return (*steps, *await self._defining.missing())
 
     async def make_ready(self) -> None:
         """Make what is missing; twice changes nothing."""
-        found = await self._find_blueprint() or await self._make_blueprint()
-        if not await self._has_principal(found.app_id):
-            await settled(lambda: self._make_principal(found.app_id), lambda error: error.transient)
-        self._blueprint = found
+        found = await self._find_family() or (await self._make(self._options.blueprint),)
+        await self._with_principal(found[-1])
+        self._family = found
         await self._defining.make_ready()
 
-    async def _find_blueprint(self) -> Blueprint | None:
+    async def _find_family(self) -> tuple[Blueprint, ...]:
         name = self._options.blueprint
+        found: list[Blueprint] = []
+        while (one := await self._find(f"{name}-{len(found) + 1}" if found else name)) is not None:
+            found.append(one)
+            if GUID.fullmatch(name):
+                break
+        return tuple(found)
+
+    async def _find(self, name: str) -> Blueprint | None:
         key = "appId" if GUID.fullmatch(name) else "uniqueName"
         value = quote(literal(name), safe="'")
         path = f"/applications({key}={value})/microsoft.graph.agentIdentityBlueprint"
         reply = await self._graph.call("look for the blueprint", "GET", path, expect=absent)
-        if not reply.ok:
-            return None
-        return Blueprint(str(reply.body["appId"]), tuple(reply.body.get("tags") or ()))
+        return _blueprint(name, reply.body) if reply.ok else None
 
-    async def _make_blueprint(self) -> Blueprint:
-        if GUID.fullmatch(self._options.blueprint):
+    async def _make(self, name: str) -> Blueprint:
+        if GUID.fullmatch(name):
             raise IdpError(
                 "entra-blueprint",
-                f"The tenant has no blueprint with the appId {self._options.blueprint}.",
+                f"The tenant has no blueprint with the appId {name}.",
                 "Set `blueprint` to an existing one, or to a name under which it is made.",
                 transient=False,
             )
         sponsor = await self._sponsor()
         body = {
             "@odata.type": "Microsoft.Graph.AgentIdentityBlueprint",
-            "displayName": DISPLAY_NAME,
+            "displayName": DISPLAY_NAME + name.removeprefix(self._options.blueprint).replace("-", " "),
             "description": DESCRIPTION,
-            "uniqueName": self._options.blueprint,
+            "uniqueName": name,
             "tags": ["scim-bridge"],
             "sponsors@odata.bind": [f"{self._graph.base_url}/v1.0/users/{sponsor}"],
         }
@@ -113,16 +159,20 @@ class Preparing:
             "make the blueprint", "POST", "/applications", body, expect=made_before
         )
         if reply.ok:
-            return Blueprint(str(reply.body["appId"]), tuple(reply.body.get("tags") or ()))
-        found = await self._find_blueprint()
+            return _blueprint(name, reply.body)
+        found = await self._find(name)
         if found is None:
             raise IdpError(
                 "entra-blueprint",
-                f"The uniqueName {self._options.blueprint!r} is taken, and Entra shows no blueprint under it.",
+                f"The uniqueName {name!r} is taken, and Entra shows no blueprint under it.",
                 "Try again in a minute; if it stays so, set `blueprint` to another name.",
                 transient=False,
             )
         return found
+
+    async def _with_principal(self, found: Blueprint) -> None:
+        if not await self._has_principal(found.app_id):
+            await settled(lambda: self._make_principal(found.app_id), lambda error: error.transient)
 
     async def _has_principal(self, app_id: str) -> bool:
         path = f"/servicePrincipals(appId={literal(app_id)})"
@@ -163,3 +213,7 @@ class Preparing:
                         people[person.id] = person
                         weight[person.id] = weight.get(person.id, 0) + rank
         return sorted(people.values(), key=lambda person: (-weight[person.id], person.user_name))
+
+
+def _blueprint(name: str, body: Mapping[str, Any]) -> Blueprint:
+    return Blueprint(str(body["appId"]), name, tuple(body.get("tags") or ()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from typing import Any
 
 from scim_bridge.sync.idp.entra.calls import Get, Reply, literal
@@ -53,8 +53,8 @@ class Reading:
     async def _select(self) -> str:
         return WITH_ATTRIBUTES if await self._features.usable(ATTRIBUTES) else SELECT
 
-    async def listing(self, blueprint: Blueprint | None) -> AsyncIterator[Page]:
-        """Ours, and what may become ours: marked by us, or under our blueprint without a mark. And all others,
+    async def listing(self, family: Sequence[Blueprint]) -> AsyncIterator[Page]:
+        """Ours, and what may become ours: marked by us, or under a blueprint of ours without a mark. And all others,
         without their people.
 
         Graph serves no filter by blueprint for agent identities that could be relied on: all are read. Nor
@@ -64,8 +64,9 @@ class Reading:
         of = await patiently(self._parts.everywhere)
         await self._compliance.begin()
         query = {"$select": await self._select(), "$top": TOP}
+        under = {one.app_id.casefold() for one in family}
         async for objects, last in self._graph.pages(LIST, IDENTITIES, query):
-            concerning = [one for one in objects if self._concerns(one, blueprint)]
+            concerning = [one for one in objects if _concerns(one, under)]
             found = tuple(await self._with_people(concerning, of, patient=True))
             await self._compliance.page(found)
             if last:
@@ -73,17 +74,9 @@ class Reading:
             others = [
                 observed_of(one, (), (), self._options.attribute_set)
                 for one in objects
-                if not self._concerns(one, blueprint)
+                if not _concerns(one, under)
             ]
             yield Page(found, last, tuple(others))
-
-    def _concerns(self, found: Mapping[str, Any], blueprint: Blueprint | None) -> bool:
-        if marked(found.get("tags") or ()):
-            return True
-        return (
-            blueprint is not None
-            and str(found.get("agentIdentityBlueprintId")).casefold() == blueprint.app_id.casefold()
-        )
 
     async def _with_people(
         self, objects: Sequence[Mapping[str, Any]], of: Of, *, patient: bool = False
@@ -174,3 +167,9 @@ class Reading:
             return None
         left = await self._parts.left_behind(agent, remote_id)
         return None if left is None else Observed(remote_id, agent.agent_id, name_of(agent), left)
+
+
+def _concerns(found: Mapping[str, Any], under: Set[str]) -> bool:
+    return bool(marked(found.get("tags") or ())) or (
+        str(found.get("agentIdentityBlueprintId")).casefold() in under
+    )

@@ -104,7 +104,7 @@ class Registrations:
             "originatingStore": STORE,
             "sourceAgentId": change.agent_id,
             "agentIdentityId": remote_id,
-            "agentIdentityBlueprintId": (await self._preparing.blueprint()).app_id,
+            "agentIdentityBlueprintId": await self._preparing.above(remote_id),
         }
         try:
             reply = await self._call("make the registry entry", "POST", ENTRIES, body)

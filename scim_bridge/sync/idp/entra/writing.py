@@ -11,7 +11,7 @@ import structlog
 from scim_bridge.kernel.clock import SECOND, parse_iso
 from scim_bridge.sync.idp.entra.attributes import ATTESTATION, ATTESTED_AT, STATEMENT, attribute_patch, key
 from scim_bridge.sync.idp.entra.batches import Write, write_all
-from scim_bridge.sync.idp.entra.calls import BETA, V1, Reply
+from scim_bridge.sync.idp.entra.calls import BETA, V1, Reply, full
 from scim_bridge.sync.idp.entra.calls import absent as gone
 from scim_bridge.sync.idp.entra.graph import Graph, settled
 from scim_bridge.sync.idp.entra.model import NAME, OBJECT, OWNERS, SPONSORS, TAG, marked, tags_after
@@ -84,20 +84,23 @@ class Writing:
 
     async def _post(self, change: ObjectChange) -> str:
         wanted = change.wanted
-        blueprint = await self._preparing.blueprint()
         names = [*wanted[SPONSORS], *(wanted.get(OWNERS) or ())]
         ids = await self._people.ids(names)
         body = {
             "displayName": wanted[NAME],
-            "agentIdentityBlueprintId": blueprint.app_id,
             "accountEnabled": bool(wanted[ENABLED]),
             "tags": [wanted[TAG]],
             f"{SPONSORS}@odata.bind": self._links(wanted[SPONSORS], ids),
         }
         if wanted.get(OWNERS):
             body[f"{OWNERS}@odata.bind"] = self._links(wanted[OWNERS], ids)
-        reply = await self._graph.call("make the agent identity", "POST", IDENTITIES, body)
-        return str(reply.body["id"])
+        blueprint = await self._preparing.blueprint()
+        while True:
+            body["agentIdentityBlueprintId"] = blueprint.app_id
+            reply = await self._graph.call("make the agent identity", "POST", IDENTITIES, body, expect=full)
+            if reply.ok:
+                return str(reply.body["id"])
+            blueprint = await self._preparing.another(blueprint)
 
     def _links(self, names: Sequence[str], ids: Mapping[str, str]) -> list[str]:
         return [f"{self._graph.base_url}/{V1}/users/{ids[name]}" for name in names]
@@ -197,7 +200,8 @@ class Writing:
             raise IdpError(
                 "entra-mark", "The agent identity carries the mark of another agent now.", transient=False
             )
-        return tags_after(found, (await self._preparing.blueprint()).tags, agent_id)
+        inherited = {tag for one in await self._preparing.family() for tag in one.tags}
+        return tags_after(found, inherited, agent_id)
 
     async def _patch(self, path: str, body: Mapping[str, Any]) -> None:
         await self._graph.call(CHANGE, "PATCH", path, body)
