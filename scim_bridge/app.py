@@ -39,6 +39,7 @@ BOUND = (
     "sb_token",
     "sb_oauth_secret",
     "sb_connection WHERE secrets IS NOT NULL",
+    "sb_tx_stream WHERE secrets IS NOT NULL",
     "sb_ssf_stream WHERE secrets IS NOT NULL OR push_digest IS NOT NULL",
 )
 
@@ -128,12 +129,14 @@ def handlers(bridge: Bridge) -> dict[str, Handler]:
     """Who performs which kind of effect."""
     from scim_bridge.attestations import certifying
     from scim_bridge.attestations import effects as attestations
+    from scim_bridge.audit import anchors
     from scim_bridge.credentials import effects as credentials
     from scim_bridge.departures import canary
     from scim_bridge.departures import service as departures
     from scim_bridge.signals.idp import reading
     from scim_bridge.sync import effects as sync
     from scim_bridge.watch import effects as watch
+    from scim_bridge.watch.ssf_push import handlers as event_handlers
 
     return {
         **reading.handlers(
@@ -147,6 +150,8 @@ def handlers(bridge: Bridge) -> dict[str, Handler]:
         **watch.handlers(bridge.ctx, bridge.settings),
         **canary.handlers(_probe(bridge)),
         **attestations.handlers(bridge.ctx, bridge.settings.attestations),
+        **event_handlers(bridge.ctx),
+        **anchors.handlers(bridge.ctx, bridge.settings.audit),
     }
 
 
@@ -175,6 +180,7 @@ def effects_of(bridge: Bridge) -> Effects:
     from scim_bridge.credentials import steps as credentials
     from scim_bridge.departures import service as departures
     from scim_bridge.sync import effects as sync
+    from scim_bridge.watch.ssf_push import settled as event_settled
 
-    hooks = [effect_settled, departures.settled, sync.settled, credentials.settled]
+    hooks = [effect_settled, departures.settled, sync.settled, credentials.settled, event_settled]
     return Effects(bridge.ctx.store, handlers(bridge), hooks)

@@ -18,6 +18,7 @@ from scim_bridge.access import routes as access
 from scim_bridge.app import Bridge, drill_accept, effects_of, open_bridge
 from scim_bridge.attestations import duties as attestations
 from scim_bridge.attestations import routes as attestation_routes
+from scim_bridge.audit import anchors, streaming
 from scim_bridge.audit import routes as published
 from scim_bridge.audit.seal import seal
 from scim_bridge.console import routes as console
@@ -45,6 +46,8 @@ from scim_bridge.signals import poll_state, ssf_poll, ssf_pulse, stream_keys
 from scim_bridge.signals import routes as signals
 from scim_bridge.signals.hr_mappings import mappings
 from scim_bridge.signals.idp import doors as idp_doors
+from scim_bridge.watch import ssf_fill, ssf_routes
+from scim_bridge.watch.ssf_model import SCIM_EVENTS
 
 log = structlog.get_logger("scim_bridge.server")
 
@@ -61,6 +64,13 @@ def jobs_of(bridge: Bridge) -> Jobs:
     jobs.every("grants-due", 2.0, lambda: grants.due(ctx.store))
     jobs.every("scim-indexes", 5.0, lambda: indexing.upkeep(ctx.store))
     jobs.every("audit-seal", 0.5, lambda: seal(ctx.store, ctx.master))
+    if bridge.settings.audit.sinks:
+        jobs.every("audit-streams", 1.0, streaming.duty(ctx, bridge.settings.audit))
+    if bridge.settings.audit.anchors:
+        jobs.every("audit-anchors", 5.0, anchors.duty(ctx, bridge.settings.audit))
+    if bridge.settings.transmitter.enabled:
+        jobs.every("ssf-transmit", 1.0, lambda: ssf_fill.fill(ctx))
+        jobs.every("ssf-refused-forget", 3600.0, lambda: ssf_fill.forget(ctx))
     jobs.every("departures-due", 5.0, lambda: departures.due(ctx, bridge.rules))
     told = drill_accept(bridge)
     jobs.every("departures-drill", 15.0, lambda: drill.tick(ctx, bridge.rules.policies.drill, told))
@@ -91,6 +101,7 @@ def routes(bridge: Bridge, jobs: Jobs, decisions: access.Door) -> Sequence[BaseR
         *health(ctx, jobs),
         *published.routes(ctx),
         *decisions.routes(),
+        *(ssf_routes.routes(ctx, settings.transmitter) if settings.transmitter.enabled else ()),
         *signals.routes(ctx, settings.hr, react, mappings(settings.hr_mappings)),
         *idp_doors.routes(ctx),
         *oauth.routes(ctx, settings.oauth),
@@ -125,7 +136,8 @@ class Server:
             routes=routes(bridge, self.jobs, self._decisions),
             exception_handlers={404: unrouted, 405: unrouted, Exception: unexpected},
         )
-        scim = ScimApp(bridge.ctx, bridge.settings.scim, departures.reactor(bridge.rules))
+        told = SCIM_EVENTS if bridge.settings.transmitter.enabled else ()
+        scim = ScimApp(bridge.ctx, bridge.settings.scim, departures.reactor(bridge.rules), events=told)
         self.app = Edge(doors(scim), web)
 
     async def start(self) -> None:

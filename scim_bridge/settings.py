@@ -23,6 +23,7 @@ from scim_bridge.declared import AttributeSettings, check_attributes
 from scim_bridge.kernel.allow_list import readable
 from scim_bridge.kernel.errors import ConfigurationError
 from scim_bridge.kernel.vendor_webhook import SHORTEST, STANDARD, signing_of
+from scim_bridge.outlets import AuditSettings, check_outlets
 from scim_bridge.store_settings import check_stores
 
 PREFIX = "SCIM_BRIDGE_"
@@ -31,6 +32,8 @@ LOWEST_RATE = 25
 # Far above what IdPs send: it stops a loop that went wild, not an import.
 GENEROUS_RATE = 10_000
 SECRETS = {"secret_key", "runtime_secret", "notify_secret", "hr", "revokers"}
+# Secret wherever they stand: the last part of a key.
+SECRET_PARTS = {"authorization", "secret", "token", "password"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,18 @@ class CredentialSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TransmitterSettings:
+    """Whether security events (SSF) are sent to receivers, and what a stream gets without asking.
+
+    `default_subjects` is ALL or NONE. `verify_seconds`: how often a receiver may ask for a verification.
+    """
+
+    enabled: bool = False
+    default_subjects: str = "ALL"
+    verify_seconds: int = 30
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything a process needs to know before it starts."""
 
@@ -120,6 +135,8 @@ class Settings:
     oauth: OauthSettings = field(default_factory=OauthSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     credentials: CredentialSettings = field(default_factory=CredentialSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
+    transmitter: TransmitterSettings = field(default_factory=TransmitterSettings)
     origins: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -248,6 +265,9 @@ def _typed(hint: Any, value: Any, path: str) -> Any:
         return _tables(get_args(hint)[0], value, path)
     if not isinstance(value, dict):
         raise ConfigurationError(path, "must be a table", f"Write [{path}] with keys below it.")
+    kinds = [kind for kind in get_args(hint) if is_dataclass(kind)]
+    if kinds:
+        return {name: _typed(kinds[0], item, f"{path}.{name}") for name, item in value.items()}
     return value
 
 
@@ -321,6 +341,8 @@ def _check(settings: Settings) -> None:
     check_attributes(settings.scim.attributes)
     check_attestations(settings.attestations)
     check_access(settings.access)
+    check_outlets(settings.audit)
+    _check_transmitter(settings.transmitter)
     _check_rate(settings.scim)
     for limit in ("header_seconds", "body_seconds", "max_header_kib"):
         if getattr(settings.http, limit) < 1:
@@ -343,6 +365,15 @@ def _check_hr(settings: Settings) -> None:
                     f"is too weak (under {SHORTEST} characters)",
                     "Copy the key from the HR system.",
                 )
+
+
+def _check_transmitter(chosen: TransmitterSettings) -> None:
+    if chosen.default_subjects not in ("ALL", "NONE"):
+        raise ConfigurationError(
+            "transmitter.default_subjects", f"{chosen.default_subjects!r} is neither", "Use ALL or NONE."
+        )
+    if not 0 <= chosen.verify_seconds <= 86_400:
+        raise ConfigurationError("transmitter.verify_seconds", "must be 0 to 86400", "Remove it for 30.")
 
 
 def _check_rate(scim: ScimSettings) -> None:

@@ -24,6 +24,7 @@ from scim_bridge.attestations.campaign_view import details
 from scim_bridge.attestations.campaigns import campaign
 from scim_bridge.attestations.evidence import Finding, Keys, Verdict
 from scim_bridge.audit import verify as audit
+from scim_bridge.audit.export import export_lines
 from scim_bridge.audit.record import record
 from scim_bridge.audit.seal import seal
 from scim_bridge.kernel.clock import MINUTE, SECOND, iso
@@ -76,7 +77,7 @@ async def bundle(ctx: Context, actor: Actor, *, agent_id: str | None = None, of:
     page = environment(Path(__file__).parent).get_template("evidence.html")
     files = {
         "statements.jsonl": b"\n".join(lines) + b"\n",
-        "audit.jsonl": b"\n".join(await audit.export_lines(database)) + b"\n",
+        "audit.jsonl": b"\n".join(await export_lines(ctx.store, ctx.master)) + b"\n",
         "keys.json": orjson.dumps(keys, option=orjson.OPT_INDENT_2),
         "index.html": page.render(
             statements=[{**item, "facts": orjson.loads(item["facts"])} for item in statements],

@@ -56,3 +56,28 @@ class CheckpointRow(SQLModel, table=True):
     root: str = text()
     at: int = whole()
     statement: str = text()
+
+
+class SinkRow(SQLModel, table=True):
+    """How far a stream of the audit is: `cursor` is the last row its sink has acknowledged."""
+
+    __tablename__ = "sb_audit_sink"
+
+    name: str = text_key()
+    cursor: int = whole()
+    sent: int = whole()
+    acknowledged: int | None = whole(nullable=True)
+    failures: int = whole()
+    error: str = text()
+    next_at: int = whole()
+
+
+class AnchorRow(SQLModel, table=True):
+    """Which checkpoint went to an anchor last, and the last one that is known to have arrived."""
+
+    __tablename__ = "sb_audit_anchor"
+
+    name: str = text_key()
+    last_seq: int = whole()
+    at: int = whole()
+    confirmed: int = whole()

@@ -2,109 +2,136 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
 
-from scim_bridge.audit.model import CHECKPOINT_TYPE, HASHED, Finding, Verdict, check_checkpoint, check_rows
+from scim_bridge.audit.export import COLUMNS, HEAD, MARKS, pages
+from scim_bridge.audit.model import EXPORT_TYPE, Finding, Verdict
+from scim_bridge.audit.walk import Walk
 from scim_bridge.kernel.crypto import Tampered, public_keys, verify
 from scim_bridge.kernel.database import Database
 from scim_bridge.kernel.errors import BadFile
 
-COLUMNS = (*HASHED, "seq", "prev", "hash")
-MARKS = ("first_seq", "last_seq", "last_hash", "root", "at", "statement")
+LONGEST_LINE = 16_000_000
 
 
-async def verify_database(database: Database) -> Verdict:
-    """Check every row and checkpoint of a database."""
+async def verify_database(database: Database, anchors: Iterable[str] = ()) -> Verdict:
+    """Check every row and checkpoint of a database, page by page; `anchors` are statements kept outside it."""
     async with database.snapshot() as reader:
-        rows: Any = await reader.all(
-            f"SELECT {', '.join(COLUMNS)} FROM sb_audit WHERE seq IS NOT NULL ORDER BY seq"
-        )
-        marks: Any = await reader.all("SELECT * FROM sb_checkpoint ORDER BY last_seq")
+        walk = Walk(await public_keys(reader, "audit"), anchors)
+        async for kind, rows in pages(reader):
+            take = walk.row if kind == "row" else walk.checkpoint
+            for row in rows:
+                take(row)
         waiting = await reader.one("SELECT COUNT(*) AS n FROM sb_audit WHERE seq IS NULL")
-        keys = await public_keys(reader, "audit")
-    return verdict(rows, marks, keys, unsealed=waiting["n"] if waiting is not None else 0)
+    unsealed = waiting["n"] if waiting is not None else 0
+    return Verdict(walk.rows, walk.checkpoints, unsealed, walk.findings(), walk.anchors)
 
 
-def verdict(
-    rows: Sequence[Mapping[str, Any]],
-    checkpoints: Sequence[Mapping[str, Any]],
-    keys: dict[str, dict[str, Any]],
-    *,
-    unsealed: int = 0,
-) -> Verdict:
-    """Check rows and checkpoints, however they were stored."""
-    hashes, findings = check_rows(rows)
-    covered = 0
-    for mark in checkpoints:
+class _Offline:
+    """An export on its way through the verifier: keys and head first, then the chain."""
+
+    def __init__(self, trusted: dict[str, dict[str, Any]] | None, anchors: Iterable[str]) -> None:
+        self._trusted = trusted
+        self._anchors = tuple(anchors)
+        self._keys: dict[str, dict[str, Any]] = dict(trusted or {})
+        self._walk: Walk | None = None
+        self._head: Mapping[str, Any] | None = None
+        self._flaw: Finding | None = None
+
+    @property
+    def walk(self) -> Walk:
+        if self._walk is None:
+            self._walk = Walk(self._keys, self._anchors)
+        return self._walk
+
+    def take(self, item: dict[str, Any]) -> bool:
+        """One line; False when it is none of ours."""
+        kind = item.get("type")
+        if kind == "row" and item.keys() >= COLUMNS and _whole(item["seq"]) and _whole(item["at"]):
+            self.walk.row(item)
+        elif kind == "checkpoint" and item.keys() >= MARKS and _whole(item["last_seq"]):
+            self.walk.checkpoint(item)
+        elif kind == "keys" and self._walk is None and isinstance(item.get("keys"), dict):
+            self._keys.update(item["keys"] if self._trusted is None else {})
+        elif kind == "head" and self._walk is None and item.keys() >= HEAD:
+            self._read_head(item)
+        else:
+            return False
+        return True
+
+    def _read_head(self, item: Mapping[str, Any]) -> None:
         try:
-            stated = verify(mark["statement"], keys, CHECKPOINT_TYPE)
+            stated = verify(item["statement"], self._keys, EXPORT_TYPE)
         except Tampered as error:
-            findings.append(Finding(mark["last_seq"], None, f"checkpoint: {error.message}"))
-            continue
-        columns = ("first_seq", "last_seq", "last_hash", "root", "at")
-        if any(stated.get(name) != mark[name] for name in columns):
-            findings.append(
-                Finding(mark["last_seq"], None, "the checkpoint's columns are not what it signed")
+            self._flaw = Finding(None, None, f"the head of the export: {error.message}")
+            return
+        if any(stated.get(name) != item[name] for name in HEAD - {"statement"}):
+            self._flaw = Finding(None, None, "the head of the export does not say what it signed")
+        self._head = stated
+
+    def verdict(self) -> Verdict:
+        walk = self.walk
+        if not walk.rows and not walk.checkpoints:
+            # Nothing contradicts nothing, and proves nothing.
+            only = Finding(0, None, "the export holds no rows and no checkpoints")
+            return Verdict(0, 0, 0, (only,), walk.anchors)
+        found = walk.findings()
+        as_of = None if self._head is None else self._head.get("at")
+        if self._flaw is not None:
+            found = (*found, self._flaw)
+        elif self._head is not None:
+            found = (*found, *self._short(self._head))
+        elif not walk.anchors:
+            # A chain that was cut exactly at a checkpoint is sound as far as it goes.
+            message = (
+                "nothing signed says how far the export goes: export again, or give a checkpoint that was"
+                " kept outside (--anchor)"
             )
-        if stated["first_seq"] != covered + 1:
-            findings.append(Finding(covered + 1, None, f"no checkpoint covers row {covered + 1}"))
-        covered = stated["last_seq"]
-        broken = check_checkpoint(stated, hashes)
-        if broken is not None:
-            findings.append(broken)
-    if covered < len(hashes):
-        findings.append(
-            Finding(covered + 1, None, f"no checkpoint covers rows {covered + 1} to {len(hashes)}")
-        )
-    return Verdict(len(hashes), len(checkpoints), unsealed, tuple(findings))
+            found = (*found, Finding(None, None, message))
+        return Verdict(walk.rows, walk.checkpoints, 0, found, walk.anchors, as_of)
+
+    def _short(self, head: Mapping[str, Any]) -> Iterator[Finding]:
+        walk, last = self.walk, head["last_seq"]
+        there = walk.next - 1
+        if there < last:
+            yield Finding(there + 1, None, f"rows {there + 1} to {last} are cut off: the export held {last}")
+        elif there > last:
+            yield Finding(last + 1, None, f"rows {last + 1} to {there} were added: the export held {last}")
+        elif walk.tip != head["last_hash"]:
+            yield Finding(last, None, "the export does not end in the row it was made with")
+        if walk.checkpoints != head["checkpoints"]:
+            held, came = head["checkpoints"], walk.checkpoints
+            yield Finding(None, None, f"the export held {held} checkpoints, and {came} are here")
 
 
-async def export_lines(database: Database) -> list[bytes]:
-    """The sealed chain as JSON lines: keys, then rows, then checkpoints; verifiable on its own."""
-    async with database.snapshot() as reader:
-        rows = await reader.all(
-            f"SELECT {', '.join(COLUMNS)} FROM sb_audit WHERE seq IS NOT NULL ORDER BY seq"
-        )
-        marks = await reader.all(
-            "SELECT first_seq, last_seq, last_hash, root, at, statement FROM sb_checkpoint"
-        )
-        keys = await public_keys(reader, "audit")
-    lines = [orjson.dumps({"type": "keys", "keys": keys})]
-    lines.extend(orjson.dumps({"type": "row", **{name: row[name] for name in COLUMNS}}) for row in rows)
-    marks_sorted = sorted(marks, key=lambda mark: int(mark["last_seq"]))
-    lines.extend(orjson.dumps({"type": "checkpoint", **{n: mark[n] for n in MARKS}}) for mark in marks_sorted)
-    return lines
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
-def verify_export(lines: Iterable[bytes], trusted: dict[str, dict[str, Any]] | None = None) -> Verdict:
-    """Check an export offline; one without rows does not pass. Invalid when it is none.
+def verify_export(
+    lines: Iterable[bytes],
+    trusted: dict[str, dict[str, Any]] | None = None,
+    anchors: Iterable[str] = (),
+) -> Verdict:
+    """Check an export offline, line by line; one without rows does not pass. BadFile when it is none.
 
     `trusted` public keys by kid; without, the export's own are used: then whoever wrote it may have made them.
+    `anchors` are checkpoints that were kept outside: the chain must reach them and go through them.
     """
-    keys: dict[str, dict[str, Any]] = dict(trusted or {})
-    rows: list[Mapping[str, Any]] = []
-    marks: list[Mapping[str, Any]] = []
+    taken = _Offline(trusted, anchors)
     for number, item in _parsed(lines):
-        kind = item.get("type")
-        if kind == "keys" and isinstance(item.get("keys"), dict):
-            keys.update(item["keys"] if trusted is None else {})
-        elif kind == "row" and set(COLUMNS) <= item.keys() and isinstance(item["seq"], int):
-            rows.append(item)
-        elif kind == "checkpoint" and set(MARKS) <= item.keys() and isinstance(item["last_seq"], int):
-            marks.append(item)
-        else:
+        try:
+            ours = taken.take(item)
+        except (TypeError, ValueError, OverflowError, orjson.JSONEncodeError):
+            ours = False
+        if not ours:
             raise BadFile(
                 "audit-export", f"Line {number} of the export is not one we wrote.", "Export again."
             )
-    found = verdict(rows, marks, keys)
-    if rows or marks:
-        return found
-    # Nothing contradicts nothing, and proves nothing.
-    return replace(found, findings=(Finding(0, None, "the export holds no rows and no checkpoints"),))
+    return taken.verdict()
 
 
 def _parsed(lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -122,3 +149,24 @@ def _parsed(lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
         if not isinstance(item, dict):
             raise BadFile("audit-export", f"Line {number} of the export is not an object.", "Export again.")
         yield number, item
+
+
+def read_anchors(lines: Iterable[bytes]) -> list[str]:
+    """Checkpoints kept outside: one a line, the signed statement alone or in an object. BadFile otherwise."""
+    found = []
+    for number, line in enumerate(lines, start=1):
+        text = line.strip()
+        if not text:
+            continue
+        try:
+            said = orjson.loads(text)["statement"] if text.startswith(b"{") else text.decode("ascii")
+        except (orjson.JSONDecodeError, KeyError, UnicodeDecodeError) as error:
+            raise BadFile(
+                "audit-anchor",
+                f"Line {number} of the anchored checkpoints holds none.",
+                "Give a file that an anchor wrote.",
+            ) from error
+        found.append(str(said))
+    if not found:
+        raise BadFile("audit-anchor", "The file holds no checkpoint.", "Give a file that an anchor wrote.")
+    return found

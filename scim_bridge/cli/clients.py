@@ -29,7 +29,8 @@ Years = Annotated[int, typer.Option("--years", min=1, max=3, help="years until t
 def create(
     connection_name: Annotated[str, typer.Option("--connection", help="the connection it speaks for")],
     scope: Annotated[
-        list[str] | None, typer.Option("--scope", help="read, users, groups; again for more (default all)")
+        list[str] | None,
+        typer.Option("--scope", help="read, users, groups (default these), ssf.read, ssf.manage"),
     ] = None,
     label: Annotated[str, typer.Option("--label")] = "",
     years: Years = 1,

@@ -10,7 +10,7 @@ import typer
 
 from scim_bridge.cli.output import DatabaseUrl, Format, Output, show
 from scim_bridge.cli.session import settings
-from scim_bridge.settings import SECRETS
+from scim_bridge.settings import SECRET_PARTS, SECRETS
 from scim_bridge.store_settings import VALUES
 
 app = typer.Typer(no_args_is_help=True, help="The settings.")
@@ -36,6 +36,9 @@ def show_(database_url: DatabaseUrl = None, output: Output = Format.TABLE) -> No
         shown = ("set" if value else "") if is_secret(key) else value
         if key == "database_url":
             shown = masked(str(value))
+        elif key.startswith("audit.") and key.endswith(".to"):
+            # A signed address carries its secret in the query.
+            shown = str(value).partition("?")[0]
         rows.append({"setting": key, "value": shown, "origin": chosen.origins.get(key, "default")})
     show(rows, output)
 
@@ -45,7 +48,9 @@ def is_secret(key: str) -> bool:
     parts = key.split(".")
     if parts[0] == "stores":
         return parts[-1] in VALUES
-    return parts[0] in SECRETS and parts[-1] != "url"
+    if parts[0] == "audit" and "headers" in parts:
+        return True
+    return (parts[0] in SECRETS and parts[-1] != "url") or parts[-1] in SECRET_PARTS
 
 
 def masked(url: str) -> str:

@@ -44,6 +44,7 @@ NOUNS = {
     "streams": "Streams of security events (SSF) that an IdP sends: create, verify, status.",
     "sync": "Push facts to an IdP: plan, apply, status.",
     "tokens": "Bearer tokens: shown once, stored as a digest.",
+    "transmitter": "Security events (SSF) that receivers get from here: streams, keys.",
 }
 VERBS = {
     "serve": "Run the server, with its worker in the same process.",

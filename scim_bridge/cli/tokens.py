@@ -29,7 +29,8 @@ def create(
         list[str] | None,
         typer.Option(
             "--scope",
-            help="with a connection read, users, groups (default these), signals; else access, admin",
+            help="with a connection read, users, groups (default these), signals, ssf.read, ssf.manage;"
+            " else access, ssf.read, ssf.manage, admin",
         ),
     ] = None,
     label: Annotated[str, typer.Option("--label")] = "",

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,12 @@ class SigningKey:
         return {**self.key.as_dict(private=False), "kid": self.kid, "alg": ALGORITHM, "use": "sig"}
 
 
+@lru_cache(maxsize=64)
+def _public(kty: str, crv: str, x: str) -> OKPKey:
+    """A public key, imported once for the thousands of statements it signed."""
+    return OKPKey.import_key({"kty": kty, "crv": crv, "x": x})
+
+
 def verify(token: str, jwks: dict[str, dict[str, Any]], typ: str) -> dict[str, Any]:
     """The payload of a compact JWS signed by one of `jwks` (by kid); Tampered otherwise."""
     try:
@@ -142,7 +149,8 @@ def verify(token: str, jwks: dict[str, dict[str, Any]], typ: str) -> dict[str, A
         header = parsed.headers()
         if header.get("typ") != typ or header.get("kid") not in jwks:
             raise Tampered("signature", "The signature is by an unknown key or of another kind.")
-        key = OKPKey.import_key({k: v for k, v in jwks[header["kid"]].items() if k in ("kty", "crv", "x")})
+        jwk = jwks[header["kid"]]
+        key = _public(str(jwk["kty"]), str(jwk["crv"]), str(jwk["x"]))
         checked = jws.deserialize_compact(token, key, registry=_REGISTRY)
         payload = orjson.loads(checked.payload)
     except (JoseError, ValueError, KeyError, TypeError) as error:

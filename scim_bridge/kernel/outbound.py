@@ -176,6 +176,14 @@ class Outbound:
         self._rules = AllowList(self._allow)
         self._transports: dict[str, _GuardedTransport] = {}
 
+    def tls_context(self) -> ssl.SSLContext:
+        """Whom this way out trusts, for TLS that carries something else than HTTP."""
+        return trusting(self._ca_files)
+
+    async def judged(self, host: str, port: int) -> list[str]:
+        """The addresses of a host that may be connected to over TLS; OutboundError when one may not."""
+        return await _GuardedBackend(self._rules, self._resolver, plain=False).judged(host, port)
+
     def trusting(self, ca_file: str | Path) -> Outbound:
         """A way out with the same rules that trusts one more authority; the caller closes it.
 

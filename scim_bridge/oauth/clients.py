@@ -17,7 +17,7 @@ from scim_bridge.oauth.model import Client
 from scim_bridge.registry.access_tokens import revoke_access_tokens
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.rotation import checked_overlap
-from scim_bridge.registry.tokens import CONNECTION_SCOPES, minted
+from scim_bridge.registry.tokens import CLIENT_SCOPES, CONNECTION_SCOPES, minted
 
 PREFIX = "sbs_"
 PURPOSE = "client-secret"
@@ -80,14 +80,14 @@ async def create_client(
     work: Work, connection: Connection, *, label: str = "", scopes: Sequence[str] = CONNECTION_SCOPES
 ) -> Client:
     """Add a client to a connection, without a secret or trust yet; Invalid for unknown scopes."""
-    if not scopes or not set(scopes) <= set(CONNECTION_SCOPES):
+    if not scopes or not set(scopes) <= set(CLIENT_SCOPES):
         raise Invalid(
             "client-scope",
-            f"scopes must be among {', '.join(CONNECTION_SCOPES)}.",
+            f"scopes must be among {', '.join(CLIENT_SCOPES)}.",
             "Name one or more of them.",
         )
     client_id = work.ids.new()
-    ordered = [scope for scope in CONNECTION_SCOPES if scope in scopes]
+    ordered = [scope for scope in CLIENT_SCOPES if scope in scopes]
     await work.tx.run(
         "INSERT INTO sb_oauth_client (id, connection_id, label, scopes, created) VALUES (?, ?, ?, ?, ?)",
         client_id,

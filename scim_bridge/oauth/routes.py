@@ -19,7 +19,7 @@ from scim_bridge.oauth.clients import find_client
 from scim_bridge.oauth.issue import Issued, Proven, issue, prove
 from scim_bridge.oauth.model import ALGORITHM, CLIENT_CREDENTIALS, Client, OAuthError, granted
 from scim_bridge.oauth.proof import Asked, asked, read_form
-from scim_bridge.registry.tokens import CONNECTION_SCOPES
+from scim_bridge.registry.tokens import CLIENT_SCOPES
 from scim_bridge.settings import OauthSettings
 
 log = structlog.get_logger("scim_bridge.oauth")
@@ -132,7 +132,7 @@ class TokenDoor:
                     "private_key_jwt",
                 ],
                 "token_endpoint_auth_signing_alg_values_supported": [ALGORITHM],
-                "scopes_supported": list(CONNECTION_SCOPES),
+                "scopes_supported": list(CLIENT_SCOPES),
                 "response_types_supported": [],
             }
         )

@@ -67,7 +67,8 @@ async def held(
         # The same source placed one at the same time: the body runs again and sees it.
         taken=Moved,
     )
-    await record(work, "agent.held", AGENT, agent_id, {"source": source, "code": code, "reason": reason})
+    detail = {"source": source, "code": code, "reason": reason}
+    await record(work, "agent.held", AGENT, agent_id, detail | _switched(agent, after))
     return after
 
 
@@ -111,8 +112,8 @@ async def released(
     holds = tuple(one for one in agent.derived.holds if one is not hold)
     after = await _with_holds(work, agent, holds, "agent.resume", reason, case_id)
     work.tx.later(RELEASE, work.now, work.actor.name, hold.id, must=1)
-    detail = {"source": source, "reason": reason}
-    await record(work, "agent.hold_released", AGENT, agent.resource.id, detail)
+    detail = {"source": source, "code": hold.code, "reason": reason}
+    await record(work, "agent.hold_released", AGENT, agent.resource.id, detail | _switched(agent, after))
     return after
 
 
@@ -124,6 +125,13 @@ async def let_go(work: Work, agent: Standing, source: str, reason: str) -> None:
     work.tx.later(RELEASE, work.now, work.actor.name, hold.id, must=1)
     detail = {"source": source, "reason": reason}
     await record(work, "agent.hold_released", AGENT, agent.resource.id, detail)
+
+
+def _switched(before: Standing, after: Standing) -> dict[str, str]:
+    """What the audit says when an agent stops or may act again: not every hold changes that."""
+    if before.resource.active == after.resource.active:
+        return {}
+    return {"switched": "on" if after.resource.active else "off"}
 
 
 async def _with_holds(

@@ -22,7 +22,12 @@ SHAPE = re.compile(r"[0-9A-Za-z]{49}")
 CONNECTION_SCOPES = ("read", "users", "groups")
 # Pushing news of people (event hooks): never among those a token for SCIM has by itself.
 SIGNALS = "signals"
-API_SCOPES = ("access", "admin")
+# Managing a stream of security events, and fetching from it (CAEP interoperability profile): what a token has
+# only when it is asked for.
+SSF_READ, SSF_MANAGE = "ssf.read", "ssf.manage"
+SSF_SCOPES = (SSF_READ, SSF_MANAGE)
+CLIENT_SCOPES = (*CONNECTION_SCOPES, *SSF_SCOPES)
+API_SCOPES = ("access", *SSF_SCOPES, "admin")
 # Writing last_used at every call would make each read a write; once a minute tells as much.
 USED_EVERY = 60_000_000
 
@@ -76,7 +81,7 @@ async def create_token(
     days: int | None = None,
 ) -> str:
     """Make a token and return it: this is the only time it can be seen. `days` until it expires."""
-    allowed = (*CONNECTION_SCOPES, SIGNALS) if connection_id is not None else API_SCOPES
+    allowed = (*CONNECTION_SCOPES, SIGNALS, *SSF_SCOPES) if connection_id is not None else API_SCOPES
     if not scopes or not set(scopes) <= set(allowed):
         raise Invalid(
             "token-scope", f"scopes must be among {', '.join(allowed)}.", "Name one or more of them."

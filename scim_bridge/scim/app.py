@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,15 +58,18 @@ class Story:
 class ScimApp:
     """The SCIM server as an ASGI application, mounted at /scim/v2.
 
-    `react` decides what follows from a signal about a person, in the transaction of the call.
+    `react` decides what follows from a signal about a person, in the transaction of the call. `events` are the
+    security events that are told of what happens here (RFC 9967), to be announced.
     """
 
-    def __init__(self, ctx: Context, settings: ScimSettings, react: React) -> None:
+    def __init__(
+        self, ctx: Context, settings: ScimSettings, react: React, *, events: Sequence[str] = ()
+    ) -> None:
         async def accepted(work: Work, signal: Signal) -> bool:
             return await accept(work, signal, react)
 
         told: Accept = accepted
-        self._door = Door(ctx, settings, told, catalogue=catalogue(settings.attributes))
+        self._door = Door(ctx, settings, told, catalogue=catalogue(settings.attributes), events=tuple(events))
         ctx.store.on_change(self._door.anchors.changed)
         ctx.store.on_change(self._door.roles.changed)
         self._callers = Callers(ctx, ctx.public_url + BASE, settings.agent_mail_domain)

@@ -82,6 +82,9 @@ async def service_provider_config(call: Call) -> Answered:
         ],
         "meta": _meta(call, "ServiceProviderConfig", "ServiceProviderConfig"),
     }
+    if call.door.events:
+        # RFC 9967 section 4: what a stream of security events tells of what happens here.
+        body["securityEvents"] = {"asyncRequest": "none", "eventUris": list(call.door.events)}
     if shape_of(_settings(call)) == ABBEY:
         # That draft asks for it; clients that know none of it may refuse a member nobody defined.
         body["agentExtension"] = {

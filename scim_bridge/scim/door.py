@@ -39,6 +39,8 @@ class Door:
     anchors: Anchors = field(default_factory=Anchors)
     catalogue: Catalogue = field(default_factory=catalogue)
     roles: Roles = field(default_factory=Roles)
+    # The security events a receiver can have of what happens here; empty: none are told.
+    events: tuple[str, ...] = ()
 
     @property
     def max_body(self) -> int:

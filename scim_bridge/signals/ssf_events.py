@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from scim_bridge.registry.event_types import CAEP, RISC, SCIM, SSF, STREAM_UPDATED, VERIFICATION
 from scim_bridge.registry.signal import DELETED, LEFT, RETURNED
 from scim_bridge.signals.secevent import Happening
 
-RISC = "https://schemas.openid.net/secevent/risc/event-type/"
-CAEP = "https://schemas.openid.net/secevent/caep/event-type/"
-SSF = "https://schemas.openid.net/secevent/ssf/event-type/"
-SCIM = "urn:ietf:params:scim:event:"
-VERIFICATION = f"{SSF}verification"
-STREAM_UPDATED = f"{SSF}stream-updated"
 # RISC had a verification event of its own before SSF; transmitters of that time still send it.
 VERIFICATIONS = (VERIFICATION, f"{RISC}verification")
+
+
+__all__ = ["MEANINGS", "REQUESTED", "STREAM_UPDATED", "VERIFICATION", "VERIFICATIONS", "Meaning"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scim_bridge.audit.model import GENESIS, check_rows, merkle_root, row_hash
+from scim_bridge.audit.export import export_lines
+from scim_bridge.audit.model import GENESIS, merkle_root, row_hash
 from scim_bridge.audit.record import record
 from scim_bridge.audit.seal import seal
-from scim_bridge.audit.verify import export_lines, verify_database, verify_export
+from scim_bridge.audit.verify import verify_database, verify_export
+from scim_bridge.audit.walk import Walk
 from scim_bridge.kernel.errors import BridgeError
 from scim_bridge.kernel.work import Store, Work
 from tests.conftest import MASTER, TESTER
@@ -35,7 +37,7 @@ def test_a_sealed_chain_verifies_in_the_database_and_offline(on_store) -> None:
         assert await seal(store, MASTER) == 3
         verdict = await verify_database(store.database)
         assert verdict.ok and verdict.rows == 8 and verdict.checkpoints == 2 and verdict.unsealed == 0
-        assert verify_export(await export_lines(store.database)).ok
+        assert verify_export(await export_lines(store, MASTER)).ok
 
     on_store(body)
 
@@ -79,7 +81,7 @@ def test_every_flipped_byte_of_an_export_is_found(sqlite_url, clock) -> None:
     async def body(store: Store) -> list[bytes]:
         await write(store, 3)
         await seal(store, MASTER)
-        return await export_lines(store.database)
+        return await export_lines(store, MASTER)
 
     lines = run_with_store(sqlite_url, clock, body)
     trusted = orjson.loads(lines[0])["keys"]
@@ -115,6 +117,16 @@ def test_rows_out_of_order_are_located() -> None:
         row = {**base, "id": f"r{seq}", "at": seq, "seq": seq, "prev": prev}
         row["hash"] = prev = row_hash(row, seq, prev)
         rows.append(row)
-    assert check_rows(rows)[1] == []
-    swapped = [rows[0], rows[2], rows[1], rows[3]]
-    assert check_rows(swapped)[1][0].seq in (2, 3)
+    assert walked(rows) == [(1, "no checkpoint covers rows 1 to 4")]
+    swapped = walked([rows[0], rows[2], rows[1], rows[3]])
+    assert (2, "stands behind row 3: the order was changed") in swapped
+    twice = walked([rows[0], rows[1], rows[1], *rows[2:]])
+    assert (2, "comes again behind row 2, or where no such row can be") in twice
+    assert (2, "rows 2 to 3 are missing") in walked([rows[0], rows[3]])
+
+
+def walked(rows: list[dict[str, object]]) -> list[tuple[int | None, str]]:
+    walk = Walk({})
+    for row in rows:
+        walk.row(row)
+    return [(one.seq, one.message) for one in walk.findings()]

@@ -1,0 +1,122 @@
+"""Exports: the whole chain, verifiable on any machine, or a part of it in the form a SIEM reads."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from scim_bridge.audit.model import EXPORT_TYPE, GENESIS, HASHED
+from scim_bridge.kernel.crypto import MasterKey, public_keys, signing_key
+from scim_bridge.kernel.database import Reader
+from scim_bridge.kernel.work import SYSTEM, Store, Work
+
+COLUMNS = frozenset((*HASHED, "seq", "prev", "hash"))
+MARKS = frozenset(("first_seq", "last_seq", "last_hash", "root", "at", "statement"))
+HEAD = frozenset(("rows", "last_seq", "last_hash", "checkpoints", "at", "statement"))
+PAGE = 5000
+
+_ROW = ("seq", *HASHED, "prev", "hash")
+_MARK = ("first_seq", "last_seq", "last_hash", "root", "at", "statement")
+ROWS_BEHIND = f"SELECT {', '.join(_ROW)} FROM sb_audit WHERE seq > ? ORDER BY seq LIMIT ?"
+_CHECKPOINTS = f"SELECT {', '.join(_MARK)} FROM sb_checkpoint WHERE last_seq > ? ORDER BY last_seq LIMIT ?"
+
+
+async def pages(reader: Reader, after: int = 0) -> AsyncIterator[tuple[str, Sequence[Mapping[str, Any]]]]:
+    """The chain behind a place: ("row", rows) in order of seq, and ("checkpoint", those) after what they cover."""
+    marks: deque[Any] = deque(await reader.all(_CHECKPOINTS, after, PAGE))
+    last = after
+    while rows := list(await reader.all(ROWS_BEHIND, last, PAGE)):
+        last, begin = rows[-1]["seq"], 0
+        while marks and marks[0]["last_seq"] <= last:
+            mark = marks.popleft()
+            end = bisect_right(rows, mark["last_seq"], lo=begin, key=_seq)
+            if end > begin:
+                yield "row", rows[begin:end]  # type: ignore[misc]
+            yield "checkpoint", [mark]
+            begin = end
+            if not marks:
+                marks.extend(await reader.all(_CHECKPOINTS, mark["last_seq"], PAGE))
+        if begin < len(rows):
+            yield "row", rows[begin:]  # type: ignore[misc]
+    while marks:
+        yield "checkpoint", list(marks)
+        marks = deque(await reader.all(_CHECKPOINTS, marks[-1]["last_seq"], PAGE))
+
+
+def _seq(row: Any) -> int:
+    return int(row["seq"])
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """Where a chain ends."""
+
+    rows: int
+    last_seq: int
+    last_hash: str
+    checkpoints: int
+
+
+async def tip(reader: Reader) -> Tip:
+    """Where the sealed chain ends now."""
+    last = await reader.one("SELECT seq, hash FROM sb_audit WHERE seq IS NOT NULL ORDER BY seq DESC LIMIT 1")
+    rows = await reader.one("SELECT COUNT(seq) AS n FROM sb_audit WHERE seq IS NOT NULL")
+    marks = await reader.one("SELECT COUNT(*) AS n FROM sb_checkpoint")
+    assert rows is not None and marks is not None
+    seq, digest = (0, GENESIS) if last is None else (last["seq"], last["hash"])
+    return Tip(rows["n"], seq, digest, marks["n"])
+
+
+async def chain_lines(store: Store, master: MasterKey) -> AsyncIterator[bytes]:
+    """The sealed chain as JSON lines without their ends: keys, a signed head, then rows and checkpoints.
+
+    The head says how far the chain goes, so that an export which was cut short cannot pass for a whole one.
+    """
+    async with store.database.snapshot() as reader:
+        end = await tip(reader)
+        head, keys = await store.transact(SYSTEM, lambda work: _head(work, master, end))
+        yield orjson.dumps({"type": "keys", "keys": keys})
+        yield orjson.dumps({"type": "head", **head})
+        async for kind, rows in pages(reader):
+            names = _ROW if kind == "row" else _MARK
+            for row in rows:
+                yield orjson.dumps({"type": kind, **{name: row[name] for name in names}})
+
+
+async def _head(work: Work, master: MasterKey, end: Tip) -> tuple[dict[str, Any], dict[str, Any]]:
+    work.bookkeeping("an export is signed")
+    key = await signing_key(work, master, "audit")
+    said = {
+        "rows": end.rows,
+        "last_seq": end.last_seq,
+        "last_hash": end.last_hash,
+        "checkpoints": end.checkpoints,
+        "at": work.now,
+    }
+    return {**said, "statement": key.sign(said, EXPORT_TYPE)}, await public_keys(work.tx, "audit")
+
+
+async def export_lines(store: Store, master: MasterKey) -> list[bytes]:
+    """The same, all at once."""
+    return [line async for line in chain_lines(store, master)]
+
+
+async def rows_between(
+    reader: Reader, since: int | None = None, until: int | None = None
+) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
+    """Sealed rows in order of seq, page by page; those from `since` on and before `until` (microseconds)."""
+    last = 0
+    while rows := list(await reader.all(ROWS_BEHIND, last, PAGE)):
+        last = rows[-1]["seq"]
+        wanted: list[Any] = [
+            row
+            for row in rows
+            if (since is None or row["at"] >= since) and (until is None or row["at"] < until)
+        ]
+        if wanted:
+            yield wanted
