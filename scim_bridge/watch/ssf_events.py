@@ -148,8 +148,10 @@ READINGS: Mapping[str, Reading] = {
     "agent.owners_changed": _owners,
     **{f"attestation.{verb}": _changed(AGENT, ATTESTED) for verb in ATTESTATIONS},
     "credential.registered": _credential("create"),
-    "credential.rotated": _credential("update"),
+    # A rotation is a new credential beside the old one, and the end of that.
+    "credential.issued": _credential("create"),
     "credential.revoked": _credential("revoke"),
+    "credential.gone": _credential("revoke"),
     "credential.compromised": _compromised,
     "credential.leaked": _compromised,
     "group.created": _created(GROUP),
