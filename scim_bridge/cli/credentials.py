@@ -52,6 +52,9 @@ def list_(
     connection: Annotated[str | None, typer.Option("--connection")] = None,
     state: Annotated[State | None, typer.Option("--state", help="also what is revoked or gone")] = None,
     strangers: Annotated[bool, typer.Option("--strangers", help="only what somebody should look at")] = False,
+    bridge_issued: Annotated[
+        bool, typer.Option("--bridge", help="what the bridge gave out: tokens, client secrets")
+    ] = False,
     database_url: DatabaseUrl = None,
     output: Output = Format.TABLE,
 ) -> None:
@@ -59,6 +62,8 @@ def list_(
 
     async def body(bridge: Any) -> list[dict[str, Any]]:
         store = bridge.ctx.store
+        if bridge_issued:
+            return await view.bridge_issued(store.reads, store.clock.now())
         return await view.listed(
             store.reads,
             store.clock.now(),

@@ -169,3 +169,37 @@ def _ahead(of: Rotation) -> str:
     if of.state in (*FORWARD, REVOKING):
         return "the worker does this step now"
     return {"stuck": "a person: credentials settle", "unmaking": "the new one is revoked"}.get(of.state, "")
+
+
+async def bridge_issued(reader: Reader, now: int) -> list[dict[str, Any]]:
+    """What the bridge itself gave out and still takes: bearer tokens, and secrets of its OAuth clients."""
+    tokens = await reader.all(
+        "SELECT t.id, t.label, t.created, t.expires, t.last_used, n.name FROM sb_token t LEFT JOIN sb_connection n"
+        " ON n.id = t.connection_id WHERE t.client_id IS NULL AND t.revoked IS NULL"
+        " AND (t.expires IS NULL OR t.expires > ?) ORDER BY t.created, t.id",
+        now,
+    )
+    secrets = await reader.all(
+        "SELECT s.id, s.client_id AS label, s.created, s.expires, s.last_used, n.name FROM sb_oauth_secret s"
+        " JOIN sb_oauth_client c ON c.id = s.client_id LEFT JOIN sb_connection n ON n.id = c.connection_id"
+        " WHERE s.revoked IS NULL AND s.expires > ? ORDER BY s.created, s.id",
+        now,
+    )
+    kinds = [("bridge_token", row) for row in tokens] + [("bridge_client_secret", row) for row in secrets]
+    return [
+        {
+            "id": row["id"],
+            "agent": "",
+            "label": row["label"],
+            "kind": kind,
+            "system": "scim-bridge",
+            "reference": row["name"] or "",
+            "state": "active",
+            "age_days": max(0, now - row["created"]) // DAY,
+            "expires": row["expires"],
+            "last_used": row["last_used"],
+            "next_rotation": None,
+            "stranger": "",
+        }
+        for kind, row in kinds
+    ]

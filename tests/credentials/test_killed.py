@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scim_bridge.credentials.begin import rotate_agent
-from scim_bridge.kernel.clock import ManualClock
+from scim_bridge.kernel.clock import Clock, ManualClock
 from scim_bridge.kernel.work import Store
 from scim_bridge.sandbox.kit.store import Store as SandboxStore
 from tests.conftest import TESTER, run_with_store
@@ -35,8 +35,10 @@ def put_back(store: SandboxStore, kept: list[tuple[str, str, dict]]) -> None:
             store.put(kind, key, value)
 
 
-def prepared(url: str, clock: ManualClock, folder: Path, kind: str, **parts: object) -> OktaApp | EntraApp:
-    """A bridge that has begun one rotation; the agent's app."""
+def prepared(
+    url: str, clock: Clock, folder: Path, kind: str, *, seconds: int = 60, **parts: object
+) -> OktaApp | EntraApp:
+    """A bridge that has begun one rotation, with so many seconds to confirm and to overlap; the agent's app."""
     made: list[OktaApp | EntraApp] = []
 
     async def main(store: Store) -> None:
@@ -44,7 +46,7 @@ def prepared(url: str, clock: ManualClock, folder: Path, kind: str, **parts: obj
         await bridge.connect()
         agent = await bridge.agent("refund")
         made.append(bridge.okta_app(agent) if kind == "okta" else bridge.entra_app(agent))
-        await bridge.policy(confirm="time", confirm_seconds=60, overlap_seconds=60)
+        await bridge.policy(confirm="time", confirm_seconds=seconds, overlap_seconds=seconds)
         await bridge.scan(kind)
 
         async def begin(work):  # type: ignore[no-untyped-def]
