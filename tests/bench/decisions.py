@@ -169,7 +169,8 @@ async def _prepared(url: str, questions: Sequence[Asked]) -> tuple[Calls, list[t
             facts = (await facts_about(database.reads, slug(asked_.number)))[0]
             question = Question("agent", facts.slug, asked_.action, asked_.kind, "storefront")
             entities = orjson.dumps(entities_of(facts, question, now)).decode()
-            calls.append((request_of(facts, question, now), entities))
+            request = request_of(facts, question, now)
+            calls.append(({**request, "context": orjson.dumps(request["context"]).decode()}, entities))
             groups.append(facts.groups)
         return calls, groups
     finally:
