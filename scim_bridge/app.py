@@ -135,6 +135,7 @@ def handlers(bridge: Bridge) -> dict[str, Handler]:
     from scim_bridge.departures import service as departures
     from scim_bridge.signals.idp import reading
     from scim_bridge.sync import effects as sync
+    from scim_bridge.watch import alert_delivery
     from scim_bridge.watch import effects as watch
     from scim_bridge.watch.ssf_push import handlers as event_handlers
 
@@ -148,6 +149,7 @@ def handlers(bridge: Bridge) -> dict[str, Handler]:
         **sync.handlers(bridge.ctx, bridge.idps),
         **credentials.handlers(bridge.ctx, bridge.settings.revokers, bridge.idps.keeper, bridge.stores),
         **watch.handlers(bridge.ctx, bridge.settings),
+        **alert_delivery.handlers(bridge.ctx, bridge.settings.alerts),
         **canary.handlers(_probe(bridge)),
         **attestations.handlers(bridge.ctx, bridge.settings.attestations),
         **event_handlers(bridge.ctx),

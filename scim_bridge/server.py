@@ -15,9 +15,11 @@ from starlette.routing import BaseRoute, Route
 
 from scim_bridge.access import retention
 from scim_bridge.access import routes as access
+from scim_bridge.access.log import Entry, Tap
 from scim_bridge.app import Bridge, drill_accept, effects_of, open_bridge
 from scim_bridge.attestations import duties as attestations
 from scim_bridge.attestations import routes as attestation_routes
+from scim_bridge.attestations.schedules import ask_anew
 from scim_bridge.audit import anchors, streaming
 from scim_bridge.audit import routes as published
 from scim_bridge.audit.seal import seal
@@ -39,6 +41,7 @@ from scim_bridge.oauth import routes as oauth
 from scim_bridge.oauth import upkeep as oauth_upkeep
 from scim_bridge.oauth.believed import believed
 from scim_bridge.registry import expiry, grants, indexing
+from scim_bridge.registry.model import AGENT
 from scim_bridge.scim.app import ScimApp
 from scim_bridge.scim.versions import other_version
 from scim_bridge.settings import Settings, settings_from_environment
@@ -47,7 +50,11 @@ from scim_bridge.signals import routes as signals
 from scim_bridge.signals.hr_mappings import mappings
 from scim_bridge.signals.idp import doors as idp_doors
 from scim_bridge.watch import ssf_fill, ssf_routes
+from scim_bridge.watch.activity_store import Sighting, decided
+from scim_bridge.watch.intake import Intake
+from scim_bridge.watch.routes import ActivityDoor
 from scim_bridge.watch.ssf_model import SCIM_EVENTS
+from scim_bridge.watch.watcher import Watcher, forget_old
 
 log = structlog.get_logger("scim_bridge.server")
 
@@ -88,11 +95,15 @@ def jobs_of(bridge: Bridge) -> Jobs:
     jobs.every("ssf-pulse", 15.0, lambda: ssf_pulse.beat(ctx))
     jobs.every("ssf-forget", 3600.0, lambda: poll_state.forget(ctx))
     jobs.every("tokens-expiring", 600.0, lambda: expiry.warn_of_tokens(ctx.store))
+    watcher = Watcher(ctx, bridge.settings.alerts, ask_anew(bridge.settings.attestations))
+    jobs.every("activity-watch", 5.0, watcher.look)
+    jobs.every("alerts-end", 300.0, watcher.end_quiet)
+    jobs.every("activity-forget", 3600.0, lambda: forget_old(ctx, bridge.settings.activity))
     jobs.every("secrets-expiring", 600.0, lambda: oauth_upkeep.warn_of_secrets(ctx.store))
     return jobs
 
 
-def routes(bridge: Bridge, jobs: Jobs, decisions: access.Door) -> Sequence[BaseRoute]:
+def routes(bridge: Bridge, jobs: Jobs, decisions: access.Door, intake: Intake) -> Sequence[BaseRoute]:
     """Every HTTP door but SCIM, which is dispatched before routing."""
     ctx, settings = bridge.ctx, bridge.settings
     react = departures.reactor(bridge.rules)
@@ -102,6 +113,7 @@ def routes(bridge: Bridge, jobs: Jobs, decisions: access.Door) -> Sequence[BaseR
         *published.routes(ctx),
         *decisions.routes(),
         *(ssf_routes.routes(ctx, settings.transmitter) if settings.transmitter.enabled else ()),
+        *ActivityDoor(ctx, intake).routes(),
         *signals.routes(ctx, settings.hr, react, mappings(settings.hr_mappings)),
         *idp_doors.routes(ctx),
         *oauth.routes(ctx, settings.oauth),
@@ -109,13 +121,30 @@ def routes(bridge: Bridge, jobs: Jobs, decisions: access.Door) -> Sequence[BaseR
         *answer_page.routes(ctx, bridge.rules, Links(ctx.master, ctx.public_url)),
         *credential_routes.routes(ctx, bridge.stores),
         *attestation_routes.routes(ctx, settings.attestations),
-        *console.routes(ctx, bridge.rules, lambda: components(ctx, jobs)),
+        *console.routes(ctx, bridge.rules, lambda: components(ctx, jobs), settings.alerts),
     ]
 
 
 def doors(scim: Any) -> Mapping[str, Any]:
     """The raw ASGI doors by their addresses, the longer ones first."""
     return {SCIM: scim, SCIM_OF_ANY_VERSION: other_version}
+
+
+def counted(intake: Intake) -> Tap:
+    """Hands every decision about an agent to what watches agents."""
+
+    def tap(entries: Sequence[Entry]) -> None:
+        intake.count([seen for entry in entries if (seen := _seen(entry)) is not None])
+
+    return tap
+
+
+def _seen(entry: Entry) -> Sighting | None:
+    facts, asked = entry.decision.facts, entry.question
+    if facts is None or facts.kind != AGENT:
+        return None
+    resource = f"{asked.resource_type}/{asked.resource_id}"
+    return decided(facts.id, entry.at, asked.action, resource, entry.decision.allowed)
 
 
 async def _home(_request: Request) -> Response:
@@ -128,12 +157,17 @@ class Server:
     def __init__(self, bridge: Bridge) -> None:
         self.bridge = bridge
         self.jobs = jobs_of(bridge)
+        self._intake = Intake(bridge.ctx.store)
         self._decisions = access.open_door(
-            bridge.ctx, bridge.settings.policies, bridge.settings.access, believe=believed
+            bridge.ctx,
+            bridge.settings.policies,
+            bridge.settings.access,
+            tap=counted(self._intake),
+            believe=believed,
         )
         self.jobs.every("access-policies", 0.5, self._decisions.refresh)
         web = Starlette(
-            routes=routes(bridge, self.jobs, self._decisions),
+            routes=routes(bridge, self.jobs, self._decisions, self._intake),
             exception_handlers={404: unrouted, 405: unrouted, Exception: unexpected},
         )
         told = SCIM_EVENTS if bridge.settings.transmitter.enabled else ()
@@ -156,6 +190,7 @@ class Server:
         """Stop the worker, then close the database."""
         await self.jobs.stop()
         await self._decisions.log.drained()
+        await self._intake.drained()
         await self.bridge.close()
 
 

@@ -25,6 +25,7 @@ from scim_bridge.kernel.errors import ConfigurationError
 from scim_bridge.kernel.vendor_webhook import SHORTEST, STANDARD, signing_of
 from scim_bridge.outlets import AuditSettings, check_outlets
 from scim_bridge.store_settings import check_stores
+from scim_bridge.watching import ActivitySettings, AlertSettings, check_targets, check_watching
 
 PREFIX = "SCIM_BRIDGE_"
 # Entra asks of a SCIM server to keep up at least 25 requests a second for a tenant (requirements of its gallery).
@@ -121,6 +122,7 @@ class Settings:
     notify_url: str = ""
     notify_secret: str = ""
     security_contact: str = ""
+    notify_targets: dict[str, str] = field(default_factory=dict)
     templates: str = ""
     allow_networks: tuple[str, ...] = ()
     ca_file: str = ""
@@ -137,6 +139,8 @@ class Settings:
     credentials: CredentialSettings = field(default_factory=CredentialSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     transmitter: TransmitterSettings = field(default_factory=TransmitterSettings)
+    activity: ActivitySettings = field(default_factory=ActivitySettings)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
     origins: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -343,6 +347,12 @@ def _check(settings: Settings) -> None:
     check_access(settings.access)
     check_outlets(settings.audit)
     _check_transmitter(settings.transmitter)
+    check_targets(settings.notify_targets)
+    check_watching(settings.activity, settings.alerts)
+    for route in settings.alerts.routes:
+        if route.kind == "webhook":
+            _check_url(f"alerts.routes.{route.name}.url", route.url, "")
+            _check_signing_secret(f"alerts.secrets.{route.name}", settings.alerts.secrets[route.name])
     _check_rate(settings.scim)
     for limit in ("header_seconds", "body_seconds", "max_header_kib"):
         if getattr(settings.http, limit) < 1:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import orjson
 import structlog
 
-from scim_bridge.asking import AttestationSettings, CampaignSettings
+from scim_bridge.asking import LONGEST_NAME, AttestationSettings, CampaignSettings
 from scim_bridge.attestations.campaign_model import OPENING, SCHEDULED, Policy
 from scim_bridge.attestations.campaigns import open_campaign, resume, single
 from scim_bridge.attestations.facts import facts_together
@@ -42,6 +42,19 @@ def policy(settings: AttestationSettings, due_days: int | None = None) -> Policy
         grace_days=settings.grace_days,
         hold=settings.hold_on_lapse,
     )
+
+
+def ask_anew(settings: AttestationSettings) -> Callable[[Work, str, str], Awaitable[bool]]:
+    """Asks the owner of an agent about it because of something that happened; False when that is asked already."""
+
+    async def ask(work: Work, agent_id: str, why: str) -> bool:
+        agent = (await facts_of(work.tx, [agent_id])).get(agent_id)
+        if agent is None:
+            return False
+        name = f"Odd behaviour: {agent.slug}"[:LONGEST_NAME]
+        return await single(work, agent_id, agent.slug, name, policy(settings), why) is not None
+
+    return ask
 
 
 async def open_due(ctx: Context, settings: AttestationSettings) -> int:

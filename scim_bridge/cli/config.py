@@ -48,6 +48,8 @@ def is_secret(key: str) -> bool:
     parts = key.split(".")
     if parts[0] == "stores":
         return parts[-1] in VALUES
+    if parts[0] == "notify_targets" or parts[:2] == ["alerts", "secrets"]:
+        return True
     if parts[0] == "audit" and "headers" in parts:
         return True
     return (parts[0] in SECRETS and parts[-1] != "url") or parts[-1] in SECRET_PARTS

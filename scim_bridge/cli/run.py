@@ -20,6 +20,7 @@ USAGE: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ =
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 NOUNS = {
     "agents": "The inventory: import manifests and A2A cards, list, show.",
+    "alerts": "What agents did that is odd: list, show, mute, resolve; whom it is told.",
     "attest": "Owner attestations: ask, verify.",
     "budgets": "How much agents may do: check, test, what is used, reset, release.",
     "campaigns": "Attestation campaigns: ask many owners, chase, reassign.",

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from scim_bridge.console.agent import AgentPage, agent_page
+from scim_bridge.console.alerting import Alerting
 from scim_bridge.console.attesting import Attesting
 from scim_bridge.console.deciding import Deciding
 from scim_bridge.console.door import Screen, redirect, required_session, same_site
@@ -28,15 +29,22 @@ from scim_bridge.kernel.errors import Forbidden, Invalid, NotFound
 from scim_bridge.kernel.pages import html
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.holds import place_hold, release_hold
+from scim_bridge.watching import AlertSettings
 
 ADMIN = "admin"
 LONGEST_REASON = 500
+UNTOLD = AlertSettings()
 
 
-def routes(ctx: Context, rules: Rules = RULES, components: Components = nothing_known) -> list[BaseRoute]:
+def routes(
+    ctx: Context,
+    rules: Rules = RULES,
+    components: Components = nothing_known,
+    alerts: AlertSettings = UNTOLD,
+) -> list[BaseRoute]:
     """/console with everything below it. Without a session every page leads to the sign-in.
 
-    `rules` are those of departures; `components` tells how this process stands.
+    `rules` are those of departures; `components` tells how this process stands; `alerts` whom their end is told.
     """
     pages = Pages()
     door = SignIn(ctx, pages)
@@ -60,6 +68,7 @@ def routes(ctx: Context, rules: Rules = RULES, components: Components = nothing_
         f"{PATH}/agents/{{slug}}/release": Screen(ctx, pages, post=console.release),
         **Leaving(ctx, pages, rules).screens(),
         **Attesting(ctx, pages).screens(),
+        **Alerting(ctx, pages, alerts).screens(),
         **Syncing(ctx, pages).screens(),
         **Deciding(ctx, pages).screens(),
         **Standing(ctx, pages, components).screens(),

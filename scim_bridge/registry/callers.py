@@ -12,10 +12,10 @@ from scim_bridge.registry.tokens import USED_EVERY, authenticate, mark_used
 
 
 async def api_caller(ctx: Context, request: Request, scope: str) -> Actor:
-    """The holder of an API token with this scope ("access" or "admin").
+    """The holder of an API token with this scope ("access", "activity" or "admin").
 
     Unauthenticated without a valid token; Forbidden when it is an IdP's or lacks the scope. An admin
-    token may do everything an access token may.
+    token may do everything the others may.
     """
     token = bearer(request)
     if token is None:

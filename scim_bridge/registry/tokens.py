@@ -27,7 +27,7 @@ SIGNALS = "signals"
 SSF_READ, SSF_MANAGE = "ssf.read", "ssf.manage"
 SSF_SCOPES = (SSF_READ, SSF_MANAGE)
 CLIENT_SCOPES = (*CONNECTION_SCOPES, *SSF_SCOPES)
-API_SCOPES = ("access", *SSF_SCOPES, "admin")
+API_SCOPES = ("access", "activity", *SSF_SCOPES, "admin")
 # Writing last_used at every call would make each read a write; once a minute tells as much.
 USED_EVERY = 60_000_000
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 import orjson
@@ -11,15 +12,18 @@ import structlog
 from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.crypto import Tampered
-from scim_bridge.kernel.effects import Dead, Done, Effect, Handler, Outcome
+from scim_bridge.kernel.effects import Dead, Done, Effect, Handler, Outcome, lane
 from scim_bridge.kernel.webhook import deliver
+from scim_bridge.kernel.work import Work
 from scim_bridge.registry.outward import NOTIFY, RUNTIME_HOOK, opened_for
 from scim_bridge.registry.people_refs import owners_of
+from scim_bridge.watch import apprise_target
 from scim_bridge.watch.notices import Notice, Template, read_templates, written
 
 log = structlog.get_logger("scim_bridge.watch")
 
 NOTIFICATION = "notification"
+NOTIFY_TARGET = "notify.target"
 OWNER_CHANGED = "agent.owner_changed"
 NOT_DATA = ("url", "event", "at")
 
@@ -40,6 +44,10 @@ class WatchSettings(Protocol):
         """Signs notices (whsec_…)."""
 
     @property
+    def notify_targets(self) -> Mapping[str, str]:
+        """Apprise addresses by name: each gets every notice too."""
+
+    @property
     def templates(self) -> str:
         """A directory of templates that replace packaged ones; empty: none."""
 
@@ -49,11 +57,11 @@ class WatchSettings(Protocol):
 
 
 def handlers(ctx: Context, settings: WatchSettings) -> dict[str, Handler]:
-    """Who performs runtime.hook and notify.
+    """Who performs runtime.hook, notify and notify.target.
 
     The receiver gets the effect's id as webhook-id at every attempt, so it can act once. A runtime hook
-    without `runtime_secret` is dead and names the setting. Without `notify_url` a notice is done, and its
-    result says that it was not delivered and why: an installation without notices is a choice.
+    without `runtime_secret` is dead and names the setting. Without `notify_url` and `notify_targets` a notice
+    is done, and its result says that it was not delivered and why: an installation without notices is a choice.
     """
     templates = read_templates(settings.templates)
 
@@ -81,9 +89,10 @@ def handlers(ctx: Context, settings: WatchSettings) -> dict[str, Handler]:
         except Tampered as error:
             return Dead(f"the notice cannot be read: {error.text()}")
         notice = _written(templates, effect, recipient, private)
+        also = _for_targets(settings, effect)
         if not settings.notify_url:
-            return _undelivered(effect, notice)
-        return await deliver(
+            return also if also is not None else _undelivered(effect, notice)
+        outcome = await deliver(
             ctx.outbound,
             settings.notify_url,
             settings.notify_secret,
@@ -92,8 +101,54 @@ def handlers(ctx: Context, settings: WatchSettings) -> dict[str, Handler]:
             _notice_message(effect, recipient, private, notice),
             to="the receiver of notices (notify_url)",
         )
+        # Only once it has arrived there: a second attempt must not tell the others twice.
+        return replace(outcome, commit=also.commit) if isinstance(outcome, Done) and also else outcome
 
-    return {RUNTIME_HOOK: hook, NOTIFY: notify}
+    async def tell_target(effect: Effect) -> Outcome:
+        name = str(effect.payload["target"])
+        target = settings.notify_targets.get(name)
+        if target is None:
+            return Dead(f"there is no notify_targets.{name} any more")
+        recipient = _recipient(effect.payload.get("to"), settings.security_contact)
+        email = str((recipient or {}).get("email") or "")
+        # What many read holds nothing that is for one person alone, such as their link.
+        private: dict[str, str] = {}
+        if apprise_target.personal(target):
+            if not email:
+                return Done(
+                    {"delivered": False, "why": "nobody in particular is told, and it reaches one person"}
+                )
+            try:
+                private = _private(ctx, effect.payload)
+            except Tampered as error:
+                return Dead(f"the notice cannot be read: {error.text()}")
+        notice = _written(templates, effect, recipient, private)
+        address = apprise_target.addressed(target, email)
+        return await apprise_target.deliver(
+            address, notice.subject, notice.text, to=f"the target {name} (notify_targets)"
+        )
+
+    return {RUNTIME_HOOK: hook, NOTIFY: notify, NOTIFY_TARGET: tell_target}
+
+
+def _for_targets(settings: WatchSettings, effect: Effect) -> Done | None:
+    """The notice as one effect for each target: what one of them does not take holds up no other. None without."""
+    names = sorted(settings.notify_targets)
+    if not names:
+        return None
+
+    async def commit(work: Work) -> None:
+        for name in names:
+            await work.effect(
+                NOTIFY_TARGET,
+                {**effect.payload, "target": name},
+                lane=lane(f"notify:{name}", effect.subject_id or effect.id),
+                subject_id=effect.subject_id,
+                case_id=effect.case_id,
+                key=f"{effect.id}:{name}",
+            )
+
+    return Done({"delivered": False, "handed_to": names}, commit)
 
 
 async def _hook_message(ctx: Context, effect: Effect) -> bytes:

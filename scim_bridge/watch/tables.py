@@ -1,4 +1,7 @@
-"""Tables of the transmitter of security events: streams, what waits for each, and whom each tells of."""
+"""Tables of the transmitter of security events: streams, what waits for each, and whom each tells of.
+
+Those of activity and alerts have files of their own.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,15 @@ from sqlalchemy import text as sql_text
 from sqlmodel import SQLModel
 
 from scim_bridge.kernel.columns import blob, text, text_key, whole
+from scim_bridge.watch import activity_tables, alert_tables
+
+__all__ = [
+    "TransmitterSetRow",
+    "TransmitterStreamRow",
+    "TransmitterSubjectRow",
+    "activity_tables",
+    "alert_tables",
+]
 
 QUEUED = sql_text("state = 'queued'")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class Settings:
     notify_secret: str = OTHER
     security_contact: str = "security@corp.test"
     templates: str = ""
+    notify_targets: dict[str, str] = field(default_factory=dict)
 
 
 def context(store: Store) -> Context:

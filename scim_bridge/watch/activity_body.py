@@ -1,0 +1,69 @@
+"""The body of a request with activity: read up to a limit, unpacked when it is packed, as JSON or as lines."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import orjson
+from starlette.requests import ClientDisconnect, Request
+
+from scim_bridge.kernel.errors import Invalid
+from scim_bridge.kernel.web import TooLarge, WrongMedia
+
+LARGEST = 8 * 1024 * 1024
+
+
+async def read_packed(request: Request, most: int = LARGEST) -> bytes:
+    """The whole body, gzip undone; TooLarge as soon as either is more than `most` bytes."""
+    coding = request.headers.get("content-encoding", "").strip().casefold()
+    if coding not in ("", "identity", "gzip"):
+        raise WrongMedia(
+            "content-encoding",
+            f"Bodies coded as {coding[:60]!r} are not read here.",
+            "Send it plain or as gzip.",
+        )
+    refusal = TooLarge(
+        "body-too-large", f"The body is larger than {most} bytes.", "Send fewer events at once."
+    )
+    declared = request.headers.get("content-length", "")
+    if declared.isascii() and declared.isdigit() and int(declared) > most:
+        raise refusal
+    body = bytearray()
+    unpack = zlib.decompressobj(wbits=31) if coding == "gzip" else None
+    try:
+        async for chunk in request.stream():
+            # One byte more than allowed tells that it is too large, without unpacking a bomb.
+            body += chunk if unpack is None else unpack.decompress(chunk, most + 1 - len(body))
+            if len(body) > most or (unpack is not None and unpack.unconsumed_tail):
+                raise refusal
+    except ClientDisconnect as error:
+        raise Invalid("body-incomplete", "The body ended early.", "Send it again.") from error
+    except zlib.error as error:
+        raise Invalid(
+            "gzip-invalid", "The body is not gzip, as its header says.", "Send it again."
+        ) from error
+    if unpack is not None and not unpack.eof:
+        raise Invalid("gzip-invalid", "The packed body ends early.", "Send it again.")
+    return bytes(body)
+
+
+def json_of(body: bytes) -> Any:
+    """The body as JSON; Invalid when it is none."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Invalid("json-invalid", f"The body is not JSON ({error}).", "Send JSON in UTF-8.") from error
+
+
+def lines_of(body: bytes) -> list[Any]:
+    """The body as JSON Lines; a line that is no JSON is None, so that the others are taken."""
+    found: list[Any] = []
+    for line in body.split(b"\n"):
+        if not line.strip():
+            continue
+        try:
+            found.append(orjson.loads(line))
+        except orjson.JSONDecodeError:
+            found.append(None)
+    return found

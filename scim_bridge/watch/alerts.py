@@ -1,0 +1,329 @@
+"""Alerts: opened once for an agent, kind and subject, seen again, muted for a reason, resolved by somebody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from scim_bridge.audit.record import record
+from scim_bridge.kernel.clock import DAY, HOUR, iso
+from scim_bridge.kernel.database import Reader
+from scim_bridge.kernel.errors import Invalid, NotFound, Refused
+from scim_bridge.kernel.work import Work
+from scim_bridge.registry.holds import release_hold
+from scim_bridge.watch.baseline_model import KINDS, SEVERITIES, Finding
+
+SOURCE = "watch"
+HOLD = "hold"
+MOST_EVIDENCE = 20
+LONGEST_MUTE = 366 * DAY
+COLUMNS = (
+    "l.id, l.agent_id, a.slug AS agent, l.kind, l.subject, l.severity, l.state, l.why, l.figures, l.evidence,"
+    " l.first, l.last, l.hour, l.hours, l.muted, l.response, l.resolved, l.resolved_by, l.resolution"
+)
+FROM = "sb_alert l LEFT JOIN sb_agent a ON a.id = l.agent_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert as it is kept. `first`, `last` and `resolved` in microseconds; `response` is what was done."""
+
+    id: str
+    agent_id: str
+    agent: str
+    kind: str
+    subject: str
+    severity: str
+    state: str
+    why: str
+    figures: Mapping[str, Any]
+    evidence: Sequence[str]
+    first: int
+    last: int
+    hour: int
+    hours: int
+    muted: str | None
+    response: Sequence[str]
+    resolved: int | None
+    resolved_by: str | None
+    resolution: str | None
+
+    def shown(self) -> dict[str, Any]:
+        """The alert for programs: instants as RFC 3339."""
+        return {
+            "id": self.id,
+            "agent": {"id": self.agent_id, "slug": self.agent},
+            "kind": self.kind,
+            "subject": self.subject,
+            "severity": self.severity,
+            "state": self.state,
+            "why": self.why,
+            "figures": dict(self.figures),
+            "evidence": list(self.evidence),
+            "first": iso(self.first),
+            "last": iso(self.last),
+            "hours": self.hours,
+            "muted": self.muted is not None,
+            "response": list(self.response),
+            **({"resolved": iso(self.resolved)} if self.resolved else {}),
+            **({"resolvedBy": self.resolved_by, "resolution": self.resolution} if self.resolved_by else {}),
+        }
+
+
+def alert_of(row: Any) -> Alert:
+    """A row of COLUMNS as a value."""
+    told = {name: row[name] for name in Alert.__slots__}
+    for name in ("figures", "evidence", "response"):
+        told[name] = orjson.loads(told[name])
+    return Alert(**{**told, "agent": told["agent"] or ""})
+
+
+def example(alert_id: str, now: int) -> Alert:
+    """A made-up alert, to try a route with."""
+    why = "A test of this route: 480 events within the hour; 31.0 are usual at this hour of the week."
+    figures = {"events": 480, "expected": 31.0}
+    return Alert(
+        alert_id,
+        "",
+        "support-triage",
+        KINDS[0],
+        "test",
+        "medium",
+        "open",
+        why,
+        figures,
+        ("test event-1",),
+        now,
+        now,
+        now // HOUR,
+        1,
+        None,
+        (),
+        None,
+        None,
+        None,
+    )
+
+
+def at_least(severity: str, least: str) -> bool:
+    """Whether a severity reaches a threshold."""
+    return SEVERITIES.index(severity) >= SEVERITIES.index(least)
+
+
+async def open_alert(reader: Reader, agent_id: str, found: Finding) -> Alert | None:
+    """The open alert that a finding belongs to."""
+    row = await reader.one(
+        f"SELECT {COLUMNS} FROM {FROM} WHERE l.agent_id = ? AND l.kind = ? AND l.subject = ? AND l.state = 'open'",
+        agent_id,
+        found.kind,
+        found.subject,
+    )
+    return None if row is None else alert_of(row)
+
+
+async def settled(reader: Reader, agent_id: str, found: Finding) -> bool:
+    """Whether somebody has resolved this finding already: the hour it was seen in still runs."""
+    row = await reader.one(
+        "SELECT 1 AS x FROM sb_alert WHERE agent_id = ? AND kind = ? AND subject = ? AND state = 'resolved'"
+        " AND hour >= ? LIMIT 1",
+        agent_id,
+        found.kind,
+        found.subject,
+        found.hour,
+    )
+    return row is not None
+
+
+async def mute_for(reader: Reader, agent_id: str, kind: str, now: int) -> str | None:
+    """The id of a mute that covers an agent's alerts of a kind now."""
+    row = await reader.one(
+        "SELECT id FROM sb_alert_mute WHERE ended IS NULL AND until > ? AND (agent_id IS NULL OR agent_id = ?)"
+        " AND (kind IS NULL OR kind = ?) ORDER BY until DESC LIMIT 1",
+        now,
+        agent_id,
+        kind,
+    )
+    return None if row is None else str(row["id"])
+
+
+async def add_alert(
+    work: Work, agent_id: str, found: Finding, evidence: Sequence[str], muted: str | None
+) -> str:
+    """Open an alert, with its audit row; its id."""
+    alert_id = work.ids.new()
+    work.tx.later(
+        "INSERT INTO sb_alert (id, agent_id, kind, subject, severity, state, why, figures, evidence, first, last,"
+        " hour, hours, muted, response) VALUES (?, ?, ?, ?, ?, 'open', ?, ?, ?, ?, ?, ?, 1, ?, '[]')",
+        alert_id,
+        agent_id,
+        found.kind,
+        found.subject,
+        found.severity,
+        found.why,
+        orjson.dumps(dict(found.figures)).decode(),
+        orjson.dumps(list(evidence)[:MOST_EVIDENCE]).decode(),
+        work.now,
+        work.now,
+        found.hour,
+        muted,
+    )
+    detail = {"alert": alert_id, "kind": found.kind, "severity": found.severity, "why": found.why}
+    await record(work, "alert.opened", "agent", agent_id, detail)
+    return alert_id
+
+
+async def seen_again(
+    work: Work, alert: Alert, found: Finding, evidence: Sequence[str], muted: str | None
+) -> None:
+    """The same is odd again, or still: the newest words and figures, the graver severity, all evidence."""
+    graver = found.severity if at_least(found.severity, alert.severity) else alert.severity
+    merged = list(dict.fromkeys([*alert.evidence, *evidence]))[:MOST_EVIDENCE]
+    await work.tx.run(
+        "UPDATE sb_alert SET why = ?, figures = ?, evidence = ?, severity = ?, last = ?, hour = ?, hours = ?,"
+        " muted = ? WHERE id = ?",
+        found.why,
+        orjson.dumps(dict(found.figures)).decode(),
+        orjson.dumps(merged).decode(),
+        graver,
+        work.now,
+        max(found.hour, alert.hour),
+        alert.hours + (found.hour > alert.hour),
+        muted,
+        alert.id,
+    )
+
+
+async def alerts(
+    reader: Reader, *, state: str = "", agent_id: str = "", kind: str = "", limit: int = 100
+) -> list[Alert]:
+    """Alerts, those seen last first."""
+    where, values = ["1 = 1"], []
+    for column, value in (("state", state), ("agent_id", agent_id), ("kind", kind)):
+        if value:
+            where.append(f"l.{column} = ?")
+            values.append(value)
+    rows = await reader.all(
+        f"SELECT {COLUMNS} FROM {FROM} WHERE {' AND '.join(where)} ORDER BY l.last DESC, l.id DESC LIMIT ?",
+        *values,
+        limit,
+    )
+    return [alert_of(row) for row in rows]
+
+
+async def alert(reader: Reader, alert_id: str) -> Alert:
+    """One alert by its id, or by the end of it when that is clear; NotFound otherwise."""
+    rows = await reader.all(f"SELECT {COLUMNS} FROM {FROM} WHERE l.id = ?", alert_id)
+    if not rows and len(alert_id) >= 6 and alert_id.replace("-", "").isalnum():
+        rows = await reader.all(
+            f"SELECT {COLUMNS} FROM {FROM} WHERE l.id LIKE ? ORDER BY l.id DESC LIMIT 2", f"%{alert_id}"
+        )
+    if len(rows) != 1:
+        raise NotFound(
+            "alert-unknown", f"There is no alert {alert_id[:64]!r}.", "See `scim-bridge alerts list`."
+        )
+    return alert_of(rows[0])
+
+
+async def resolve(work: Work, alert_id: str, reason: str, *, by_rule: bool = False) -> Alert:
+    """End an alert; the hold it placed is released with the last alert that asked for one. Refused when it is over.
+
+    `by_rule`: nobody decided it, the oddity did not come back.
+    """
+    found = await alert(work.tx, alert_id)
+    moved = await work.tx.run(
+        "UPDATE sb_alert SET state = 'resolved', resolved = ?, resolved_by = ?, resolution = ?"
+        " WHERE id = ? AND state = 'open'",
+        work.now,
+        work.actor.name,
+        reason,
+        found.id,
+    )
+    if not moved:
+        raise Refused("alert-resolved", f"The alert is {found.state}.", "See `scim-bridge alerts list`.")
+    detail = {"alert": found.id, "kind": found.kind, "reason": reason, "byRule": by_rule}
+    await record(work, "alert.resolved", "agent", found.agent_id, detail)
+    if HOLD in found.response and not await _held_by_others(work.tx, found.agent_id):
+        await release_hold(work, found.agent_id, SOURCE, f"alert resolved: {reason}")
+    return await alert(work.tx, found.id)
+
+
+async def _held_by_others(reader: Reader, agent_id: str) -> bool:
+    rows = await reader.all(
+        "SELECT response FROM sb_alert WHERE agent_id = ? AND state = 'open' AND response <> '[]'", agent_id
+    )
+    return any(HOLD in orjson.loads(row["response"]) for row in rows)
+
+
+async def quiet(reader: Reader, before: int, limit: int) -> list[str]:
+    """Open alerts not seen since an instant that hold nobody: what they told of did not come back."""
+    rows = await reader.all(
+        "SELECT id, response FROM sb_alert WHERE state = 'open' AND last < ? ORDER BY last LIMIT ?",
+        before,
+        limit,
+    )
+    return [row["id"] for row in rows if HOLD not in orjson.loads(row["response"])]
+
+
+async def mute(work: Work, agent_id: str | None, kind: str | None, reason: str, until: int) -> str:
+    """Tell nobody of these alerts until an instant; the mute's id. They are kept and shown all the same."""
+    if kind is not None and kind not in KINDS:
+        raise Invalid("alert-kind", f"{kind!r} is no kind of alert.", f"Use one of {', '.join(KINDS)}.")
+    if agent_id is None and kind is None:
+        raise Invalid("mute-all", "Everything cannot be muted at once.", "Name an agent, a kind, or both.")
+    if not reason.strip():
+        raise Invalid("mute-reason", "A reason is needed.", "Say why; it is kept and shown.")
+    if not work.now < until <= work.now + LONGEST_MUTE:
+        raise Invalid("mute-until", "A mute ends, within a year from now.", "Write for example --for 7d.")
+    mute_id = work.ids.new()
+    await work.tx.run(
+        "INSERT INTO sb_alert_mute (id, agent_id, kind, reason, muted_by, created, until)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        mute_id,
+        agent_id,
+        kind,
+        reason.strip(),
+        work.actor.name,
+        work.now,
+        until,
+    )
+    detail = {"mute": mute_id, "kind": kind, "reason": reason.strip(), "until": iso(until)}
+    await record(work, "alert.muted", "agent", agent_id, detail)
+    return mute_id
+
+
+async def unmute(work: Work, mute_id: str) -> None:
+    """End a mute now; NotFound when there is none that lasts."""
+    row = await work.tx.one("SELECT agent_id FROM sb_alert_mute WHERE id = ?", mute_id)
+    done = await work.tx.run(
+        "UPDATE sb_alert_mute SET ended = ? WHERE id = ? AND ended IS NULL AND until > ?",
+        work.now,
+        mute_id,
+        work.now,
+    )
+    if row is None or not done:
+        raise NotFound(
+            "mute-unknown", f"There is no mute {mute_id[:64]!r}.", "See `scim-bridge alerts mutes`."
+        )
+    await record(work, "alert.unmuted", "agent", row["agent_id"], {"mute": mute_id})
+
+
+async def mutes(reader: Reader, now: int) -> list[dict[str, Any]]:
+    """The mutes that last, those that end first on top."""
+    rows = await reader.all(
+        "SELECT m.id, a.slug AS agent, m.kind, m.reason, m.muted_by, m.created, m.until FROM sb_alert_mute m"
+        " LEFT JOIN sb_agent a ON a.id = m.agent_id WHERE m.ended IS NULL AND m.until > ? ORDER BY m.until",
+        now,
+    )
+    names = ("id", "agent", "kind", "reason", "muted_by", "created", "until")
+    return [{name: row[name] for name in names} for row in rows]
+
+
+async def held_lately(reader: Reader, now: int) -> int:
+    """How many agents were held by an alert within the last hour."""
+    row = await reader.one(
+        "SELECT COUNT(*) AS n FROM sb_hold WHERE source = ? AND placed > ?", SOURCE, now - HOUR
+    )
+    return int(row["n"]) if row is not None else 0

@@ -1,0 +1,358 @@
+"""Promises of alerts: raised once with evidence, told by severity, muted for a reason, resolved with their hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from scim_bridge import watching
+from scim_bridge.kernel.clock import DAY, HOUR, iso
+from scim_bridge.kernel.effects import Dead, Done, Effect, Retry
+from scim_bridge.kernel.errors import ConfigurationError, Invalid, Refused
+from scim_bridge.kernel.webhook import check
+from scim_bridge.registry.agents import find_agent
+from scim_bridge.registry.holds import place_hold
+from scim_bridge.watch import alerts as watch
+from scim_bridge.watch import baseline_model
+from scim_bridge.watch.activity_store import decided
+from scim_bridge.watch.alert_delivery import handlers
+from scim_bridge.watch.telling import RESOLVED
+from scim_bridge.watch.watcher import Watcher
+from scim_bridge.watching import (
+    ActivitySettings,
+    AlertResponseSettings,
+    AlertRouteSettings,
+    AlertSettings,
+    check_watching,
+)
+from tests.conftest import TESTER, run_with_store
+from tests.watch.activity import Sender, with_sender
+from tests.watch.receiver import receiver
+
+SECRET = "whsec_" + "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA=="
+KEY = "r" * 32
+
+
+async def trained(sender: Sender, days: int = 21) -> None:
+    """Three weeks of one tickets/4711 read at ten each day; sent day by day."""
+    for _ in range(days):
+        sender.clock.advance(days=1)
+        for _ in range(4):
+            await sender.sent(sender.event(resource="tickets/4711"))
+        await sender.looked()
+
+
+async def told_effects(sender: Sender) -> list[dict[str, Any]]:
+    rows = await sender.store.reads.all(
+        "SELECT payload FROM sb_effect WHERE kind = 'alert' ORDER BY created, id"
+    )
+    return [orjson.loads(row["payload"]) for row in rows]
+
+
+def settings(url: str = "http://127.0.0.1:1", **more: Any) -> AlertSettings:
+    routes = (
+        AlertRouteSettings("siem", "webhook", f"{url}/siem", "low"),
+        AlertRouteSettings("pager", "pagerduty", f"{url}/pager", "medium"),
+        AlertRouteSettings("chat", "apprise", "", "high"),
+    )
+    secrets = {"siem": SECRET, "pager": KEY, "chat": f"json{url.removeprefix('http')}/chat"}
+    return AlertSettings(routes=routes, secrets=secrets, **more)
+
+
+def test_something_new_is_told_once_with_the_events_behind_it_and_not_again_when_it_was_learnt(
+    on_store, clock
+) -> None:
+    async def body(sender: Sender) -> None:
+        await trained(sender)
+        clock.advance(days=1)
+        odd = sender.event(resource="vault/root", action="export")
+        await sender.sent(odd, sender.event(resource="tickets/4711"))
+        found = {row["kind"]: row for row in await sender.looked(settings())}
+        assert set(found) == {"new-resource", "new-action"}
+        assert orjson.loads(found["new-resource"]["evidence"]) == [f"test {odd['id']}"]
+        assert "vault/root" in found["new-resource"]["why"] and "export" in found["new-action"]["why"]
+        assert {(one["route"], one["event"]) for one in await told_effects(sender)} == {
+            ("siem", "alert.opened"),
+            ("pager", "alert.opened"),
+        }
+        await sender.sent(sender.event(resource="vault/root", action="export"))
+        again = await sender.looked(settings())
+        assert len(again) == 2 and len(await told_effects(sender)) == 3, "seen again in the same hour"
+
+        opened = [row["id"] for row in again]
+        audited = await sender.store.reads.all("SELECT detail FROM sb_audit WHERE action = 'alert.opened'")
+        assert {orjson.loads(row["detail"])["alert"] for row in audited} == set(opened)
+        for alert_id in opened:
+            await sender.store.transact(
+                TESTER, lambda work, one=alert_id: watch.resolve(work, one, "it is meant")
+            )
+        await sender.sent(sender.event(resource="vault/root", action="export"))
+        assert all(row["state"] == "resolved" for row in await sender.looked()), "not in this hour again"
+        clock.advance(seconds=2 * 3600)
+        await sender.sent(sender.event(resource="vault/root", action="export"))
+        await sender.looked()
+        clock.advance(seconds=2 * 3600)
+        await sender.sent(sender.event(resource="vault/root", action="export"))
+        assert len(await sender.looked()) == 2, "it is known by now"
+        with pytest.raises(Refused):
+            await sender.store.transact(TESTER, lambda work: watch.resolve(work, opened[0], "twice"))
+
+    with_sender(on_store, clock, body)
+
+
+def test_decisions_count_as_activity_and_stand_as_evidence(on_store, clock) -> None:
+    async def body(sender: Sender) -> None:
+        await trained(sender)
+        agent = sender.agents["triage"]
+        clock.advance(days=1)
+        now = clock.now()
+        sender.intake.count([decided(agent, now, "read", "tickets/4711", False) for _ in range(12)])
+        await sender.intake.drained()
+        assert not await sender.store.reads.all("SELECT 1 FROM sb_activity WHERE received = ?", now)
+
+        async def logged(work: Any) -> None:
+            work.bookkeeping("a decision of a test")
+            columns = (
+                "id, at, agent_id, subject, action, resource_type, resource_id, allowed, reasons, policies"
+            )
+            columns += ", caller_id, caller_name, request_id"
+            values = ("d-1", now, agent, "triage", "read", "tickets", "4711", 0, "[]", "[]", "", "", "")
+            await work.tx.run(
+                f"INSERT INTO sb_decision ({columns}) VALUES ({', '.join('?' * len(values))})", *values
+            )
+
+        await sender.store.transact(TESTER, logged)
+        [found] = await sender.looked()
+        assert found["kind"] == "denials" and "12 of 12 calls were denied" in found["why"]
+        assert orjson.loads(found["evidence"]) == ["decision d-1"]
+
+    with_sender(on_store, clock, body)
+
+
+def test_a_mute_keeps_the_alert_and_tells_nobody_until_it_ends(on_store, clock) -> None:
+    async def body(sender: Sender) -> None:
+        agent = sender.agents["triage"]
+
+        async def muted(work: Any) -> str:
+            return await watch.mute(work, agent, "undeclared-tool", "a trial of shell", work.now + DAY)
+
+        mute = await sender.store.transact(TESTER, muted)
+        await sender.sent(sender.event(tool="shell"))
+        [found] = await sender.looked(settings())
+        assert found["muted"] == mute and not await told_effects(sender)
+        [listed] = await watch.mutes(sender.store.reads, clock.now())
+        assert (listed["agent"], listed["reason"]) == ("triage", "a trial of shell")
+        await sender.store.transact(TESTER, lambda work: watch.unmute(work, mute))
+        await sender.sent(sender.event(tool="shell"))
+        [found] = await sender.looked(settings())
+        assert found["muted"] is None and {one["route"] for one in await told_effects(sender)} == {
+            "siem",
+            "pager",
+        }
+        for wrong in (
+            (None, None, "why", clock.now() + DAY),
+            (agent, "poem", "why", clock.now() + DAY),
+            (agent, None, " ", clock.now() + DAY),
+            (agent, None, "why", clock.now()),
+        ):
+            with pytest.raises(Invalid):
+                await sender.store.transact(TESTER, lambda work, one=wrong: watch.mute(work, *one))
+
+    with_sender(on_store, clock, body)
+
+
+def test_by_policy_an_agent_is_held_and_its_owner_asked_and_resolving_releases_only_that_hold(
+    on_store, clock
+) -> None:
+    responses = (
+        AlertResponseSettings("hold", ("undeclared-tool",), "medium"),
+        AlertResponseSettings("ask", (), "medium"),
+    )
+
+    async def body(sender: Sender) -> None:
+        agent = sender.agents["triage"]
+        await sender.store.transact(
+            TESTER, lambda work: place_hold(work, agent, "admin", "admin", "a reason", "an admin")
+        )
+        await sender.sent(sender.event(tool="shell"))
+        [found] = await sender.looked(AlertSettings(responses=responses))
+        assert orjson.loads(found["response"]) == ["hold", "ask"]
+        assert [who for who, _ in sender.asked] == [agent]
+
+        async def sources() -> set[str]:
+            held = await find_agent(sender.store.reads, "triage")
+            assert held is not None
+            return {hold.source for hold in held.holds}
+
+        assert await sources() == {"admin", "watch"}
+        await sender.store.transact(TESTER, lambda work: watch.resolve(work, found["id"], "declared now"))
+        assert await sources() == {"admin"}
+
+    with_sender(on_store, clock, body)
+
+
+def test_when_many_are_odd_at_once_no_more_are_held_and_somebody_is_told(sqlite_url, clock) -> None:
+    chosen = AlertSettings(responses=(AlertResponseSettings("hold", (), "low"),), most_holds=1)
+
+    async def body(sender: Sender) -> None:
+        await sender.sent(sender.event(tool="shell"), sender.event(tool="telnet"))
+        rows = await sender.looked(chosen)
+        assert sorted(orjson.loads(row["response"])[0] for row in rows) == ["hold", "hold withheld"]
+        notices = await sender.store.reads.all("SELECT payload FROM sb_effect WHERE kind = 'notify'")
+        assert any(orjson.loads(row["payload"])["template"] == "alert-holds-withheld" for row in notices)
+
+    with_sender(lambda run: run_with_store(sqlite_url, clock, run), clock, body)
+
+
+def test_by_default_an_alert_holds_nobody(sqlite_url, clock) -> None:
+    async def body(sender: Sender) -> None:
+        await sender.sent(sender.event(tool="shell"))
+        [found] = await sender.looked()
+        assert found["response"] == "[]" and not sender.asked
+        held = await find_agent(sender.store.reads, "triage")
+        assert held is not None and not held.holds
+
+    with_sender(lambda run: run_with_store(sqlite_url, clock, run), clock, body)
+
+
+def test_each_route_is_told_in_its_own_way(sqlite_url, clock) -> None:
+    async def body(sender: Sender) -> None:
+        await sender.sent(sender.event(tool="shell"))
+        [found] = await sender.looked()
+        with receiver() as there:
+            chosen = settings(there.url)
+            perform = handlers(sender.ctx, chosen)["alert"]
+
+            def effect(route: str, event: str) -> Effect:
+                said = {"alert": found["id"], "route": route, "event": event}
+                return Effect(f"{route}-{event}", "alert", "l", found["agent_id"], None, said, 0, 0)
+
+            for route in ("siem", "pager", "chat"):
+                assert isinstance(await perform(effect(route, "alert.opened")), Done), route
+            assert isinstance(await perform(effect("pager", "alert.resolved")), Done)
+            got = {seen.path: seen for seen in there.seen if seen.path != "/pager"}
+            assert (
+                check(got["/siem"].headers, got["/siem"].body, [SECRET], clock.now()) == "siem-alert.opened"
+            )
+            assert orjson.loads(got["/siem"].body)["data"]["kind"] == "undeclared-tool"
+            assert "shell" in orjson.loads(got["/chat"].body)["message"]
+            opened, resolved = [orjson.loads(seen.body) for seen in there.seen if seen.path == "/pager"]
+            assert opened["event_action"] == "trigger" and opened["routing_key"] == KEY
+            assert opened["payload"]["severity"] == "warning" and opened["payload"]["source"] == "triage"
+            assert resolved["event_action"] == "resolve" and resolved["dedup_key"] == opened["dedup_key"]
+            there.answers = [(429, {"retry-after": "9"}), (400, {}), (500, {})]
+            first = await perform(effect("pager", "alert.opened"))
+            assert isinstance(first, Retry) and first.after == 9.0 and first.asked
+            refused = await perform(effect("pager", "alert.opened"))
+            assert isinstance(refused, Dead) and KEY not in refused.reason
+            failed = await perform(effect("chat", "alert.opened"))
+            assert isinstance(failed, Retry) and there.url not in failed.reason
+            assert isinstance(await perform(effect("gone", "alert.opened")), Dead)
+
+    with_sender(lambda run: run_with_store(sqlite_url, clock, run), clock, body)
+
+
+def test_what_does_not_come_back_ends_by_itself_but_never_a_hold(sqlite_url, clock) -> None:
+    chosen = settings(responses=(AlertResponseSettings("hold", ("undeclared-tool",), "low"),))
+
+    async def body(sender: Sender) -> None:
+        await sender.sent(sender.event(tool="shell"))
+        await sender.looked(chosen)
+        await trained(sender, 15)
+        clock.advance(days=1)
+        await sender.sent(sender.event(resource="vault/root"))
+        await sender.looked(chosen)
+        clock.advance(days=8)
+        watcher = Watcher(sender.ctx, chosen, _nobody)
+        assert await watcher.end_quiet() == 1
+        states = {row["kind"]: row["state"] for row in await sender.looked()}
+        assert states == {"undeclared-tool": "open", "new-resource": "resolved"}
+        assert {"route": "siem", "event": RESOLVED}.items() <= (await told_effects(sender))[-1].items()
+
+    with_sender(lambda run: run_with_store(sqlite_url, clock, run), clock, body)
+
+
+def test_settings_and_rules_speak_of_the_same_kinds() -> None:
+    assert (watching.KINDS, watching.SEVERITIES) == (baseline_model.KINDS, baseline_model.SEVERITIES)
+
+
+async def _nobody(*_: Any) -> bool:
+    return False
+
+
+def test_last_activity_follows_and_the_version_rises_once_a_day_at_most(on_store, clock) -> None:
+    async def body(sender: Sender) -> None:
+        clock.advance(seconds=-(clock.now() % DAY) / 1_000_000 + 3600)
+
+        async def stands() -> tuple[int, int | None]:
+            row = await sender.store.reads.one(
+                "SELECT r.version, a.last_activity FROM sb_resource r JOIN sb_agent a ON a.id = r.id"
+                " WHERE r.id = ?",
+                sender.agents["triage"],
+            )
+            return row["version"], row["last_activity"]
+
+        before, _ = await stands()
+        for _ in range(5):
+            await sender.sent(sender.event())
+            await sender.looked()
+            clock.advance(seconds=1200)
+        version, last = await stands()
+        assert version == before + 1 and last == clock.now() - 1200 * 1_000_000
+        clock.advance(days=1)
+        await sender.sent(sender.event())
+        await sender.looked()
+        assert (await stands())[0] == before + 2
+        shown = await sender.store.reads.one(
+            "SELECT rendered FROM sb_resource WHERE id = ?", sender.agents["triage"]
+        )
+        assert iso(clock.now()).encode() in bytes(shown["rendered"])
+
+    with_sender(on_store, clock, body)
+
+
+def test_two_places_at_once_are_told_from_single_events(sqlite_url, clock) -> None:
+    async def body(sender: Sender) -> None:
+        await trained(sender, 15)
+        clock.advance(seconds=DAY / 1_000_000 - (clock.now() % HOUR) / 1_000_000)
+        for turn in range(4):
+            clock.advance(seconds=60)
+            await sender.sent(sender.event(resource="tickets/4711", region=("eu", "us")[turn % 2]))
+        [found] = await sender.looked()
+        assert (found["kind"], found["subject"]) == ("concurrency", "eu | us")
+        assert len(orjson.loads(found["evidence"])) == 4
+
+    with_sender(lambda run: run_with_store(sqlite_url, clock, run), clock, body)
+
+
+@pytest.mark.parametrize(
+    ("alerts", "key"),
+    [
+        (AlertSettings(learn_days=0), "alerts.learn_days"),
+        (AlertSettings(routes=(AlertRouteSettings("a", "fax"),)), "alerts.routes.a.kind"),
+        (AlertSettings(routes=(AlertRouteSettings("a", "webhook", "https://x.test"),)), "alerts.secrets.a"),
+        (
+            AlertSettings(routes=(AlertRouteSettings("a", "webhook"),), secrets={"a": SECRET}),
+            "alerts.routes.a.url",
+        ),
+        (
+            AlertSettings(routes=(AlertRouteSettings("a", "pagerduty"),), secrets={"a": "short"}),
+            "alerts.secrets.a",
+        ),
+        (
+            AlertSettings(routes=(AlertRouteSettings("a", "apprise"),), secrets={"a": "syslog://x"}),
+            "alerts.secrets.a",
+        ),
+        (AlertSettings(responses=(AlertResponseSettings("shoot"),)), "alerts.responses.1.action"),
+        (AlertSettings(responses=(AlertResponseSettings("hold", ("poem",)),)), "alerts.responses.1.kinds"),
+        (AlertSettings(secrets={"b": "x"}), "alerts.secrets.b"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_named_and_no_secret_is_shown(
+    alerts: AlertSettings, key: str
+) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        check_watching(ActivitySettings(), alerts)
+    assert refused.value.key == key and SECRET not in refused.value.text()
