@@ -14,11 +14,12 @@ from scim_bridge.audit.record import effect_settled
 from scim_bridge.declared import indexes_of
 from scim_bridge.kernel.clock import Clock, SystemClock
 from scim_bridge.kernel.context import Context
-from scim_bridge.kernel.crypto import MasterKey, create_key, load_key
+from scim_bridge.kernel.crypto import MasterKey
 from scim_bridge.kernel.database import Database, open_database
 from scim_bridge.kernel.document_index import Indexes
 from scim_bridge.kernel.effects import Effects, Handler
 from scim_bridge.kernel.ids import UuidV7
+from scim_bridge.kernel.master_key import KeyFile, create_key, load_keys
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.ownership import claim, may_have_new_key
 from scim_bridge.kernel.work import Store, Work
@@ -29,6 +30,7 @@ from scim_bridge.settings import Settings
 
 if TYPE_CHECKING:
     from scim_bridge.credentials.delivery.stores import Stores
+    from scim_bridge.credentials.leaks.intake import Intake
     from scim_bridge.departures.rules import Rules
     from scim_bridge.sync.idp.open import Idps
 
@@ -116,11 +118,17 @@ async def _master(settings: Settings, database: Database, clock: Clock) -> Maste
     """The key this database belongs to: the setting, else the file beside it, made with a new database only."""
     file = settings.data_dir / KEY_FILE
     place = "the setting secret_key" if settings.secret_key else str(file)
-    secret = settings.secret_key.encode() or load_key(file)
-    if not secret:
+    watched = KeyFile(file)
+    filed = load_keys(file)
+    if not settings.secret_key and not filed:
         await may_have_new_key(database, place, BOUND)
-        secret = create_key(file)
-    master = MasterKey(secret)
+        filed = [create_key(file)]
+    if settings.secret_key:
+        # The file's are loaded beside it: an installation that moves to a setting rotates from the one to the other.
+        given = [each.encode() for each in (settings.secret_key, *settings.secret_key_previous)]
+        master = MasterKey(given[0], [*given[1:], *filed])
+    else:
+        master = MasterKey(filed[0], filed[1:], watched.changed)
     await claim(database, master, place, clock)
     return master
 
@@ -164,6 +172,33 @@ def _probe(bridge: Bridge) -> Callable[[str], Awaitable[object]]:
         return await (await bridge.idps.of(connection_id))[1].missing()
 
     return ask
+
+
+def leak_intake(bridge: Bridge) -> Intake:
+    """What is done about secrets that are found in public: ours end at once, an agent's is rotated."""
+    from scim_bridge.credentials.leaks.intake import Ended, Intake
+    from scim_bridge.kernel.crypto import equal
+    from scim_bridge.oauth.leaked import end_leaked_secret
+    from scim_bridge.registry.own_secrets import configured, live_secrets
+
+    ctx = bridge.ctx
+
+    async def client_secret(work: Work, text: str) -> Ended | None:
+        ended = await end_leaked_secret(work, ctx.master, text)
+        return None if ended is None else Ended("client_secret", *ended)
+
+    async def webhook_secret(work: Work, text: str) -> Ended | None:
+        for name, value in configured(bridge.settings).items():
+            live = await live_secrets(work.tx, ctx.master, name, value, work.now)
+            if any(equal(each, text) for each in live):
+                return Ended("webhook_secret", name, f"nothing yet: run `scim-bridge keys rotate {name}`")
+        return None
+
+    return Intake(ctx.master, _rotate_leaked, (client_secret, webhook_secret))
+
+
+async def _rotate_leaked(work: Work, credential_id: str, reason: str) -> str:
+    return "nothing yet: rotate it by hand"
 
 
 def drill_accept(bridge: Bridge) -> Callable[[Work, Signal], Awaitable[object]]:

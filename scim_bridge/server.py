@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 from scim_bridge.access import retention
 from scim_bridge.access import routes as access
 from scim_bridge.access.log import Entry, Tap
-from scim_bridge.app import Bridge, drill_accept, effects_of, open_bridge
+from scim_bridge.app import Bridge, drill_accept, effects_of, leak_intake, open_bridge
 from scim_bridge.attestations import duties as attestations
 from scim_bridge.attestations import routes as attestation_routes
 from scim_bridge.attestations.schedules import ask_anew
@@ -26,6 +26,8 @@ from scim_bridge.audit.seal import seal
 from scim_bridge.console import routes as console
 from scim_bridge.credentials import routes as credential_routes
 from scim_bridge.credentials.due import duties as credential_duties
+from scim_bridge.credentials.leaks import routes as leak_routes
+from scim_bridge.credentials.leaks import scanner_keys
 from scim_bridge.departures import answer_page, drill
 from scim_bridge.departures import routes as departure_routes
 from scim_bridge.departures import service as departures
@@ -35,6 +37,8 @@ from scim_bridge.health import components
 from scim_bridge.health import routes as health
 from scim_bridge.kernel.edge import Edge, unexpected, unrouted
 from scim_bridge.kernel.jobs import Jobs
+from scim_bridge.kernel.key_holders import Presence
+from scim_bridge.kernel.ownership import follow
 from scim_bridge.kernel.telemetry import configure_logging
 from scim_bridge.oauth import keys as oauth_keys
 from scim_bridge.oauth import routes as oauth
@@ -70,6 +74,14 @@ def jobs_of(bridge: Bridge) -> Jobs:
     jobs = Jobs(ctx.store, effects_of(bridge))
     jobs.every("grants-due", 2.0, lambda: grants.due(ctx.store))
     jobs.every("scim-indexes", 5.0, lambda: indexing.upkeep(ctx.store))
+    presence = Presence(ctx.store, ctx.master)
+
+    async def master_key() -> None:
+        ctx.master.refresh()
+        await follow(ctx.store, ctx.master)
+        await presence.tell()
+
+    jobs.every("master-key", 1.0, master_key)
     jobs.every("audit-seal", 0.5, lambda: seal(ctx.store, ctx.master))
     if bridge.settings.audit.sinks:
         jobs.every("audit-streams", 1.0, streaming.duty(ctx, bridge.settings.audit))
@@ -90,6 +102,7 @@ def jobs_of(bridge: Bridge) -> Jobs:
         jobs.every(name, seconds, duty)
     jobs.every("oauth-keys", 1.5, lambda: oauth_keys.refresh(ctx, bridge.settings.oauth.keys_hosts))
     jobs.every("oauth-forget", 3600.0, lambda: oauth_upkeep.forget(ctx))
+    jobs.every("leak-keys", 1.5, lambda: scanner_keys.refresh(ctx, bridge.settings.leaks.keys_url))
     jobs.every("ssf-keys", 1.5, lambda: stream_keys.refresh(ctx))
     jobs.every("ssf-poll", 1.0, ssf_poll.Poller(ctx, departures.reactor(bridge.rules)).poll_due)
     jobs.every("ssf-pulse", 15.0, lambda: ssf_pulse.beat(ctx))
@@ -116,6 +129,7 @@ def routes(bridge: Bridge, jobs: Jobs, decisions: access.Door, intake: Intake) -
         *ActivityDoor(ctx, intake).routes(),
         *signals.routes(ctx, settings.hr, react, mappings(settings.hr_mappings)),
         *idp_doors.routes(ctx),
+        *leak_routes.routes(ctx, settings.leaks, leak_intake(bridge)),
         *oauth.routes(ctx, settings.oauth),
         *departure_routes.routes(ctx, bridge.rules),
         *answer_page.routes(ctx, bridge.rules, Links(ctx.master, ctx.public_url)),

@@ -32,7 +32,7 @@ PREFIX = "SCIM_BRIDGE_"
 LOWEST_RATE = 25
 # Far above what IdPs send: it stops a loop that went wild, not an import.
 GENEROUS_RATE = 10_000
-SECRETS = {"secret_key", "runtime_secret", "notify_secret", "hr", "revokers"}
+SECRETS = {"secret_key", "secret_key_previous", "runtime_secret", "notify_secret", "hr", "revokers"}
 # Secret wherever they stand: the last part of a key.
 SECRET_PARTS = {"authorization", "secret", "token", "password"}
 
@@ -65,6 +65,14 @@ class DepartureSettings:
     """The file of departure policies (who takes over, the brake); empty: the packaged default."""
 
     policies: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LeakSettings:
+    """Whose findings are taken at /credentials/v1/leaks: their keys' address, or keys (PEM) pinned by identifier."""
+
+    keys_url: str = ""
+    public_keys: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +123,7 @@ class Settings:
     database_url: str = "sqlite:///scim-bridge.db"
     public_url: str = "http://127.0.0.1:8080"
     secret_key: str = ""
+    secret_key_previous: tuple[str, ...] = ()
     log_level: str = "info"
     log_format: str = "auto"
     policies: str = ""
@@ -135,6 +144,7 @@ class Settings:
     access: AccessSettings = field(default_factory=AccessSettings)
     departures: DepartureSettings = field(default_factory=DepartureSettings)
     oauth: OauthSettings = field(default_factory=OauthSettings)
+    leaks: LeakSettings = field(default_factory=LeakSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     credentials: CredentialSettings = field(default_factory=CredentialSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
@@ -295,14 +305,7 @@ def _check(settings: Settings) -> None:
             f"{scheme!r} is not a database this program knows",
             "Use sqlite:///file.db or postgresql://…",
         )
-    if settings.secret_key and len(settings.secret_key) < 32:
-        raise ConfigurationError(
-            "secret_key", "is too weak (under 32 characters)", "Make one with `openssl rand -hex 32`."
-        )
-    if len(set(settings.secret_key)) < 8 and settings.secret_key:
-        raise ConfigurationError(
-            "secret_key", "is too weak (it repeats itself)", "Make one with `openssl rand -hex 32`."
-        )
+    _check_master_keys(settings)
     if scheme != "sqlite" and not settings.secret_key:
         raise ConfigurationError(
             "secret_key",
@@ -310,6 +313,8 @@ def _check(settings: Settings) -> None:
             "Make one with `openssl rand -hex 32`.",
         )
     _check_url("public_url", settings.public_url, "")
+    _check_url("leaks.keys_url", settings.leaks.keys_url, "")
+    _check_leak_keys(settings.leaks)
     _check_url("notify_url", settings.notify_url, settings.notify_secret)
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise ConfigurationError(
@@ -360,6 +365,33 @@ def _check(settings: Settings) -> None:
     for limit in ("max_body_kib", "page_size", "max_page_size"):
         if getattr(settings.scim, limit) < 1:
             raise ConfigurationError(f"scim.{limit}", "must be at least 1", "Remove it to use the default.")
+
+
+def _check_master_keys(settings: Settings) -> None:
+    fix = "Make one with `openssl rand -hex 32`."
+    given = [("secret_key", settings.secret_key)] if settings.secret_key else []
+    given += [("secret_key_previous", each) for each in settings.secret_key_previous]
+    for name, key in given:
+        if len(key) < 32:
+            raise ConfigurationError(name, "is too weak (under 32 characters)", fix)
+        if len(set(key)) < 8:
+            raise ConfigurationError(name, "is too weak (it repeats itself)", fix)
+    if settings.secret_key_previous and not settings.secret_key:
+        raise ConfigurationError(
+            "secret_key_previous", "says nothing without secret_key", "Set secret_key, too."
+        )
+
+
+def _check_leak_keys(leaks: LeakSettings) -> None:
+    for name, pem in leaks.public_keys.items():
+        try:
+            if "BEGIN PUBLIC KEY" not in pem:
+                raise ValueError
+            base64.b64decode("".join(pem.strip().splitlines()[1:-1]), validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise ConfigurationError(
+                f"leaks.public_keys.{name}", "is no public key in PEM", "Copy it from the scanner's page."
+            ) from error
 
 
 def _check_hr(settings: Settings) -> None:

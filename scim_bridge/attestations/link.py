@@ -34,12 +34,12 @@ class Presented:
 def token_for(master: MasterKey, request_id: str, agent_id: str, person_id: str, expires: int) -> str:
     """The token of a request; the same every time, so that it need not be stored."""
     head = uuid.UUID(request_id).bytes + (expires // SECOND).to_bytes(5, "big")
-    return base64.urlsafe_b64encode(head + _mac(master, head, agent_id, person_id)).decode()
+    return base64.urlsafe_b64encode(head + _mac(master.derive(PURPOSE), head, agent_id, person_id)).decode()
 
 
-def _mac(master: MasterKey, head: bytes, agent_id: str, person_id: str) -> bytes:
+def _mac(key: bytes, head: bytes, agent_id: str, person_id: str) -> bytes:
     bound = b"\0".join((head, agent_id.encode(), person_id.encode()))
-    return hmac.new(master.derive(PURPOSE), bound, hashlib.sha256).digest()[:MAC]
+    return hmac.new(key, bound, hashlib.sha256).digest()[:MAC]
 
 
 def read_token(token: str) -> Presented | None:
@@ -56,4 +56,7 @@ def read_token(token: str) -> Presented | None:
 def genuine(master: MasterKey, presented: Presented, agent_id: str, person_id: str) -> bool:
     """True when we made this token for this agent and person (compared in constant time)."""
     head = uuid.UUID(presented.request_id).bytes + (presented.expires // SECOND).to_bytes(5, "big")
-    return hmac.compare_digest(_mac(master, head, agent_id, person_id), presented.mac)
+    return any(
+        hmac.compare_digest(_mac(key, head, agent_id, person_id), presented.mac)
+        for key in master.derived(PURPOSE)
+    )

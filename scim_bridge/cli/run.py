@@ -36,6 +36,8 @@ NOUNS = {
     "effects": "Outward calls: waiting, dead, retry.",
     "grants": "Access for a time: memberships that end by themselves.",
     "indexes": "Indexes over the attributes the settings declare: list, rebuild.",
+    "keys": "Our own keys, secrets and tokens: list, rotate, retire.",
+    "leaks": "Secrets that were found in public: list, report one by hand.",
     "mappings": "Which attribute of an agent goes where at an IdP.",
     "notices": "What people are told: list the templates, preview one.",
     "policy": "Access policies: check, test, explain, compare, activate.",

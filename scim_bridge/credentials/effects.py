@@ -18,6 +18,7 @@ from scim_bridge.kernel.work import Work
 from scim_bridge.registry.credentials import confirm_revoked
 from scim_bridge.registry.keeper import KeeperOf
 from scim_bridge.registry.outward import CREDENTIAL_REVOKE
+from scim_bridge.registry.own_secrets import live_secrets, revoker_name
 
 EVENT = "credential.revoke"
 
@@ -81,10 +82,17 @@ def handlers(
                 f" {'is' if len(missing) == 1 else 'are'} not set."
                 " Set it, then `scim-bridge effects retry`."
             )
+        secrets = await live_secrets(
+            ctx.store.reads,
+            ctx.master,
+            revoker_name(name),
+            entry["secret"],
+            ctx.store.clock.now(),
+        )
         outcome = await deliver(
             ctx.outbound,
             entry["url"],
-            entry["secret"],
+            " ".join(secrets),
             effect.id,
             ctx.store.clock.now(),
             message(effect),

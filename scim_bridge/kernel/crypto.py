@@ -1,116 +1,29 @@
-"""Secrets at rest, token digests and signatures, all from one master key.
+"""Signatures and the keys they are made with, which rest sealed by the master key (`master_key.py`).
 
-AES-256-GCM binds a ciphertext to its table and row, so it cannot be moved to another row.
 Statements are compact JWS with Ed25519 (RFC 8037), algorithm pinned.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import os
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import orjson
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
-from scim_bridge.kernel.errors import BadFile, BridgeError, ConfigurationError
+from scim_bridge.kernel.errors import BadFile
+from scim_bridge.kernel.master_key import MasterKey as MasterKey
+from scim_bridge.kernel.master_key import Tampered as Tampered
+from scim_bridge.kernel.master_key import create_key as create_key
+from scim_bridge.kernel.master_key import load_key as load_key
 from scim_bridge.kernel.work import Work
 
 ALGORITHM = "Ed25519"
 _REGISTRY = jws.JWSRegistry(algorithms=[ALGORITHM, "EdDSA"])
-
-
-class Tampered(BridgeError):
-    """A ciphertext or signature does not verify."""
-
-    status = 400
-
-
-class MasterKey:
-    """The one secret everything else is derived from: 32 bytes or more."""
-
-    def __init__(self, secret: bytes) -> None:
-        if len(secret) < 32:
-            raise ConfigurationError(
-                "secret_key", f"is too weak ({len(secret)} bytes)", "Give at least 32 random bytes."
-            )
-        self._secret = secret
-        # Purposes are few and fixed; deriving anew cost each request more than the digest it needs.
-        self._derived: dict[tuple[str, int], bytes] = {}
-
-    def derive(self, purpose: str, length: int = 32) -> bytes:
-        """A key for one purpose (HKDF-SHA256, RFC 5869)."""
-        known = self._derived.get((purpose, length))
-        if known is None:
-            info = f"scim-bridge {purpose}".encode()
-            known = HKDF(hashes.SHA256(), length, salt=None, info=info).derive(self._secret)
-            self._derived[purpose, length] = known
-        return known
-
-    def seal(self, place: str, plain: bytes) -> bytes:
-        """Encrypt for one place ("table:row:column"): 12 bytes nonce, then ciphertext and tag."""
-        nonce = os.urandom(12)
-        return nonce + AESGCM(self.derive("at-rest")).encrypt(nonce, plain, place.encode())
-
-    def unseal(self, place: str, sealed: bytes) -> bytes:
-        """Decrypt what `seal` made for the same place; Tampered otherwise."""
-        try:
-            return AESGCM(self.derive("at-rest")).decrypt(sealed[:12], sealed[12:], place.encode())
-        except InvalidTag as error:
-            raise Tampered(
-                "sealed-value",
-                "A stored secret cannot be read.",
-                "Check that secret_key is the one it was stored with.",
-            ) from error
-
-    def digest(self, purpose: str, value: str) -> str:
-        """A keyed digest for looking up a token without storing it (HMAC-SHA256)."""
-        return hmac.new(self.derive(f"digest {purpose}"), value.encode(), hashlib.sha256).hexdigest()
-
-
-def load_key(path: Path) -> bytes | None:
-    """The key in a key file; None when there is no such file, ConfigurationError when it cannot be read."""
-    try:
-        return bytes.fromhex(path.read_text().strip())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        wrong = error.strerror if isinstance(error, OSError) else "it is not 64 hexadecimal digits"
-        raise ConfigurationError(
-            "secret_key_file", f"{path} cannot be read ({wrong})", "Restore it from a backup."
-        ) from error
-
-
-def create_key(path: Path) -> bytes:
-    """A new key in a file that only its owner can read; when somebody else was faster, theirs."""
-    fresh = os.urandom(32)
-    # Whole or not at all: who starts at the same moment must not read half a key.
-    made = path.with_name(f".{path.name}.{os.getpid()}.{fresh[:4].hex()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(fresh.hex() + "\n")
-        try:
-            os.link(made, path)
-        except FileExistsError:
-            return load_key(path) or fresh
-        finally:
-            made.unlink()
-    except OSError as error:
-        raise ConfigurationError(
-            "secret_key_file", f"{path} cannot be written ({error.strerror})", "Choose another folder."
-        ) from error
-    return fresh
 
 
 def equal(left: str, right: str) -> bool:

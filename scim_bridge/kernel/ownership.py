@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import orjson
+import structlog
 
 from scim_bridge.kernel.clock import Clock
-from scim_bridge.kernel.crypto import MasterKey, Tampered, equal
 from scim_bridge.kernel.database import Database, Reader, Tx
-from scim_bridge.kernel.errors import ConfigurationError
+from scim_bridge.kernel.errors import ConfigurationError, Conflict
+from scim_bridge.kernel.master_key import MasterKey, Tampered
+from scim_bridge.kernel.work import Store, Work
+
+log = structlog.get_logger("scim_bridge.master_key")
 
 FACT = "master-key"
-TEXT = "scim-bridge"
 SHOWN = 8
 FIX = "Restore the key it was made with from a backup (scim-bridge.key beside the database, or SCIM_BRIDGE_SECRET_KEY)."
-
-
-def fingerprint(master: MasterKey) -> str:
-    """What names a master key without telling it: a keyed digest of a fixed text, in hexadecimal."""
-    return master.digest("fingerprint", TEXT)
 
 
 async def _stated(reader: Reader) -> str | None:
@@ -44,14 +41,14 @@ async def may_have_new_key(database: Database, place: str, bound: Sequence[str])
 
 
 async def claim(database: Database, master: MasterKey, place: str, clock: Clock) -> None:
-    """Return when the database belongs to this key, or to none yet, which makes it this key's.
+    """Return when the database belongs to one of the loaded keys, which is the current one from then on.
 
-    `place` says where the key came from. ConfigurationError when it is another key's.
+    A database that belongs to none yet is the first one's. `place` says where the keys came from.
+    ConfigurationError when it is another key's.
     """
-    own = fingerprint(master)
     stated = await _stated(database.reads)
     if stated is None:
-        await _fits(database.reads, master, place)
+        own = await _fitting(database.reads, master, place)
 
         async def state(tx: Tx) -> None:
             # Two that start at once: the first one's key counts, the second is compared with it.
@@ -64,19 +61,53 @@ async def claim(database: Database, master: MasterKey, place: str, clock: Clock)
 
         await database.transact(state)
         stated = await _stated(database.reads)
-    if not equal(stated or "", own):
-        raise _other(place, own, stated or "")
+    if not master.use(stated or ""):
+        raise _other(place, master.kid, stated or "")
 
 
-async def _fits(reader: Reader, master: MasterKey, place: str) -> None:
-    """A database of before fingerprints: the key must read a signing key, if there is one."""
+async def _fitting(reader: Reader, master: MasterKey, place: str) -> str:
+    """A database of before fingerprints: the key that reads its newest signing key, if there is one."""
     row = await reader.one("SELECT kid, private FROM sb_key ORDER BY created DESC LIMIT 1")
     if row is None:
-        return
+        return master.kid
     try:
-        orjson.loads(master.unseal(f"sb_key:{row['kid']}:private", bytes(row["private"])))
+        return master.sealed_by(f"sb_key:{row['kid']}:private", bytes(row["private"]))
     except Tampered as error:
-        raise _other(place, fingerprint(master), "") from error
+        raise _other(place, master.kid, "") from error
+
+
+async def follow(store: Store, master: MasterKey) -> None:
+    """Seal and digest with the key the database names: the duty of every process that runs for long.
+
+    A key that is named and not loaded here is a misconfigured replica: it works on with the others, and says so.
+    """
+    stated = await _stated(store.reads)
+    if stated is None or stated == master.kid:
+        return
+    if master.use(stated):
+        log.info("master_key.changed", action="master_key.changed", fingerprint=stated[:SHOWN])
+    else:
+        log.error(
+            "master_key.unknown",
+            action="master_key.unknown",
+            fingerprint=stated[:SHOWN],
+            fix="Load it: secret_key, and secret_key_previous for the other.",
+        )
+
+
+async def hand_over(work: Work, before: str, kid: str) -> None:
+    """Make another key the database's; Conflict when somebody else did so meanwhile."""
+    changed = await work.tx.run(
+        "UPDATE sb_fact SET value = ?, changed = ? WHERE name = ? AND value = ?", kid, work.now, FACT, before
+    )
+    if not changed:
+        raise Conflict("key-changed", "The master key was changed meanwhile.", "Look: `keys list`.")
+
+
+async def since(reader: Reader) -> int:
+    """Since when the database belongs to its present key."""
+    row = await reader.one("SELECT changed FROM sb_fact WHERE name = ?", FACT)
+    return 0 if row is None else int(row["changed"])
 
 
 def _other(place: str, own: str, stated: str) -> ConfigurationError:

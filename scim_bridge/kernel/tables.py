@@ -51,6 +51,17 @@ class KeyRow(SQLModel, table=True):
     retired: int | None = whole(nullable=True)
 
 
+class KeyHolderRow(SQLModel, table=True):
+    """A process, and the master keys it has loaded: none may take over before all have it."""
+
+    __tablename__ = "sb_key_holder"
+
+    process: str = text_key()
+    # Fingerprints, separated by blanks; the one it seals with comes first.
+    kids: str = text()
+    seen: int = whole()
+
+
 class CounterRow(SQLModel, table=True):
     """A running total in shards, so that writers on PostgreSQL do not queue on one row."""
 

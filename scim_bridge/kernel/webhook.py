@@ -45,13 +45,17 @@ def signature(secret: str, message_id: str, seconds: int, body: bytes) -> str:
 
 
 def signed(secret: str, message_id: str, now: int, body: bytes) -> dict[str, str]:
-    """The headers of one attempt to send `body`. The id stays the same over attempts, `now` does not."""
+    """The headers of one attempt to send `body`. The id stays the same over attempts, `now` does not.
+
+    Of several secrets, separated by blanks, each signs: a receiver that knows one of them is content.
+    """
     seconds = now // SECOND
+    signatures = [signature(each, message_id, seconds, body) for each in secret.split() or [""]]
     return {
         "content-type": "application/json",
         "webhook-id": message_id,
         "webhook-timestamp": str(seconds),
-        "webhook-signature": signature(secret, message_id, seconds, body),
+        "webhook-signature": " ".join(signatures),
     }
 
 

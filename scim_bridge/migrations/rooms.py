@@ -14,6 +14,7 @@ ROOMS = (
     "sync",
     "signals",
     "signals.idp",
+    "credentials.leaks",
     "departures",
     "attestations",
     "credentials",

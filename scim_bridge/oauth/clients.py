@@ -120,11 +120,13 @@ async def add_secret(work: Work, master: MasterKey, client_id: str, *, years: in
         )
     made = NewSecret(work.ids.new(), minted(PREFIX), work.now + years * YEAR)
     await work.tx.run(
-        "INSERT INTO sb_oauth_secret (id, client_id, hint, digest, created, expires) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO sb_oauth_secret (id, client_id, hint, digest, digest_key, created, expires)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
         made.id,
         client_id,
         made.secret[:8],
         master.digest(PURPOSE, made.secret),
+        master.kid,
         work.now,
         made.expires,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from scim_bridge.audit.record import record
 from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.context import Context
+from scim_bridge.kernel.peppered import Anew, by_digest, digest_anew
 from scim_bridge.kernel.work import Actor, Work
 from scim_bridge.oauth.assertion import Assertion, check_signature, read_assertion, replay_key
 from scim_bridge.oauth.clients import PREFIX, PURPOSE, find_client
@@ -33,6 +34,7 @@ class Proven:
     proof_id: str
     used: str | None = None
     forget: int = 0
+    anew: Anew | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +57,24 @@ async def _by_secret(ctx: Context, client_id: str | None, secret: str) -> Proven
     client = await find_client(ctx.store.reads, client_id or "")
     if client is None:
         raise _stranger("client-unknown")
-    row = None
+    found = row = None
     if well_formed(secret, PREFIX):
-        row = await ctx.store.reads.one(
+        found = await by_digest(
+            ctx.store.reads,
+            ctx.master,
+            PURPOSE,
+            secret,
             "SELECT id, expires, revoked FROM sb_oauth_secret WHERE digest = ? AND client_id = ?",
-            ctx.master.digest(PURPOSE, secret),
             client.id,
         )
-    if row is None:
+        row = None if found is None else found.row
+    if found is None or row is None:
         raise _stranger("secret-wrong")
     if row["revoked"] is not None:
         raise _stranger("secret-deleted")
     if row["expires"] <= ctx.store.clock.now():
         raise _stranger("secret-expired")
-    return Proven(client, SECRET, row["id"])
+    return Proven(client, SECRET, row["id"], anew=found.anew)
 
 
 def _stranger(why: str) -> OAuthError:
@@ -159,6 +165,8 @@ async def _spend(work: Work, proven: Proven) -> None:
             proven.proof_id,
             work.now,
         )
+        if proven.anew is not None:
+            await digest_anew(work, "sb_oauth_secret", proven.proof_id, proven.anew)
     else:
         alive &= await work.tx.run(
             "UPDATE sb_oauth_trust SET last_used = ? WHERE id = ? AND removed IS NULL",

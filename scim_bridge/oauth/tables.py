@@ -39,6 +39,8 @@ class SecretRow(SQLModel, table=True):
     client_id: str = text()
     hint: str = text()
     digest: str = text()
+    # By which master key; NULL: from before that was noted.
+    digest_key: str | None = text(nullable=True)
     created: int = whole()
     expires: int = whole()
     last_used: int | None = whole(nullable=True)

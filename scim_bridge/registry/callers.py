@@ -36,6 +36,6 @@ async def api_caller(ctx: Context, request: Request, scope: str) -> Actor:
         request_id(request),
         address_of(request),
     )
-    if grant.last_used is None or now - grant.last_used > USED_EVERY:
+    if grant.anew is not None or grant.last_used is None or now - grant.last_used > USED_EVERY:
         await ctx.store.transact(actor, lambda work: mark_used(work, grant))
     return actor

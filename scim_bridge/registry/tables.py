@@ -243,6 +243,8 @@ class TokenRow(SQLModel, table=True):
     label: str = text()
     hint: str = text()
     digest: str = text()
+    # By which master key; NULL: from before that was noted.
+    digest_key: str | None = text(nullable=True)
     scopes: str = text()
     created: int = whole()
     expires: int | None = whole(nullable=True)
@@ -254,6 +256,31 @@ class TokenRow(SQLModel, table=True):
     successor: str | None = text(nullable=True)
     # The fewest days before expiry at which somebody was warned.
     warned: int | None = whole(nullable=True)
+
+
+class CredentialTraceRow(SQLModel, table=True):
+    """What a secret the bridge made for an agent looks like to us (a keyed digest), to know it again when it leaks."""
+
+    __tablename__ = "sb_credential_trace"
+
+    digest: str = text_key()
+    credential_id: str = text()
+    created: int = whole()
+
+
+class OwnSecretRow(SQLModel, table=True):
+    """A webhook secret made by `keys rotate`, in place of the one in the settings, sealed."""
+
+    __tablename__ = "sb_own_secret"
+    __table_args__ = (Index("sb_own_secret_name", "name", "created"),)
+
+    id: str = text_key()
+    name: str = text()
+    sealed: bytes = blob()
+    created: int = whole()
+    expires: int | None = whole(nullable=True)
+    # Until when the secret it replaces in the settings still counts.
+    replaces_until: int = whole()
 
 
 class CredentialRow(SQLModel, table=True):

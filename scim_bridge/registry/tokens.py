@@ -14,6 +14,7 @@ from scim_bridge.kernel.clock import DAY
 from scim_bridge.kernel.crypto import MasterKey
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Invalid, NotFound, Unauthenticated
+from scim_bridge.kernel.peppered import Anew, by_digest, digest_anew
 from scim_bridge.kernel.work import Work
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -42,6 +43,8 @@ class Grant:
     scopes: frozenset[str]
     expires: int | None
     last_used: int | None
+    # Set while its digest is by another master key than the current one: what to keep in its place.
+    anew: Anew | None = None
 
 
 def _base62(number: int, width: int) -> str:
@@ -119,13 +122,14 @@ async def add_token(
     """Store a new token: (its id, the token). The caller checks what it grants and writes the audit row."""
     token, token_id = new_token(), work.ids.new()
     await work.tx.run(
-        "INSERT INTO sb_token (id, connection_id, label, hint, digest, scopes, created, expires, client_id,"
-        " proof_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO sb_token (id, connection_id, label, hint, digest, digest_key, scopes, created, expires,"
+        " client_id, proof_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         token_id,
         connection_id,
         label,
         token[:8],
         master.digest("token", token),
+        master.kid,
         " ".join(scopes),
         work.now,
         expires,
@@ -139,11 +143,20 @@ async def authenticate(reader: Reader, master: MasterKey, token: str, now: int) 
     """What this token grants; Unauthenticated when unknown, revoked or expired (one message for all)."""
     if not well_formed(token):
         raise _refusal()
-    row = await reader.one(
+    found = await by_digest(
+        reader,
+        master,
+        "token",
+        token,
         "SELECT id, connection_id, label, scopes, expires, last_used, revoked FROM sb_token WHERE digest = ?",
-        master.digest("token", token),
     )
-    if row is None or row["revoked"] is not None or (row["expires"] is not None and row["expires"] <= now):
+    row = None if found is None else found.row
+    if (
+        found is None
+        or row is None
+        or row["revoked"] is not None
+        or (row["expires"] is not None and row["expires"] <= now)
+    ):
         raise _refusal()
     return Grant(
         row["id"],
@@ -152,6 +165,7 @@ async def authenticate(reader: Reader, master: MasterKey, token: str, now: int) 
         frozenset(row["scopes"].split()),
         row["expires"],
         row["last_used"],
+        found.anew,
     )
 
 
@@ -181,6 +195,8 @@ async def mark_used(work: Work, grant: Grant) -> None:
     """Note that a token and its connection were used."""
     work.bookkeeping("last used")
     await work.tx.run("UPDATE sb_token SET last_used = ? WHERE id = ?", work.now, grant.token_id)
+    if grant.anew is not None:
+        await digest_anew(work, "sb_token", grant.token_id, grant.anew)
     if grant.connection_id is not None:
         await work.tx.run(
             "UPDATE sb_connection SET last_call = ? WHERE id = ?", work.now, grant.connection_id
@@ -198,6 +214,15 @@ async def revoke_token(work: Work, token_id: str) -> None:
         )
     await record(work, "token.revoked", "token", token_id)
     work.touched("token", token_id)
+
+
+async def find_token(reader: Reader, master: MasterKey, text: str) -> Any:
+    """The row (id, connection_id, expires, revoked) of a token of ours, live or not; None for any other text."""
+    if not well_formed(text):
+        return None
+    sql = "SELECT id, connection_id, expires, revoked FROM sb_token WHERE digest = ?"
+    found = await by_digest(reader, master, "token", text, sql)
+    return None if found is None else found.row
 
 
 async def tokens(reader: Reader) -> list[Any]:

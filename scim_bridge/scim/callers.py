@@ -80,6 +80,9 @@ class Callers:
         until = now + REMEMBERED if grant.expires is None else min(now + REMEMBERED, grant.expires)
         before = self._known.get(key)
         used = max(grant.last_used or 0, 0 if before is None else before.used)
+        if grant.anew is not None:
+            # Being used is when a digest by an earlier key is replaced: not only once a minute.
+            used = 0
         scope = _scope_of(found)
         known = _Known(found, grant, scope, now, until, used)
         # What was revoked while it was being looked up is looked up again by the next request.

@@ -21,6 +21,7 @@ from scim_bridge.kernel.web import address_of, endpoint, json_response, read_bod
 from scim_bridge.kernel.webhook import Untrusted
 from scim_bridge.kernel.work import Actor, Work
 from scim_bridge.registry import employee_numbers
+from scim_bridge.registry.own_secrets import live_secrets
 from scim_bridge.registry.signal import React
 from scim_bridge.signals import ssf_routes
 from scim_bridge.signals.doors import note_trouble
@@ -128,7 +129,10 @@ class HrDoor:
         return notices, faults
 
     async def _proven(self, request: Request, door: str, mapping: HrMapping, body: bytes, now: int) -> Event:
-        secrets = self._secrets[door.removeprefix("hr:")]
+        name = door.removeprefix("hr:")
+        secrets = await live_secrets(
+            self._ctx.store.reads, self._ctx.master, f"hr.{name}", " ".join(self._secrets[name]), now
+        )
         try:
             return proven(mapping.signing, request.headers, body, secrets, now)
         except Untrusted as error:

@@ -9,8 +9,8 @@ from starlette.routing import BaseRoute, Route
 
 from scim_bridge.audit.record import record_refusal
 from scim_bridge.kernel.context import Context
-from scim_bridge.kernel.crypto import equal
 from scim_bridge.kernel.errors import NotFound
+from scim_bridge.kernel.peppered import outdated, shows, stated
 from scim_bridge.kernel.throttle import Throttle, TooManyRequests
 from scim_bridge.kernel.web import (
     TooLarge,
@@ -21,7 +21,7 @@ from scim_bridge.kernel.web import (
     read_body,
     request_id,
 )
-from scim_bridge.kernel.work import Actor
+from scim_bridge.kernel.work import SYSTEM, Actor
 from scim_bridge.registry.connections import NAME
 from scim_bridge.registry.signal import React
 from scim_bridge.signals.secevent import (
@@ -34,7 +34,7 @@ from scim_bridge.signals.secevent import (
     read_token,
 )
 from scim_bridge.signals.stream_keys import key_for
-from scim_bridge.signals.streams import PUSH, Stream, stream
+from scim_bridge.signals.streams import PUSH, PUSH_HEADER, Stream, push_digest_anew, stream
 from scim_bridge.signals.take_set import take
 
 log = structlog.get_logger("scim_bridge.signals")
@@ -81,7 +81,7 @@ class SsfDoor:
         return Response(status_code=202, headers={"cache-control": "no-store"})
 
     async def _taken(self, request: Request, found: Stream) -> None:
-        self._authorized(request, found)
+        await self._authorized(request, found)
         media = request.headers.get("content-type", "").partition(";")[0].strip().casefold()
         if media != MEDIA:
             raise SetRefused("invalid_request", "set-form", f"The body is not {MEDIA}.")
@@ -101,13 +101,19 @@ class SsfDoor:
         taken = await self._ctx.store.transact(actor, lambda work: take(work, found, event, self._react))
         log.info("ssf.taken", action="ssf.taken", door=found.door, taken=taken.value)
 
-    def _authorized(self, request: Request, found: Stream) -> None:
+    async def _authorized(self, request: Request, found: Stream) -> None:
         if found.push_digest is None:
             return
-        given = self._ctx.master.digest("ssf-push", request.headers.get("authorization", ""))
-        if not equal(given, found.push_digest):
+        given = request.headers.get("authorization", "")
+        if not shows(self._ctx.master, PUSH_HEADER, given, found.push_digest):
             raise SetRefused(
                 "authentication_failed", "set-unauthorized", "The Authorization header is not the agreed one."
+            )
+        if outdated(self._ctx.master, found.push_digest):
+            fresh = stated(self._ctx.master, PUSH_HEADER, given)
+            await self._ctx.store.transact(
+                SYSTEM,
+                lambda work: push_digest_anew(work, found.connection_id, str(found.push_digest), fresh),
             )
 
     async def _refused(self, request: Request, found: Stream, error: SetRefused) -> None:

@@ -13,6 +13,7 @@ from scim_bridge.audit.record import record
 from scim_bridge.kernel.crypto import MasterKey
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Conflict, Invalid, NotFound
+from scim_bridge.kernel.peppered import stated
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.connections import connection
 from scim_bridge.signals.doors import note_open
@@ -20,6 +21,7 @@ from scim_bridge.signals.secevent import ALGORITHMS, Key
 from scim_bridge.signals.subjects import Rules
 
 PUSH, POLL = "push", "poll"
+PUSH_HEADER = "ssf-push"
 ENABLED, PAUSED, DISABLED = "enabled", "paused", "disabled"
 STATUSES = (ENABLED, PAUSED, DISABLED)
 ENDPOINTS = ("keys", "poll", "configuration", "status", "verification", "token")
@@ -173,6 +175,17 @@ def check_nobodys(asked: Stream, others: Sequence[Stream]) -> None:
             )
 
 
+async def push_digest_anew(work: Work, connection_id: str, before: str, digest: str) -> None:
+    """Keep the current master key's digest of the agreed Authorization header."""
+    work.bookkeeping("the same header, digested by another master key")
+    await work.tx.run(
+        "UPDATE sb_ssf_stream SET push_digest = ? WHERE connection_id = ? AND push_digest = ?",
+        digest,
+        connection_id,
+        before,
+    )
+
+
 async def put_stream(
     work: Work, master: MasterKey, asked: Stream, secrets: Mapping[str, str] | None, push_header: str | None
 ) -> Stream:
@@ -183,7 +196,7 @@ async def put_stream(
     checked(asked)
     owner = await connection(work.tx, asked.connection)
     check_nobodys(asked, [one for one in await streams(work.tx) if one.connection_id != owner.id])
-    digest = None if push_header is None else master.digest("ssf-push", push_header)
+    digest = None if push_header is None else stated(master, PUSH_HEADER, push_header)
     await work.tx.run(
         "INSERT INTO sb_ssf_stream (connection_id, issuer, subject_issuers, audiences, algorithm, method,"
         " by_email, endpoints, stream_id, push_digest, secrets, status, status_reason, verify_state, keys,"

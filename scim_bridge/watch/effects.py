@@ -16,6 +16,7 @@ from scim_bridge.kernel.effects import Dead, Done, Effect, Handler, Outcome, lan
 from scim_bridge.kernel.webhook import deliver
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.outward import NOTIFY, RUNTIME_HOOK, opened_for
+from scim_bridge.registry.own_secrets import live_secrets
 from scim_bridge.registry.people_refs import owners_of
 from scim_bridge.watch import apprise_target
 from scim_bridge.watch.notices import Notice, Template, read_templates, written
@@ -75,7 +76,7 @@ def handlers(ctx: Context, settings: WatchSettings) -> dict[str, Handler]:
         return await deliver(
             ctx.outbound,
             url,
-            settings.runtime_secret,
+            await _signing(ctx, "runtime_secret", settings.runtime_secret),
             effect.id,
             ctx.store.clock.now(),
             await _hook_message(ctx, effect),
@@ -95,7 +96,7 @@ def handlers(ctx: Context, settings: WatchSettings) -> dict[str, Handler]:
         outcome = await deliver(
             ctx.outbound,
             settings.notify_url,
-            settings.notify_secret,
+            await _signing(ctx, "notify_secret", settings.notify_secret),
             effect.id,
             ctx.store.clock.now(),
             _notice_message(effect, recipient, private, notice),
@@ -149,6 +150,12 @@ def _for_targets(settings: WatchSettings, effect: Effect) -> Done | None:
             )
 
     return Done({"delivered": False, "handed_to": names}, commit)
+
+
+async def _signing(ctx: Context, name: str, configured: str) -> str:
+    """Every secret of this name that counts now, separated by blanks."""
+    found = await live_secrets(ctx.store.reads, ctx.master, name, configured, ctx.store.clock.now())
+    return " ".join(found)
 
 
 async def _hook_message(ctx: Context, effect: Effect) -> bytes:

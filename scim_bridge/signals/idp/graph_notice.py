@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -17,8 +18,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from scim_bridge.kernel.context import Context
-from scim_bridge.kernel.crypto import MasterKey, equal
+from scim_bridge.kernel.crypto import MasterKey
 from scim_bridge.kernel.errors import Invalid, StoreUnavailable, Unauthenticated
+from scim_bridge.kernel.peppered import outdated, shows, stated
 from scim_bridge.kernel.web import endpoint, read_json
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.connections import Connection
@@ -29,6 +31,7 @@ from scim_bridge.signals.idp.listeners import hurry, listener
 from scim_bridge.signals.idp.news import Event, keep_again
 
 KIND = "graph-notice"
+STATE = "client-state"
 MAX_BYTES = 2 * 1024 * 1024
 SECONDS = 2.5
 LONGEST_TOKEN = 4096
@@ -43,7 +46,7 @@ def door_name(connection: Connection) -> str:
 
 def digest(master: MasterKey, proof: str) -> str:
     """What is kept of a clientState: enough to know it again, not to forge it."""
-    return master.digest("client-state", proof)
+    return stated(master, STATE, proof)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,7 @@ def read_notices(value: list[Any], proofs: list[str], master: MasterKey) -> tupl
     forged = 0
     for notice in value:
         given = notice.get("clientState") if isinstance(notice, Mapping) else None
-        shown = digest(master, given) if isinstance(given, str) else ""
-        if not any(equal(shown, known) for known in proofs):
+        if not isinstance(given, str) or not any(shows(master, STATE, given, known) for known in proofs):
             forged += 1
         elif notice.get("lifecycleEvent"):
             lifecycle.append((str(notice.get("subscriptionId")), str(notice["lifecycleEvent"])))
@@ -116,6 +118,11 @@ class NoticeDoor:
         known = await listener(self._ctx.store.reads, name)
         proofs = known.proof.split() if known is not None else []
         notices, forged = read_notices(value, proofs, self._ctx.master)
+        anew = (
+            _anew(value, proofs, self._ctx.master)
+            if any(map(partial(outdated, self._ctx.master), proofs))
+            else {}
+        )
         if forged:
             error = Unauthenticated(
                 "client-state", f"{forged} of {len(value)} notices do not carry our clientState."
@@ -125,7 +132,7 @@ class NoticeDoor:
                 raise error
         sender = self._guard.sender(request, chosen)
         task = asyncio.ensure_future(
-            self._ctx.store.transact(sender, lambda work: _kept(work, chosen, notices))
+            self._ctx.store.transact(sender, lambda work: _kept(work, chosen, notices, anew))
         )
         # Not broken off when time is up: it may be committing.
         self._keeping.add(task)
@@ -142,9 +149,25 @@ def _echo(token: str) -> Response:
     return PlainTextResponse(token, headers=headers)
 
 
-async def _kept(work: Work, chosen: Connection, notices: Notices) -> None:
+def _anew(value: list[Any], proofs: list[str], master: MasterKey) -> dict[str, str]:
+    """By the proofs that are digested by an earlier master key: the current key's, where they were shown."""
+    given = {str(notice.get("clientState")) for notice in value if isinstance(notice, Mapping)}
+    return {
+        known: digest(master, shown)
+        for known in proofs
+        if outdated(master, known)
+        for shown in given
+        if shows(master, STATE, shown, known)
+    }
+
+
+async def _kept(work: Work, chosen: Connection, notices: Notices, anew: Mapping[str, str]) -> None:
     work.bookkeeping("news is kept; what follows from it has its own audit rows")
     name = door_name(chosen)
+    for before, after in anew.items():
+        await work.tx.run(
+            "UPDATE sb_listener SET proof = REPLACE(proof, ?, ?) WHERE name = ?", before, after, name
+        )
     await keep_again(work, chosen.id, name, notices.people)
     # A notice does not say when it happened: it is as old as its arrival.
     at = work.now if notices.people else None

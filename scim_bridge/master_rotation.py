@@ -1,0 +1,271 @@
+"""Rotating the master key while everything runs: the next one is loaded everywhere, takes over, seals anew.
+
+A composition module like `app.py`: it knows where every room rests sealed values and keyed digests.
+Order: loaded by every process, then named in the database (from then on it seals and digests), then every
+sealed value is sealed anew, and each digest when its token is next used. Nothing stops for any of this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from scim_bridge.audit.record import record
+from scim_bridge.kernel.clock import DAY, iso
+from scim_bridge.kernel.context import Context
+from scim_bridge.kernel.database import Reader
+from scim_bridge.kernel.errors import Conflict, Refused
+from scim_bridge.kernel.key_holders import holders
+from scim_bridge.kernel.master_key import MasterKey, Tampered, load_keys, replace_keys
+from scim_bridge.kernel.ownership import SHOWN, hand_over, since
+from scim_bridge.kernel.peppered import named
+from scim_bridge.kernel.resealing import Sealed, reseal, sealed_anew, total
+from scim_bridge.kernel.work import Actor, Work
+
+# Where sealed values rest. A test finds columns of bytes that are missing here.
+SEALED = (
+    Sealed("sb_key", "kid", "private", lambda kid: f"sb_key:{kid}:private"),
+    Sealed("sb_connection", "id", "secrets", lambda row: f"sb_connection:{row}:secrets"),
+    Sealed("sb_ssf_stream", "connection_id", "secrets", lambda row: f"sb_ssf_stream:{row}:secrets"),
+    Sealed("sb_own_secret", "id", "sealed", lambda row: f"sb_own_secret:{row}:sealed"),
+    Sealed(
+        "sb_effect",
+        "id",
+        "payload",
+        lambda row: row,
+        where="kind = 'notify' AND state = 'pending'",
+        inside=lambda said: [
+            (name, f"notify:{said['to']['id']}:{name}")
+            for name in (said.get("private") or {})
+            if said.get("to")
+        ],
+    ),
+)
+# Columns of bytes that hold nothing sealed.
+CLEAR = (("sb_resource", "doc"), ("sb_resource", "rendered"))
+# Keyed digests that name their key themselves (`kernel/peppered.py`).
+STATED = (("sb_ssf_stream", "connection_id", "push_digest"), ("sb_listener", "name", "proof"))
+# How long processes may take to hear of the change (they look once a second), and to load a new key file.
+HEARD_SECONDS = 3.0
+LOADED_SECONDS = 30.0
+# What is out there and signed with the key before: pages people are signed in to, links in their mail.
+LINKS = 14 * DAY
+
+Sleep = Callable[[float], Awaitable[None]]
+Told = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """What a rotation did: the keys' fingerprints, how many values were sealed anew, what is left for later."""
+
+    before: str
+    now: str
+    resealed: int
+    unreadable: int
+    digests_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What still needs another key than the current one."""
+
+    sealed: int
+    unreadable: int
+    tokens: tuple[str, ...]
+    secrets: tuple[str, ...]
+    headers: tuple[str, ...]
+
+    @property
+    def digests(self) -> int:
+        """How many digests wait for their value to be shown."""
+        return len(self.tokens) + len(self.secrets) + len(self.headers)
+
+
+class MasterRotation:
+    """Rotation and retirement for one installation. `key_file` is None where settings hold the keys."""
+
+    def __init__(self, ctx: Context, key_file: Path | None = None, sleep: Sleep = asyncio.sleep) -> None:
+        self._ctx = ctx
+        self._file = key_file
+        self._sleep = sleep
+
+    async def rotate(self, actor: Actor, told: Told = lambda _done, _of: None) -> Rotated:
+        """Make the newest loaded key the current one, and seal everything anew with it.
+
+        A key file gets a new key; from settings the new one must be loaded already. Broken off, it goes on
+        where it was. Refused while a process that runs does not have the new key.
+        """
+        ctx, master = self._ctx, self._ctx.master
+        before = master.kid
+        if master.kids[0] == before and not await self._unfinished():
+            self._make_next()
+        target = master.kids[0]
+        if target != before:
+            await self._loaded_everywhere(target)
+            await ctx.store.transact(actor, lambda work: _take_over(work, before, target))
+            master.use(target)
+            # Until each process has heard of it, some seal with the key before: those are found after the pause.
+            if await holders(ctx.store.reads, ctx.store.clock.now()):
+                await self._sleep(HEARD_SECONDS)
+        of = await total(ctx.store.reads, SEALED)
+        done = sealed = unreadable = 0
+        async for batch in reseal(ctx.store, master, actor, SEALED):
+            done, sealed = done + batch.seen, sealed + batch.sealed
+            unreadable += batch.unreadable
+            told(done, max(of, done))
+        found = await left(ctx, master)
+        return Rotated(before[:SHOWN], target[:SHOWN], sealed, unreadable, found.digests)
+
+    async def retire(self, actor: Actor, *, now: bool = False) -> tuple[str, ...]:
+        """Let go of every key but the current one; the fingerprints of those that nothing needs any more.
+
+        Refused while something is sealed or digested by one of them, and until links that were sent have
+        run out, unless `now`.
+        """
+        ctx, master = self._ctx, self._ctx.master
+        others = tuple(kid for kid in master.kids if kid != master.kid)
+        if not others:
+            raise Conflict(
+                "key-alone", "Only the current master key is loaded.", "Nothing is left to retire."
+            )
+        found = await left(ctx, master)
+        if found.sealed or found.digests:
+            raise Refused(
+                "key-needed", _needed(found), "Use or rotate those, or run `keys rotate master` again."
+            )
+        started = await since(ctx.store.reads)
+        if not now and ctx.store.clock.now() < started + LINKS:
+            raise Refused(
+                "key-links",
+                f"Links that were sent and sessions from before {iso(started)} still need the key before.",
+                f"Wait until {iso(started + LINKS)}, or end them with --now.",
+            )
+        await ctx.store.transact(actor, lambda work: _retired(work, others))
+        if self._file is not None:
+            kept = [key for key in load_keys(self._file) if MasterKey(key).kid == master.kid]
+            replace_keys(self._file, kept)
+            master.refresh()
+        return others
+
+    async def _unfinished(self) -> bool:
+        found = await left(self._ctx, self._ctx.master)
+        return bool(found.sealed)
+
+    def _make_next(self) -> None:
+        """Put a new key before the others in the key file; Refused where the keys are settings."""
+        if self._file is None:
+            raise Refused(
+                "key-next",
+                "No other master key is loaded that could take over.",
+                "Set secret_key to the new one and secret_key_previous to the one in use, restart every process,"
+                " and run this again.",
+            )
+        replace_keys(self._file, [os.urandom(32), *load_keys(self._file)])
+        self._ctx.master.refresh()
+
+    async def _loaded_everywhere(self, kid: str) -> None:
+        """Wait until every process that runs has a key; Refused when one does not get it."""
+        waited = 0.0
+        while True:
+            clock = self._ctx.store.clock
+            lacking = [
+                each.process
+                for each in await holders(self._ctx.store.reads, clock.now())
+                if kid not in each.kids
+            ]
+            if not lacking:
+                return
+            if self._file is None or waited >= LOADED_SECONDS:
+                raise Refused(
+                    "key-not-loaded",
+                    f"{len(lacking)} processes do not have the new key loaded: {', '.join(lacking[:5])}.",
+                    "Restart them with it; one that ended is forgotten after a minute.",
+                )
+            await self._sleep(0.5)
+            waited += 0.5
+
+
+async def _take_over(work: Work, before: str, kid: str) -> None:
+    await hand_over(work, before, kid)
+    # From here on a digest has to say whose it is; those that did not are the one's that was current.
+    for table in ("sb_token", "sb_oauth_secret"):
+        await work.tx.run(f"UPDATE {table} SET digest_key = ? WHERE digest_key IS NULL", before)
+    for table, key, column in STATED:
+        for row in await work.tx.all(
+            f"SELECT {key} AS key, {column} AS kept FROM {table} WHERE {column} <> ''"
+        ):
+            kept = " ".join(named(before, each) for each in row["kept"].split())
+            await work.tx.run(
+                f"UPDATE {table} SET {column} = ? WHERE {key} = ? AND {column} = ?",
+                kept,
+                row["key"],
+                row["kept"],
+            )
+    await record(work, "key.rotated", "key", kid[:16], {"name": "master", "before": before[:16]})
+
+
+async def _retired(work: Work, others: tuple[str, ...]) -> None:
+    await record(
+        work, "key.retired", "key", others[0][:16], {"name": "master", "keys": [k[:16] for k in others]}
+    )
+
+
+async def left(ctx: Context, master: MasterKey) -> Left:
+    """What another key than the current one is still needed for."""
+    reads, now = ctx.store.reads, ctx.store.clock.now()
+    sealed = unreadable = 0
+    for place in SEALED:
+        for stale, broken in await _stale(reads, master, place):
+            sealed, unreadable = sealed + stale, unreadable + broken
+    tokens = await reads.all(
+        "SELECT id FROM sb_token WHERE digest_key <> ? AND revoked IS NULL AND (expires IS NULL OR expires > ?)"
+        " ORDER BY id",
+        master.kid,
+        now,
+    )
+    secrets = await reads.all(
+        "SELECT id FROM sb_oauth_secret WHERE digest_key <> ? AND revoked IS NULL AND expires > ? ORDER BY id",
+        master.kid,
+        now,
+    )
+    headers = []
+    for table, key, column in STATED:
+        rows = await reads.all(f"SELECT {key} AS key, {column} AS kept FROM {table} WHERE {column} <> ''")
+        # Of several, the first is in use and the others are for what is under way.
+        first = [(row["key"], row["kept"].split()[0]) for row in rows]
+        headers += [
+            f"{table}:{row}" for row, kept in first if ":" in kept and not kept.startswith(master.kid)
+        ]
+    return Left(
+        sealed, unreadable, tuple(r["id"] for r in tokens), tuple(r["id"] for r in secrets), tuple(headers)
+    )
+
+
+async def _stale(reads: Reader, master: MasterKey, column: Sealed) -> list[tuple[int, int]]:
+    """(sealed by another key, sealed by none that is loaded) for each row of a column."""
+    rows = await reads.all(
+        f"SELECT {column.key} AS key, {column.column} AS value FROM {column.table}"
+        f" WHERE {column.column} IS NOT NULL{f' AND {column.where}' if column.where else ''}"
+    )
+    found = []
+    for row in rows:
+        try:
+            found.append((int(sealed_anew(master, column, row["key"], row["value"]) is not None), 0))
+        except Tampered:
+            found.append((0, 1))
+    return found
+
+
+def _needed(found: Left) -> str:
+    parts = [
+        (found.sealed, "sealed values"),
+        (len(found.tokens), f"tokens not used since ({', '.join(found.tokens[:3])})"),
+        (len(found.secrets), f"client secrets not used since ({', '.join(found.secrets[:3])})"),
+        (len(found.headers), f"proofs not shown since ({', '.join(found.headers[:3])})"),
+    ]
+    said = ", ".join(f"{number} {what}" for number, what in parts if number)
+    return f"Another master key is still needed for {said}."
