@@ -132,6 +132,10 @@ class MasterRotation:
             raise Conflict(
                 "key-alone", "Only the current master key is loaded.", "Nothing is left to retire."
             )
+        if master.kids[0] != master.kid:
+            raise Refused(
+                "key-waiting", "A newer master key waits to take over.", "Run `keys rotate master` first."
+            )
         found = await left(ctx, master)
         if found.sealed or found.digests:
             raise Refused(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import structlog
@@ -36,9 +36,9 @@ from scim_bridge.departures.upkeep import upkeep
 from scim_bridge.health import components
 from scim_bridge.health import routes as health
 from scim_bridge.kernel.edge import Edge, unexpected, unrouted
+from scim_bridge.kernel.errors import StoreUnavailable
 from scim_bridge.kernel.jobs import Jobs
 from scim_bridge.kernel.key_holders import Presence
-from scim_bridge.kernel.ownership import follow
 from scim_bridge.kernel.telemetry import configure_logging
 from scim_bridge.oauth import keys as oauth_keys
 from scim_bridge.oauth import routes as oauth
@@ -68,20 +68,13 @@ PATIENCE = 5.0
 SCIM_OF_ANY_VERSION = "/scim"
 
 
-def jobs_of(bridge: Bridge) -> Jobs:
+def jobs_of(bridge: Bridge, presence: Presence) -> Jobs:
     """The worker of this process with its periodic duties, not started yet."""
     ctx = bridge.ctx
     jobs = Jobs(ctx.store, effects_of(bridge))
     jobs.every("grants-due", 2.0, lambda: grants.due(ctx.store))
     jobs.every("scim-indexes", 5.0, lambda: indexing.upkeep(ctx.store))
-    presence = Presence(ctx.store, ctx.master)
-
-    async def master_key() -> None:
-        ctx.master.refresh()
-        await follow(ctx.store, ctx.master)
-        await presence.tell()
-
-    jobs.every("master-key", 1.0, master_key)
+    jobs.every("master-key", 1.0, presence.beat)
     jobs.every("audit-seal", 0.5, lambda: seal(ctx.store, ctx.master))
     if bridge.settings.audit.sinks:
         jobs.every("audit-streams", 1.0, streaming.duty(ctx, bridge.settings.audit))
@@ -170,7 +163,8 @@ class Server:
 
     def __init__(self, bridge: Bridge) -> None:
         self.bridge = bridge
-        self.jobs = jobs_of(bridge)
+        self._presence = Presence(bridge.ctx.store, bridge.ctx.master)
+        self.jobs = jobs_of(bridge, self._presence)
         self._intake = Intake(bridge.ctx.store)
         self._decisions = access.open_door(
             bridge.ctx,
@@ -205,6 +199,8 @@ class Server:
         await self.jobs.stop()
         await self._decisions.log.drained()
         await self._intake.drained()
+        with suppress(StoreUnavailable):
+            await self._presence.leave()
         await self.bridge.close()
 
 

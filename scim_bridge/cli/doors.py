@@ -12,6 +12,7 @@ from scim_bridge.cli.streams import arrived, verified
 from scim_bridge.kernel.clock import SECOND, iso
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.outbound import Outbound
+from scim_bridge.registry.own_secrets import configured, live_secrets
 from scim_bridge.signals import doors as signals
 from scim_bridge.signals.hr_mappings import mapping_for, mappings
 from scim_bridge.signals.trying import Tried, own_address, try_asking, try_graph_notice, try_hr, try_okta_hook
@@ -140,9 +141,10 @@ async def _called(bridge: Any, kind: str, name: str) -> Tried:
             return await try_okta_hook(bridge.ctx, outbound, name)
         if kind == "graph-notice":
             return await try_graph_notice(bridge.ctx, outbound, name)
-        given = {key.casefold(): value.split() for key, value in settings.hr.items()}
         mapping = mapping_for(name, mappings(settings.hr_mappings))
-        secrets = given.get(name.casefold(), [])
+        own = f"hr.{name.casefold()}"
+        given, ctx = configured(settings).get(own, ""), bridge.ctx
+        secrets = await live_secrets(ctx.store.reads, ctx.master, own, given, ctx.store.clock.now())
         return await try_hr(bridge.ctx, outbound, name.casefold(), mapping, secrets)
     finally:
         await outbound.aclose()

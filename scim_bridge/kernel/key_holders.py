@@ -6,10 +6,15 @@ import os
 import socket
 from dataclasses import dataclass
 
+import structlog
+
 from scim_bridge.kernel.clock import SECOND
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.master_key import MasterKey
+from scim_bridge.kernel.ownership import SHOWN, follow
 from scim_bridge.kernel.work import SYSTEM, Store, Work
+
+log = structlog.get_logger("scim_bridge.master_key")
 
 # How often a process says so, and after which silence it counts as gone.
 EVERY = 15 * SECOND
@@ -32,6 +37,21 @@ class Presence:
         self._master = master
         self._process = f"{socket.gethostname()}:{os.getpid()}:{store.ids.new()[-6:]}"
         self._said: tuple[str, int] = ("", 0)
+        self._unknown: str | None = None
+
+    async def beat(self) -> None:
+        """The duty of every process that runs for long: load what is new, use what is current, say what is loaded."""
+        self._master.refresh()
+        stated = await follow(self._store.reads, self._master)
+        if stated is not None and stated != self._unknown:
+            log.error(
+                "master_key.unknown",
+                action="master_key.unknown",
+                fingerprint=stated[:SHOWN],
+                fix="Restart this process with it: secret_key, and secret_key_previous for the other.",
+            )
+        self._unknown = stated
+        await self.tell()
 
     async def tell(self) -> None:
         """Say which keys are loaded here, when that changed or was said a while ago."""
@@ -56,6 +76,8 @@ class Presence:
 
     async def leave(self) -> None:
         """Say that this process ends."""
+        if not self._said[0]:
+            return
 
         async def body(work: Work) -> None:
             work.bookkeeping("which keys a process has loaded")

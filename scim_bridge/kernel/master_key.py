@@ -13,12 +13,15 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from scim_bridge.kernel.errors import BridgeError, ConfigurationError
+
+log = structlog.get_logger("scim_bridge.master_key")
 
 SHORTEST = 32
 FINGERPRINT = "scim-bridge"
@@ -192,12 +195,17 @@ class KeyFile:
         self._stamp = self._seen()
 
     def changed(self) -> list[bytes] | None:
-        """The keys in it when it changed since the last look; None otherwise."""
+        """The keys in it when it changed since the last look; None otherwise, and when it cannot be read."""
         stamp = self._seen()
         if stamp == self._stamp:
             return None
         self._stamp = stamp
-        return load_keys(self._path)
+        try:
+            return load_keys(self._path)
+        except ConfigurationError as error:
+            # What is loaded goes on working; who starts the process anew is told.
+            log.error("master_key.file", action="master_key.file", reason=error.text())
+            return None
 
     def _seen(self) -> tuple[int, int, int] | None:
         try:

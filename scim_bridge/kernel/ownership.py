@@ -10,7 +10,7 @@ from scim_bridge.kernel.clock import Clock
 from scim_bridge.kernel.database import Database, Reader, Tx
 from scim_bridge.kernel.errors import ConfigurationError, Conflict
 from scim_bridge.kernel.master_key import MasterKey, Tampered
-from scim_bridge.kernel.work import Store, Work
+from scim_bridge.kernel.work import Work
 
 log = structlog.get_logger("scim_bridge.master_key")
 
@@ -76,23 +76,18 @@ async def _fitting(reader: Reader, master: MasterKey, place: str) -> str:
         raise _other(place, master.kid, "") from error
 
 
-async def follow(store: Store, master: MasterKey) -> None:
-    """Seal and digest with the key the database names: the duty of every process that runs for long.
+async def follow(reader: Reader, master: MasterKey) -> str | None:
+    """Seal and digest with the key the database names; that key when it is not loaded here, else None.
 
-    A key that is named and not loaded here is a misconfigured replica: it works on with the others, and says so.
+    A process that lacks it works on with the keys it has.
     """
-    stated = await _stated(store.reads)
+    stated = await _stated(reader)
     if stated is None or stated == master.kid:
-        return
-    if master.use(stated):
-        log.info("master_key.changed", action="master_key.changed", fingerprint=stated[:SHOWN])
-    else:
-        log.error(
-            "master_key.unknown",
-            action="master_key.unknown",
-            fingerprint=stated[:SHOWN],
-            fix="Load it: secret_key, and secret_key_previous for the other.",
-        )
+        return None
+    if not master.use(stated):
+        return stated
+    log.info("master_key.changed", action="master_key.changed", fingerprint=stated[:SHOWN])
+    return None
 
 
 async def hand_over(work: Work, before: str, kid: str) -> None:
