@@ -13,6 +13,7 @@ from scim_bridge.cli.output import DatabaseUrl, Format, Output, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.credentials.leaks.github import Found, shown_url
 from scim_bridge.credentials.leaks.intake import leaks, message_id, report_credential
+from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.secret_text import SecretText
 from scim_bridge.kernel.work import Work
 
@@ -32,7 +33,8 @@ def list_(
     """List what was told: where it was found, whose it was, what was done. Never a value."""
 
     async def body(bridge: Any) -> list[dict[str, Any]]:
-        return [dict(row) for row in await leaks(bridge.ctx.store.reads, limit)]
+        rows = await leaks(bridge.ctx.store.reads, limit)
+        return [{**dict(row), "reported": iso(row["reported"])} for row in rows]
 
     show(with_bridge(database_url, body), output, empty="No leaks were told.", brief=BRIEF)
 
