@@ -14,15 +14,12 @@ from scim_bridge.kernel.key_holders import holders
 from scim_bridge.kernel.ownership import SHOWN, since
 from scim_bridge.master_rotation import left
 from scim_bridge.oauth import clients as oauth
-from scim_bridge.registry.credential_traces import PURPOSE as TRACES
 from scim_bridge.registry.own_secrets import configured, own_secrets
 from scim_bridge.registry.signing_keys import signing_keys
 from scim_bridge.registry.tokens import tokens
 
 # Made when first used; known by name before.
 PURPOSES = ("audit", "receipt", "attestation")
-# Never rotated: what it keyed cannot be digested anew.
-LASTING = (TRACES,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ async def named(bridge: Any, name: str) -> Named:
     if name in secrets:
         return Named("webhook", name, secrets[name])
     reads = bridge.ctx.store.reads
-    purposes = {*PURPOSES, *(row["purpose"] for row in await signing_keys(reads))} - {*LASTING}
+    purposes = {*PURPOSES, *(row["purpose"] for row in await signing_keys(reads))}
     if name in purposes:
         return Named("signing", name)
     raise NotFound("key-unknown", f"There is no key {name!r}.", "See `scim-bridge keys list`.")
@@ -104,8 +101,6 @@ async def _signing(bridge: Any) -> list[dict[str, Any]]:
     rows = await signing_keys(bridge.ctx.store.reads)
     found = []
     for row in rows:
-        if row["purpose"] in LASTING:
-            continue
         state = "current" if row["retired"] is None else "verifies only" if not row["held"] else "retired"
         found.append(_row(row["purpose"], "signing key", state, row["kid"], row["created"]))
     missing = [purpose for purpose in PURPOSES if purpose not in {row["purpose"] for row in rows}]

@@ -8,20 +8,37 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 
-from scim_bridge.kernel.crypto import signing_key
 from scim_bridge.kernel.master_key import MasterKey
 from scim_bridge.kernel.work import Work
+from scim_bridge.registry.own_secrets import place
 
-PURPOSE = "leak-trace"
+KEY = "leak-trace"
 # Shorter texts are no secrets, and every key would be tried on them.
 SHORTEST = 16
 
 
 async def _digest(work: Work, master: MasterKey, text: str) -> str:
-    made = await signing_key(work, master, PURPOSE)
-    secret = str(made.key.as_dict(private=True)["d"]).encode()
-    return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(await _key(work, master), text.encode(), hashlib.sha256).hexdigest()
+
+
+async def _key(work: Work, master: MasterKey) -> bytes:
+    """The key of traces, made on first use; of two that make one at once, the first one's counts."""
+    sql = "SELECT sealed FROM sb_own_secret WHERE id = ?"
+    row = await work.tx.one(sql, KEY)
+    if row is None:
+        await work.tx.run(
+            "INSERT INTO sb_own_secret (id, name, sealed, created, replaces_until) VALUES (?, ?, ?, ?, 0)"
+            " ON CONFLICT (id) DO NOTHING",
+            KEY,
+            KEY,
+            master.seal(place(KEY), os.urandom(32)),
+            work.now,
+        )
+        row = await work.tx.one(sql, KEY)
+    assert row is not None
+    return master.unseal(place(KEY), bytes(row["sealed"]))
 
 
 async def leave_trace(work: Work, master: MasterKey, credential_id: str, value: str) -> None:
