@@ -328,7 +328,7 @@ def test_a_crash_in_the_middle_shows_no_secret_in_answer_log_or_database(
 ) -> None:
     from scim_bridge.credentials.leaks import intake
 
-    async def broken(_work: Work, text: str, *_more: Any) -> str:
+    async def broken(_work: Work, _master: Any, text: str) -> str:
         raise RuntimeError(f"a defect, with {len(text)} characters at hand")
 
     async def body(s: Stage) -> None:
