@@ -14,12 +14,12 @@ from scim_bridge.credentials.model import Delivered, Delivery, DeliveryFailed
 from scim_bridge.credentials.policy import ACK, HEALTH, STORE, TIME
 from scim_bridge.credentials.rotation import Rotation, move
 from scim_bridge.kernel.context import Context
-from scim_bridge.kernel.crypto import equal
 from scim_bridge.kernel.effects import Done, Outcome
 from scim_bridge.kernel.outbound import OutboundError
 from scim_bridge.kernel.work import Work
 
 PATH = "/credentials/v1/rotations"
+ACK_LINK = "rotation-ack"
 
 
 class Confirming:
@@ -35,10 +35,10 @@ class Confirming:
 
     def genuine(self, rotation_id: str, signature: str) -> bool:
         """True for the signature of this rotation's link."""
-        return equal(signature, self._signature(rotation_id))
+        return self._ctx.master.matches(ACK_LINK, rotation_id, signature)
 
     def _signature(self, rotation_id: str) -> str:
-        return self._ctx.master.digest("rotation-ack", rotation_id)
+        return self._ctx.master.digest(ACK_LINK, rotation_id)
 
     def first_look(self, of: Rotation) -> int:
         """Microseconds until something can be seen: at the end where nothing but a call or time tells."""

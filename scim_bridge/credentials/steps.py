@@ -27,6 +27,7 @@ from scim_bridge.kernel.effects import Done, Effect, Handler, Outcome, Retry
 from scim_bridge.kernel.errors import Invalid, NotFound, Refused
 from scim_bridge.kernel.secret_text import SecretText
 from scim_bridge.kernel.work import Work
+from scim_bridge.registry.credential_traces import leave_trace
 from scim_bridge.registry.keeper import (
     CredentialKeeper,
     Issued,
@@ -198,11 +199,15 @@ class Steps:
             "rotation": of.id,
             "ack": self._confirming.link(of.id),
         }
-        fresh = Fresh(row["kind"], self._opened(of), row["fresh_reference"], row["fresh_expires"], public)
+        value = self._opened(of)
+        fresh = Fresh(row["kind"], value, row["fresh_reference"], row["fresh_expires"], public)
         version = (await self._delivery.deliver(target, fresh, of.id)).version
         del fresh
 
         async def delivered(work: Work) -> None:
+            if row["kind"] == "client_secret":
+                # To know it again when it is found in public; a key is known by its public half.
+                await leave_trace(work, self._ctx.master, str(row["fresh_id"]), value.reveal())
             soon = self._confirming.first_look(of)
             await move(
                 work, of, rows.CONFIRMING, delay=soon, sealed=None, version=version, delivered=work.now

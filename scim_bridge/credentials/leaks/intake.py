@@ -177,9 +177,10 @@ async def _by_public_half(reader: Reader, text: str) -> str | None:
     names = _key_names(text)
     if not names:
         return None
-    for name in sorted(names):
-        row = await reader.one("SELECT id FROM sb_credential WHERE reference = ? LIMIT 1", name)
-        if row is not None:
+    rows = await reader.all("SELECT id, reference, public FROM sb_credential WHERE kind = 'jwk' ORDER BY id")
+    for row in rows:
+        told = orjson.loads(row["public"]) if row["public"] else {}
+        if names & {row["reference"], told.get("kid"), told.get("thumbprint")}:
             return str(row["id"])
     return None
 
