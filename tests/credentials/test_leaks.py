@@ -94,7 +94,7 @@ class Stage:
             routes=routes(self.ctx, settings, Intake(MASTER, on_leak, (client_secret,))),
             exception_handlers={404: unrouted, 405: unrouted, Exception: unexpected},
         )
-        transport = httpx2.ASGITransport(app=Edge({}, web))
+        transport = httpx2.ASGITransport(app=Edge({}, web), raise_app_exceptions=False)
         self.http = httpx2.AsyncClient(transport=transport, base_url="https://bridge.test")
 
     async def tell(self, *findings: dict[str, str], **headers: str) -> Any:
