@@ -25,6 +25,7 @@ from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.edge import Edge, unexpected, unrouted
 from scim_bridge.kernel.errors import Unauthenticated
 from scim_bridge.kernel.outbound import Answer, Outbound
+from scim_bridge.kernel.telemetry import configure_logging
 from scim_bridge.kernel.work import Store, Work
 from scim_bridge.oauth import clients as oauth
 from scim_bridge.oauth.leaked import end_leaked_secret
@@ -332,6 +333,8 @@ def test_a_crash_in_the_middle_shows_no_secret_in_answer_log_or_database(
         raise RuntimeError(f"a defect, with {len(text)} characters at hand")
 
     async def body(s: Stage) -> None:
+        # As every process logs: the library's own default prints local variables.
+        configure_logging("debug", "json")
         monkeypatch.setattr(intake, "traced", broken)
         planted = "planted-agent-secret-Zq7-Zq7-Zq7"
         answer = await s.tell(finding(planted))
