@@ -23,6 +23,7 @@ NameArgument = Annotated[
     str, typer.Argument(help="as `keys list` shows it: master, audit, token:ID, hr.NAME …")
 ]
 OVERLAP = "7d"
+SSF = "ssf"
 
 
 @app.command("list")
@@ -78,6 +79,7 @@ async def _rotated(bridge: Any, name: str, overlap: int, given: SecretText | Non
     from scim_bridge.registry.own_secrets import rotate_own_secret
     from scim_bridge.registry.rotation import rotate_token
     from scim_bridge.registry.signing_keys import rotate_signing_key
+    from scim_bridge.watch import ssf_keys
 
     ctx = bridge.ctx
     what = await named(bridge, name)
@@ -93,6 +95,10 @@ async def _rotated(bridge: Any, name: str, overlap: int, given: SecretText | Non
             "unreadable": done.unreadable,
             "digests_to_come": done.digests_left,
         }
+    if what.kind == "signing" and what.id == ssf_keys.PURPOSE:
+        # Of another kind, and published for a while before it signs.
+        made = await ctx.store.transact(actor(), lambda work: ssf_keys.rotate(work, ctx.master))
+        return {"name": name, "now": made}
     if what.kind == "signing":
         old, new = await ctx.store.transact(
             actor(), lambda work: rotate_signing_key(work, ctx.master, what.id)
@@ -135,6 +141,8 @@ async def _retired(bridge: Any, name: str, *, now: bool) -> dict[str, Any]:
         if what.key_file is None:
             say("Take it out of secret_key_previous when each process is restarted next.")
         return {"name": "master", "retired": [kid[:8] for kid in gone]}
+    if what.kind == "signing" and what.id == SSF:
+        raise Invalid("key-published", "These keys end by themselves.", "See `transmitter keys list`.")
     if what.kind == "signing":
         kids = await ctx.store.transact(actor(), lambda work: forget_signing_keys(work, what.id))
         return {"name": name, "retired": kids}
