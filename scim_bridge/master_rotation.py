@@ -47,7 +47,7 @@ SEALED = (
     ),
 )
 # Columns of bytes that hold nothing sealed.
-CLEAR = (("sb_resource", "doc"), ("sb_resource", "rendered"))
+CLEAR = (("sb_resource", "doc"), ("sb_resource", "rendered"), ("sb_baseline", "state"))
 # Keyed digests that name their key themselves (`kernel/peppered.py`).
 STATED = (("sb_ssf_stream", "connection_id", "push_digest"), ("sb_listener", "name", "proof"))
 # How long processes may take to hear of the change (they look once a second), and to load a new key file.
