@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -338,3 +341,25 @@ def test_a_taken_port_is_told_in_one_line(tmp_path: Path, served: Running) -> No
     assert done.returncode == 1
     assert port in done.stderr and len(done.stderr.splitlines()) == 1
     assert not done.stdout
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["put", "delete", "undone", "look"]), st.integers(0, 4)), max_size=30)
+)
+@settings(max_examples=40)
+def test_a_listing_that_remembers_shows_what_a_fresh_one_shows(steps: list[tuple[str, int]]) -> None:
+    store = Store(None)
+    for number, (step, key) in enumerate(steps):
+        if step == "put":
+            store.put("thing", str(key), {"n": number})
+        elif step == "delete":
+            store.delete("thing", str(key))
+        elif step == "undone":
+            with contextlib.suppress(ZeroDivisionError), store.transaction():
+                store.put("thing", str(key), {"n": -number})
+                raise ZeroDivisionError
+        assert step != "look" or store.listing("thing") == [value for _, value in store.all("thing")]
+    assert sorted(one["n"] for one in store.listing("thing")) == sorted(
+        value["n"] for _, value in store.all("thing")
+    )
+    store.close()

@@ -39,7 +39,6 @@ class Tenant:
     def __init__(self, store: Store, base_url: str) -> None:
         self.store = store
         self.base_url = base_url
-        self._listed: dict[str, tuple[tuple[str, int], list[Object]]] = {}
 
     @property
     def id(self) -> str:
@@ -99,15 +98,11 @@ class Tenant:
         return [value for _, value in self.store.all(kind)]
 
     def listing(self, kind: str) -> list[Object]:
-        """Every live object of a type, read once for each state of the directory; for reading calls only.
+        """Every live object of a type, not to be changed; for reading calls only.
 
         A call that writes uses `every`: what it sees may be rolled back and must not be remembered.
         """
-        state = (self.id, self.change())
-        kept = self._listed.get(kind)
-        if kept is None or kept[0] != state:
-            kept = self._listed[kind] = (state, self.every(kind))
-        return kept[1]
+        return self.store.listing(kind)
 
     def user_named(self, name: str) -> Object | None:
         """A user by userPrincipalName (any case), or None."""

@@ -38,6 +38,8 @@ class Store:
         self._lock = threading.RLock()
         self._depth = 0
         self._versions: dict[str, int] = {}
+        self._touched: dict[str, dict[str, bool]] = {}
+        self._listed: dict[str, dict[str, dict[str, Any]]] = {}
         self._epoch = 0
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +77,7 @@ class Store:
     def put(self, kind: str, key: str, value: Mapping[str, Any]) -> None:
         """Create or replace an object; a replaced one keeps its place in the order."""
         with self._lock:
-            self._versions[kind] = self._versions.get(kind, 0) + 1
+            self._touch(kind, key, gone=False)
             self._db.execute(
                 "INSERT INTO object (kind, key, value) VALUES (?, ?, ?) "
                 "ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value",
@@ -93,8 +95,33 @@ class Store:
     def delete(self, kind: str, key: str) -> bool:
         """Remove an object; True when there was one."""
         with self._lock:
-            self._versions[kind] = self._versions.get(kind, 0) + 1
+            self._touch(kind, key, gone=True)
             return self._db.execute("DELETE FROM object WHERE kind = ? AND key = ?", (kind, key)).rowcount > 0
+
+    def _touch(self, kind: str, key: str, *, gone: bool) -> None:
+        self._versions[kind] = self._versions.get(kind, 0) + 1
+        touched = self._touched.setdefault(kind, {})
+        touched[key] = gone or touched.pop(key, False)
+
+    def listing(self, kind: str) -> list[dict[str, Any]]:
+        """Every object of a kind, in the order they were first put; what did not change is not read again.
+
+        Not to be changed, and not for a transaction: what it sees may be rolled back.
+        """
+        with self._lock:
+            touched = self._touched.pop(kind, {})
+            kept = self._listed.get(kind)
+            if kept is None:
+                kept = self._listed[kind] = dict(self.all(kind))
+                return list(kept.values())
+            for key, gone in touched.items():
+                found = self.get(kind, key)
+                if gone or found is None:
+                    # Put again after it was removed, it stands last.
+                    kept.pop(key, None)
+                if found is not None:
+                    kept[key] = found
+            return list(kept.values())
 
     def version(self, kind: str) -> tuple[int, int]:
         """Differs from an earlier answer when an object of this kind may have changed since then."""
@@ -113,6 +140,7 @@ class Store:
         """Forget every object and every call."""
         with self._lock:
             self._epoch += 1
+            self._listed.clear()
             self._db.execute("DELETE FROM object")
             self._db.execute("DELETE FROM journal")
 
