@@ -51,6 +51,8 @@ NOUNS = {
 }
 VERBS = {
     "serve": "Run the server, with its worker in the same process.",
+    "connect": "Connect Okta or Entra step by step, or rehearse it with a sandbox.",
+    "doctor": "Find what is wrong with this installation, and what mends it.",
     "demo": "Play the main job against the sandbox IdPs, over the network.",
     "sandbox": "Run a simulated Okta, Entra, HR system, agent platform or SSF transmitter.",
 }
@@ -92,7 +94,7 @@ class Root(TyperGroup):
 
 
 def verb(name: str) -> Any:
-    """A verb that stands alone: `serve`, `demo` or `sandbox`."""
+    """A verb that stands alone: such as `serve`."""
     app = typer.Typer(add_completion=False)
     function = getattr(import_module(f"scim_bridge.cli.{name}"), name)
     app.command(name)(function)

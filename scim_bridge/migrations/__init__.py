@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 LOCK = 7_264_000
 
-__all__ = ["absent", "config", "head", "include", "opened", "sync_url", "upgrade"]
+__all__ = ["absent", "config", "head", "include", "opened", "revision", "sync_url", "upgrade"]
 
 
 def sync_url(url: str) -> str:
@@ -106,6 +106,17 @@ def _upgrade(url: str, create: bool) -> None:
 def absent(url: str) -> bool:
     """True when a SQLite URL names a file that is not there, or empty."""
     return url.startswith("sqlite:///") and revision_of_file(Path(url.removeprefix("sqlite:///"))) is None
+
+
+def revision(url: str) -> str | None:
+    """The schema a database has: None when there is none of ours, "" when it is being made. Changes nothing.
+
+    StoreUnavailable when it is away, ConfigurationError when it is another program's or a newer version's.
+    """
+    if url.startswith("sqlite:///"):
+        return revision_of_file(Path(url.removeprefix("sqlite:///")))
+    with opened(url) as connection:
+        return _current(connection)
 
 
 def _upgrade_file(url: str, path: Path, create: bool) -> None:

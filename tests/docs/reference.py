@@ -21,15 +21,19 @@ Made from the commands themselves by `python -m tests.docs.reference`.
 Every command works on the database directly, whether a server runs or not. Most take `--database-url` (or
 `SCIM_BRIDGE_DATABASE_URL`) and `--output table|json|jsonl|csv`.
 
-| exit code | meaning |
-|---|---|
-| 0 | done |
-| 1 | an error; one line on standard error says what and how to mend it |
-| 2 | the command was written wrongly |
-| 3 | changes are pending (`--dry-run`, `sync plan`) |
-| 4 | held by the brake |
-| 78 | the settings are wrong |
-| 130 | Ctrl-C stopped an import between two portions; the same command goes on |
+| exit code | meaning | of which commands |
+|---|---|---|
+| 0 | done, or nothing to do | all |
+| 1 | an error, told in one line with its fix; or what was looked at does not hold | all; `doctor`, `conformance`, `audit verify`, `policy test`, `stores test`, `doors list --check` … |
+| 2 | the command was written wrongly | all |
+| 3 | changes are pending: something would be, or is still to be, written | `--dry-run`, `sync plan` |
+| 4 | held by the brake: a person has to look | `sync plan`, `sync apply`, `sync one` |
+| 78 | the settings are wrong | all but `doctor`, which tells of it as a finding |
+| 130 | Ctrl-C; what was done stays, the same command goes on | imports, `sync`, `connect` |
+
+`scim-bridge --version` prints the version. `scim-bridge --install-completion` sets up completion of nouns, verbs and options for
+the shell you are in (bash, zsh, fish, PowerShell); `--show-completion` prints it instead. It asks the program itself, so a new
+version needs no new set-up, and it costs other commands nothing.
 """
 COMMON = {"database_url", "output", "help"}
 

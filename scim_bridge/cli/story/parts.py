@@ -60,10 +60,11 @@ class Part:
 
 
 class Parts:
-    """Starts everything, and ends only what it started."""
+    """Starts everything, and ends only what it started. `sandboxes` are those that are wanted."""
 
-    def __init__(self, notes: Notes) -> None:
+    def __init__(self, notes: Notes, sandboxes: tuple[str, ...] = SANDBOXES) -> None:
         self._notes = notes
+        self._sandboxes = sandboxes
         self._running: list[Part] = []
         self.ca_file = ""
 
@@ -105,9 +106,9 @@ class Parts:
         return port
 
     def start_sandboxes(self) -> dict[str, str]:
-        """Start the four sandboxes; their base URLs by name."""
+        """Start the sandboxes; their base URLs by name."""
         urls = {}
-        for name in SANDBOXES:
+        for name in self._sandboxes:
             directory = self._notes.directory / name
             directory.mkdir(exist_ok=True)
             command = [sys.executable, "-m", f"scim_bridge.sandbox.{name}", "--port", str(self.port(name))]
