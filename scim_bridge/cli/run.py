@@ -17,6 +17,8 @@ from scim_bridge.cli.output import EXIT_ERROR, EXIT_USAGE, fail, refuse
 
 # Whatever the command line itself refuses; typer brings its own copy of click and does not export this.
 USAGE: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+# What a shell sets to be told what could come next; named after the program.
+COMPLETE = "_SCIM_BRIDGE_COMPLETE"
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 NOUNS = {
     "agents": "The inventory: import manifests and A2A cards, list, show.",
@@ -120,7 +122,12 @@ def build() -> Any:
     ) -> None:
         """Manage AI agents in Okta and Microsoft Entra ID like people."""
 
-    return typer.main.get_group(app)
+    if COMPLETE in os.environ:
+        # A shell asks what could come next: only then its ways of asking are loaded.
+        from typer.completion import completion_init
+
+        completion_init()
+    return typer.main.get_command(app)
 
 
 def run(arguments: list[str] | None = None) -> int:

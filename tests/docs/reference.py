@@ -24,16 +24,16 @@ Every command works on the database directly, whether a server runs or not. Most
 | exit code | meaning | of which commands |
 |---|---|---|
 | 0 | done, or nothing to do | all |
-| 1 | an error, told in one line with its fix; or what was looked at does not hold | all; `doctor`, `conformance`, `audit verify`, `policy test`, `stores test`, `doors list --check` … |
+| 1 | an error, told in one line with its fix; or what was looked at does not hold | all; `doctor`, `audit verify` … |
 | 2 | the command was written wrongly | all |
 | 3 | changes are pending: something would be, or is still to be, written | `--dry-run`, `sync plan` |
 | 4 | held by the brake: a person has to look | `sync plan`, `sync apply`, `sync one` |
 | 78 | the settings are wrong | all but `doctor`, which tells of it as a finding |
 | 130 | Ctrl-C; what was done stays, the same command goes on | imports, `sync`, `connect` |
 
-`scim-bridge --version` prints the version. `scim-bridge --install-completion` sets up completion of nouns, verbs and options for
-the shell you are in (bash, zsh, fish, PowerShell); `--show-completion` prints it instead. It asks the program itself, so a new
-version needs no new set-up, and it costs other commands nothing.
+`scim-bridge --version` prints the version. `scim-bridge --install-completion` sets up completion of nouns, verbs and
+options for the shell you are in (bash, zsh, fish, PowerShell); `--show-completion` prints it instead. It asks the
+program itself: a new version needs no new set-up.
 """
 COMMON = {"database_url", "output", "help"}
 
