@@ -76,7 +76,7 @@ class Walk:
 
     def _judge_address(self, public: str) -> None:
         """Told before anything is pasted: an address nobody outside can reach."""
-        place = Place(public_url=self._base_url or public, public_url_set=True, told_url=self._base_url)
+        place = Place(public_url=self._base_url or public, public_url_set=True, told_url=self._wish.base_url)
         for found in judged_address(place, (Tenant(self._wish.name, self._wish.kind),)):
             if found.state is State.WRONG:
                 self._talk.mark("address", LATER, found.found, found.fix)
