@@ -124,7 +124,7 @@ def build() -> Any:
 
     if COMPLETE in os.environ:
         # A shell asks what could come next: only then its ways of asking are loaded.
-        from typer.completion import completion_init
+        from typer.completion import completion_init  # type: ignore[attr-defined]
 
         completion_init()
     return typer.main.get_command(app)
