@@ -24,6 +24,8 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 RATE = re.compile(r"([1-9]\d{0,11})\s*/\s*([smhd])")
 SPANS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 MOST = 10**9
+# How far ahead of the clock a cell may run: instants and charges have to fit 63 bits of microseconds.
+MOST_ROOM = 1000 * 365 * DAY
 # Two limits of one budget are cells of their own; more than a few nobody means.
 MOST_LIMITS = 4
 
@@ -109,7 +111,11 @@ def _limit(table: Table) -> Limit | None:
     if count > MOST or span // count == 0:
         table.problems.add(table.node, f"{said[:40]!r} is more than this counts.", "Write at most 1000000/s.")
     table.rest()
-    return Limit(count, span, burst) if match else None
+    made = Limit(count, span, burst)
+    if made.room > MOST_ROOM:
+        most = f"Write a burst of at most {MOST_ROOM // made.interval}."
+        table.problems.add(table.node, f"A burst of {burst} takes longer than 1000 years to come back.", most)
+    return made if match else None
 
 
 def _match(table: Table | None) -> Match:

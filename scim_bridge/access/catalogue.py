@@ -65,6 +65,10 @@ def load_catalogue(path: str) -> Catalogue:
     return Catalogue(dict(_entries(path, items)))
 
 
+# What a property may be; true and false are numbers to Python.
+PLAIN = (str, int, float)
+
+
 def _entries(path: str, items: Iterable[Any]) -> Iterable[tuple[Key, Mapping[str, str]]]:
     seen: set[Key] = set()
     for number, item in enumerate(items, start=1):
@@ -75,7 +79,7 @@ def _entries(path: str, items: Iterable[Any]) -> Iterable[tuple[Key, Mapping[str
             )
         kind, identity = (_word(where, name, item.get(name)) for name in ("type", "id"))
         properties = item.get("properties") or {}
-        if not isinstance(properties, dict) or len(texts(properties)) != len(properties):
+        if not isinstance(properties, dict) or not all(isinstance(v, PLAIN) for v in properties.values()):
             raise ConfigurationError(
                 SETTING, f"{where} has properties that are not texts, numbers, true or false", "Write those."
             )

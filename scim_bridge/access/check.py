@@ -19,6 +19,7 @@ from scim_bridge.access.source import (
     line_of_name,
     statements,
     suggestion,
+    too_deep,
 )
 from scim_bridge.access.words import Words, words_of
 from scim_bridge.registry.model import Attestation, Owners, PersonRef
@@ -177,6 +178,12 @@ def _syntax_problems(text: PolicyText) -> list[Problem]:
         return [Problem(1, "The file holds no policy.", fix)]
     found = []
     for statement in written:
+        deep = too_deep(statement)
+        if deep is not None:
+            message = "The policy is nested too deep, or one chain of conditions is too long."
+            fix = 'Write ["a", "b"].contains(…), or several policies.'
+            found.append(Problem(line_at(source, deep.start), message, fix))
+            continue
         body = source[statement.start : statement.tokens[-1].end]
         try:
             parsed = cedarpy.PolicySet.from_str(body)

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from scim_bridge.kernel.clock import iso
 from scim_bridge.registry.model import AGENT, Attestation, Hold, Owners
 
@@ -148,7 +150,10 @@ def stops(facts: Facts, now: int) -> tuple[Reason, ...]:
 
 
 def texts(properties: Mapping[str, Any]) -> dict[str, str]:
-    """Properties as policies see them: text as it is, true as "true", 5 as "5"; lists and objects are left out."""
+    """Properties as policies see them: text as it is, true as "true", 5 as "5"; lists and objects as their JSON.
+
+    Only null counts as not said: a list that was overlooked would let through what a text in its place stops.
+    """
     found: dict[str, str] = {}
     for name, value in properties.items():
         if isinstance(value, bool):
@@ -157,4 +162,6 @@ def texts(properties: Mapping[str, Any]) -> dict[str, str]:
             found[name] = value
         elif isinstance(value, int | float):
             found[name] = str(value)
+        elif value is not None:
+            found[name] = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
     return found

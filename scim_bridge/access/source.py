@@ -15,6 +15,10 @@ TOKEN = re.compile(
     r'\s+|//[^\n]*|"(?:\\.|[^"\\])*"|[A-Za-z_][A-Za-z0-9_]*|[0-9]+|::|==|!=|<=|>=|&&|\|\||.', re.S
 )
 NAMED = re.compile(r"`([^`]+)`")
+OPENING, CLOSING = ("(", "[", "{"), (")", "]", "}")
+# Each of these is one level inside the other where Cedar keeps a policy.
+CHAINING = ("&&", "||", "if", "+", "-", "*", "!")
+DEEPEST, LONGEST_CHAIN = 60, 200
 GOES_ON = "unexpected end of input"
 
 
@@ -77,6 +81,20 @@ def statements(text: str) -> list[Statement]:
 def line_at(text: str, offset: int) -> int:
     """The line of an offset, counted from 1."""
     return text.count("\n", 0, offset) + 1
+
+
+def too_deep(statement: Statement) -> Token | None:
+    """The token at which a statement is nested deeper, or chained longer, than Cedar can be given safely.
+
+    Cedar reads and writes policies by recursion: thousands of levels end the whole process.
+    """
+    depth = chained = 0
+    for token in statement.tokens:
+        depth += (token.text in OPENING) - (token.text in CLOSING)
+        chained += token.text in CHAINING
+        if depth > DEEPEST or chained > LONGEST_CHAIN:
+            return token
+    return None
 
 
 def breaking_token(text: str, statement: Statement, parse: Callable[[str], object]) -> Token:

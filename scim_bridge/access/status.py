@@ -150,7 +150,15 @@ async def _held(reader: Reader, place: int, after: str, now: int) -> dict[str, A
 
 
 async def _changed(reader: Reader, place: int, now: int) -> dict[str, Any]:
-    last = min(await _last(reader), place + LOOKED_AT)
+    newest = await _last(reader)
+    if place > newest:
+        # The database was restored to a moment before: whoever waited here for more would miss what came since.
+        raise Invalid(
+            "cursor-ahead",
+            f"since=seq.{place} is further than anything happened.",
+            "Begin again without since.",
+        )
+    last = min(newest, place + LOOKED_AT)
     rows = await reader.all(
         "SELECT subject_id AS id, MAX(seq) AS latest FROM sb_audit WHERE seq > ? AND seq <= ?"
         " AND subject_kind = ? AND subject_id IS NOT NULL GROUP BY subject_id ORDER BY latest LIMIT ?",
@@ -162,9 +170,8 @@ async def _changed(reader: Reader, place: int, now: int) -> dict[str, Any]:
     ids = [row["id"] for row in rows[:TOLD]]
     if len(rows) > TOLD:
         last = rows[TOLD - 1]["latest"]
-    reached = max(place, last)
-    more = reached < await _last(reader)
-    return {"agents": await _standing(reader, ids, now), "cursor": f"seq.{reached}", "more": more}
+    more = last < await _last(reader)
+    return {"agents": await _standing(reader, ids, now), "cursor": f"seq.{last}", "more": more}
 
 
 async def _standing(reader: Reader, ids: Sequence[str], now: int) -> list[dict[str, Any]]:

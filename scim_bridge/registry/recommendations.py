@@ -14,6 +14,7 @@ import orjson
 from scim_bridge.audit.record import record
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Invalid, NotFound
+from scim_bridge.kernel.sql import marks
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry import outward
 from scim_bridge.registry.groups import add_members, remove_members
@@ -185,6 +186,7 @@ async def apply(work: Work, recommendation_id: str, why: str) -> Recommendation:
     found = await _open(work, recommendation_id)
     said = _reason(why)
     advice = found.advice
+    await _still_stands(work, advice)
     if advice.instead_id is not None:
         await add_members(work, advice.instead_id, [(advice.agent_id, None)])
     await remove_members(work, advice.group_id, [advice.agent_id])
@@ -205,6 +207,28 @@ async def _open(work: Work, recommendation_id: str) -> Recommendation:
     if found.state != OPEN:
         raise Invalid("recommendation-settled", f"It is {found.state} already.", "See the list again.")
     return found
+
+
+async def _still_stands(work: Work, advice: Advice) -> None:
+    """Invalid when the agent is in the group no more, or either group or the agent is gone.
+
+    Joining the smaller group in place of nothing would give what an IdP took away.
+    """
+    member = await work.tx.one(
+        f"SELECT until FROM sb_member WHERE group_id = ? AND member_id = ?{work.tx.for_update}",
+        advice.group_id,
+        advice.agent_id,
+    )
+    wanted = [one for one in (advice.agent_id, advice.group_id, advice.instead_id) if one is not None]
+    alive = await work.tx.all(
+        f"SELECT id FROM sb_resource WHERE id IN ({marks(len(wanted))}) AND deleted IS NULL", *wanted
+    )
+    if member is None or len(alive) < len(wanted):
+        raise Invalid(
+            "recommendation-outdated",
+            "The agent is not in this group any more, or what it should join is gone.",
+            "Look anew: scim-bridge recommendations review.",
+        )
 
 
 async def _settle(work: Work, found: Recommendation, state: str, why: str) -> None:

@@ -17,7 +17,7 @@ from scim_bridge.access.budget_model import Breach, Budget, Limit, Match, cells,
 from scim_bridge.access.budgets import Budgets, rate_of, reset
 from scim_bridge.access.decide import decide
 from scim_bridge.access.facts import facts_about
-from scim_bridge.access.model import Decision, Facts, Question, Reason
+from scim_bridge.access.model import Decision, Facts, Question, Reason, texts
 from scim_bridge.access.policies import load_policies
 from scim_bridge.inventory.service import import_manifest
 from scim_bridge.kernel.clock import HOUR, MINUTE, SECOND, ManualClock
@@ -246,6 +246,7 @@ def test_the_packaged_budgets_are_sound_and_a_mistake_names_its_line(tmp_path: P
         ("budgets:\n  a: {limits: [{rate: 5/m}], breach: {hold_after: 0}}", 2, "holds after nothing"),
         ("budgets:\n  A B: {limits: [{rate: 5/m}]}", 2, "no name"),
         ("budgets:\n  a: {limits: [{rate: 999999999999/s}]}", 2, "more than"),
+        ("budgets:\n  a: {limits: [{rate: 1/d, burst: 1000000000}]}", 2, "1000 years"),
     ],
 )
 def test_a_file_of_budgets_that_is_wrong_is_refused_by_line(text: str, line: int, message: str) -> None:
@@ -257,3 +258,8 @@ def test_a_file_of_budgets_that_is_wrong_is_refused_by_line(text: str, line: int
 def test_any_cost_is_a_number_of_units_or_none(said: str) -> None:
     found = cost_of({"cost": said})
     assert found is None or 0 <= found <= 10**9
+
+
+@pytest.mark.parametrize("said", [[500], {"units": 500}, [], True, -1, "NaN"])
+def test_a_cost_that_is_said_but_no_number_is_never_counted_as_one(said: object) -> None:
+    assert cost_of(texts({"cost": said})) is None

@@ -136,6 +136,10 @@ def test_properties_of_resource_and_question_reach_the_policies_and_those_of_the
         assert (await gateway.ask("metrics-analyst", **ask))["decision"] is True
         ask["resource"] = {**dataset, "properties": {"personal_data": True, "owners": ["a"], "n": None}}
         assert (await gateway.ask("metrics-analyst", **ask))["decision"] is False
+        # A list or an object says something too: it is not overlooked. null says nothing.
+        for said, yes in ((["email"], False), ({"columns": 3}, False), ([], False), (None, True)):
+            ask["resource"] = {**dataset, "properties": {"personal_data": said}}
+            assert (await gateway.ask("metrics-analyst", **ask))["decision"] is yes, said
         subject = {
             "type": "agent",
             "id": "deploy-conductor",

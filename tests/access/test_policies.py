@@ -63,6 +63,8 @@ ALL = '@id("a") permit (principal, action, resource'
         ("", 1, "no policy", "deny-all"),
         ("// nothing;\n", 1, "no policy", "deny-all"),
         ('@id("a) permit (principal, action, resource);', 1, "Not a policy", ""),
+        (f'{ALL})\nwhen {{ {"(" * 3000}true{")" * 3000} }};', 2, "nested too deep", "contains"),
+        (f'{ALL})\nwhen {{ {" || ".join(["true"] * 5000)} }};', 2, "chain of conditions", "several"),
     ],
 )  # fmt: skip
 def test_an_unsound_file_refuses_to_start_and_names_line_and_fix(

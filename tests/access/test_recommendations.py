@@ -24,7 +24,7 @@ from scim_bridge.kernel.work import Store
 from scim_bridge.registry import recommendations as kept
 from scim_bridge.registry.agents import find_agent
 from scim_bridge.registry.grants import group_named
-from scim_bridge.registry.groups import add_members, create_group, groups_of
+from scim_bridge.registry.groups import add_members, create_group, delete_group, groups_of, remove_members
 from tests.access.gateway import EXAMPLE, OnStore
 from tests.conftest import TESTER
 
@@ -114,6 +114,29 @@ def test_what_was_of_no_use_is_advised_to_go_and_what_would_do_to_come(
             "SELECT action FROM sb_audit WHERE action LIKE 'recommendation.%' ORDER BY id"
         )
         assert [row["action"] for row in rows] == ["recommendation.applied", "recommendation.dismissed"]
+
+    on_store(main)
+
+
+def test_advice_about_a_group_the_agent_left_or_that_is_gone_gives_nothing(on_store: OnStore) -> None:
+    async def main(store: Store) -> None:
+        await import_manifest(store, TESTER, EXAMPLE.read_bytes(), "agents.yaml")
+        found = await find_agent(store.reads, "code-review")
+        assert found is not None
+        agent, (source, _) = found.resource.id, await group_named(store.reads, "source-code")
+        warehouse, _ = await group_named(store.reads, "data-warehouse-read")
+        swap = kept.Advice(agent, source, kept.SWAP, "less", {}, warehouse)
+        await store.transact(TESTER, lambda work: kept.keep(work, [swap], 0))
+        (one,) = await kept.recommended(store.reads, agent)
+        await store.transact(TESTER, lambda work: remove_members(work, source, [agent]))
+        with pytest.raises(Invalid, match="not in this group any more"):
+            await store.transact(TESTER, lambda work: kept.apply(work, one.id, "late"))
+        assert (await groups_of(store.reads, [agent]))[agent] == []
+        await store.transact(TESTER, lambda work: add_members(work, source, [(agent, None)]))
+        await store.transact(TESTER, lambda work: delete_group(work, warehouse, "gone"))
+        with pytest.raises(Invalid, match="is gone"):
+            await store.transact(TESTER, lambda work: kept.apply(work, one.id, "late"))
+        assert [group for group, _ in (await groups_of(store.reads, [agent]))[agent]] == [source]
 
     on_store(main)
 

@@ -126,5 +126,9 @@ def test_a_cursor_that_is_none_is_refused(on_store: OnStore) -> None:
         ):
             answer = await get(gateway, f"/access/v1/status?since={wrong}")
             assert answer.status_code == 400, wrong
+        # After a restore a gateway's cursor is ahead of everything: waiting there it would miss what comes.
+        ahead = await get(gateway, "/access/v1/status?since=seq.99999999")
+        assert (ahead.status_code, ahead.json()["code"]) == (400, "cursor-ahead")
+        assert "without since" in ahead.json()["detail"]
 
     with_gateway(on_store, body)
