@@ -19,9 +19,9 @@ from scim_bridge.kernel.database import Database, open_database
 from scim_bridge.kernel.document_index import Indexes
 from scim_bridge.kernel.effects import Effects, Handler
 from scim_bridge.kernel.ids import UuidV7
-from scim_bridge.kernel.master_key import KeyFile, create_key, load_keys
+from scim_bridge.kernel.master_key import KeyFile, create_key, load_keys, meanings
 from scim_bridge.kernel.outbound import Outbound
-from scim_bridge.kernel.ownership import claim, may_have_new_key
+from scim_bridge.kernel.ownership import claim, may_have_new_key, meant
 from scim_bridge.kernel.work import Store, Work
 from scim_bridge.migrations import upgrade
 from scim_bridge.registry.employee_numbers import EMPLOYEE_NUMBER
@@ -125,8 +125,9 @@ async def _master(settings: Settings, database: Database, clock: Clock) -> Maste
         filed = [create_key(file)]
     if settings.secret_key:
         # The file's are loaded beside it: an installation that moves to a setting rotates from the one to the other.
-        given = [each.encode() for each in (settings.secret_key, *settings.secret_key_previous)]
-        master = MasterKey(given[0], [*given[1:], *filed])
+        first = await meant(database.reads, settings.secret_key)
+        before = [key for each in settings.secret_key_previous for key in meanings(each)]
+        master = MasterKey(first, [*before, *filed])
     else:
         master = MasterKey(filed[0], filed[1:], watched.changed)
     await claim(database, master, place, clock)

@@ -16,8 +16,8 @@ from scim_bridge.kernel import counters
 from scim_bridge.kernel.clock import SECOND
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import StoreUnavailable
-from scim_bridge.kernel.jobs import Jobs, backlog
-from scim_bridge.kernel.telemetry import AUDIT_UNSEALED, EFFECTS, REGISTRY, RESOURCES
+from scim_bridge.kernel.jobs import Jobs, backlog, lag
+from scim_bridge.kernel.telemetry import AUDIT_UNSEALED, EFFECTS, EFFECTS_LAG, REGISTRY, RESOURCES
 from scim_bridge.kernel.web import json_response
 from scim_bridge.migrations import head
 from scim_bridge.oauth.upkeep import expiring_secrets
@@ -107,6 +107,7 @@ async def gauges(ctx: Context) -> None:
     waiting = await backlog(reads)
     for state in ("pending", "handed", "dead"):
         EFFECTS.labels(state).set(waiting.get(state, 0))
+    EFFECTS_LAG.set(await lag(reads, ctx.store.clock.now()) / SECOND)
     row = await reads.one("SELECT COUNT(*) AS n FROM sb_audit WHERE seq IS NULL")
     AUDIT_UNSEALED.set(row["n"])
     for kind in ("agent", "person", "group"):

@@ -35,6 +35,7 @@ from scim_bridge.departures.link import Links
 from scim_bridge.departures.upkeep import upkeep
 from scim_bridge.health import components
 from scim_bridge.health import routes as health
+from scim_bridge.kernel import effect_retention
 from scim_bridge.kernel.edge import Edge, unexpected, unrouted
 from scim_bridge.kernel.errors import StoreUnavailable
 from scim_bridge.kernel.jobs import Jobs
@@ -91,6 +92,7 @@ def jobs_of(bridge: Bridge, presence: Presence) -> Jobs:
     for name, seconds, duty in attestations.duties(ctx, bridge.settings.attestations):
         jobs.every(name, seconds, duty)
     jobs.every("decisions-forget", 3600.0, lambda: retention.forget(ctx.store, bridge.settings.access))
+    jobs.every("effects-forget", 3600.0, lambda: effect_retention.forget(ctx.store))
     for name, seconds, duty in credential_duties(ctx, bridge.idps.keeper, bridge.settings.credentials):
         jobs.every(name, seconds, duty)
     jobs.every("oauth-keys", 1.5, lambda: oauth_keys.refresh(ctx, bridge.settings.oauth.keys_hosts))

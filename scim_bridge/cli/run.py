@@ -31,6 +31,7 @@ NOUNS = {
     "config": "The effective settings and where each came from.",
     "conformance": "Prove a SCIM server before Okta or Entra is connected to it.",
     "connections": "The IdP tenants on the other side of the bridge.",
+    "db": "The database: copy, back up, restore, status.",
     "decisions": "What gateways asked and were told: list, show, why.",
     "credentials": "What agents prove themselves with: scan, list, rotate, revoke.",
     "departures": "Owners who leave: simulate, list, hand over.",

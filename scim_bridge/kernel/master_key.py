@@ -24,6 +24,8 @@ from scim_bridge.kernel.errors import BridgeError, ConfigurationError
 log = structlog.get_logger("scim_bridge.master_key")
 
 SHORTEST = 32
+# So many digits stand for the bytes of a key in its file.
+HEX = 64
 FINGERPRINT = "scim-bridge"
 
 
@@ -164,6 +166,14 @@ class MasterKey:
             hmac.compare_digest(made.encode(), given.encode()) for _, made in self.digests(purpose, value)
         ]
         return any(found)
+
+
+def meanings(text: str) -> tuple[bytes, ...]:
+    """The keys that a setting may mean: its characters, and the bytes where it is the content of a key file."""
+    plain = text.encode()
+    if len(text) == HEX and not set(text) - set("0123456789abcdefABCDEF"):
+        return plain, bytes.fromhex(text)
+    return (plain,)
 
 
 def load_keys(path: Path) -> list[bytes]:

@@ -9,7 +9,7 @@ import structlog
 from scim_bridge.kernel.clock import Clock
 from scim_bridge.kernel.database import Database, Reader, Tx
 from scim_bridge.kernel.errors import ConfigurationError, Conflict
-from scim_bridge.kernel.master_key import MasterKey, Tampered
+from scim_bridge.kernel.master_key import MasterKey, Tampered, meanings
 from scim_bridge.kernel.work import Work
 
 log = structlog.get_logger("scim_bridge.master_key")
@@ -38,6 +38,13 @@ async def may_have_new_key(database: Database, place: str, bound: Sequence[str])
     raise ConfigurationError(
         "secret_key", f"this database belongs to a master key{named} that is not in {place}", FIX
     )
+
+
+async def meant(reader: Reader, text: str) -> bytes:
+    """The key a setting means: the one of its meanings the database belongs to, else its characters."""
+    plain, *others = meanings(text)
+    stated = await _stated(reader) if others else None
+    return next((one for one in others if MasterKey(one).kid == stated), plain)
 
 
 async def claim(database: Database, master: MasterKey, place: str, clock: Clock) -> None:

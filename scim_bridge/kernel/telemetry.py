@@ -39,6 +39,11 @@ THROTTLED = Counter(
     registry=REGISTRY,
 )
 EFFECTS = Gauge("scim_bridge_effects", "Outward calls by open state.", ["state"], registry=REGISTRY)
+EFFECTS_LAG = Gauge(
+    "scim_bridge_effects_lag_seconds",
+    "How long the outward call that waits longest has been due; 0 when none waits.",
+    registry=REGISTRY,
+)
 AUDIT_UNSEALED = Gauge("scim_bridge_audit_unsealed", "Audit rows that wait for the seal.", registry=REGISTRY)
 RESOURCES = Gauge("scim_bridge_resources", "Live resources by kind.", ["kind"], registry=REGISTRY)
 DOOR_SILENT = Gauge(
