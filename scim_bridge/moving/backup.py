@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from scim_bridge.kernel.master_key import MasterKey
 from scim_bridge.kernel.errors import Conflict, NotFound, Refused, StoreUnavailable
+from scim_bridge.kernel.master_key import MasterKey
 from scim_bridge.kernel.work import Actor
 from scim_bridge.migrations import revision
 from scim_bridge.moving import checks
@@ -193,9 +193,7 @@ def _dump(url: str, file: Path) -> dict[str, Any]:
     return {"file": str(file), "bytes": file.stat().st_size, "audit": "verified when it is restored"}
 
 
-def _restore_dump(
-    url: str, file: Path, master: MasterKey, place: str, actor: Actor
-) -> dict[str, Any]:
+def _restore_dump(url: str, file: Path, master: MasterKey, place: str, actor: Actor) -> dict[str, Any]:
     with file.open("rb") as handle:
         if handle.read(5) != b"PGDMP":
             raise Refused(

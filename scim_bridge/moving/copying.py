@@ -18,9 +18,9 @@ import orjson
 
 from scim_bridge.audit.record import INSERT
 from scim_bridge.kernel.clock import SystemClock
-from scim_bridge.kernel.master_key import MasterKey
 from scim_bridge.kernel.errors import BridgeError, Conflict, Refused
 from scim_bridge.kernel.ids import UuidV7
+from scim_bridge.kernel.master_key import MasterKey
 from scim_bridge.kernel.work import Actor
 from scim_bridge.migrations import head, revision, upgrade
 from scim_bridge.moving import checks

@@ -29,6 +29,19 @@ EVIDENCE = "kept: evidence an auditor asks for"
 GRAVES = "kept: who comes back is the same"
 
 TABLES: dict[str, Kept] = {
+    "sb_activity": Kept("events of agents", job="activity-forget", at="received"),
+    "sb_activity_hour": Kept("hours in which agents did something", job="activity-forget"),
+    "sb_activity_part": Kept("hours in which agents did something", job="activity-forget"),
+    "sb_alert": Kept("alerts", EVIDENCE),
+    "sb_alert_mute": Kept("alerts that were muted", EVIDENCE, at="created"),
+    "sb_baseline": Kept("agents that were watched", STATE),
+    "sb_baseline_known": Kept("what agents are known for", "one row for each thing an agent uses"),
+    "sb_credential_trace": Kept(
+        "secrets made for agents", "kept: one must be known when it leaks", at="created"
+    ),
+    "sb_key_holder": Kept("processes", job="master-key", at="seen"),
+    "sb_leak": Kept("secrets found outside", EVIDENCE, at="reported"),
+    "sb_own_secret": Kept("webhook secrets made here", EVIDENCE, at="created"),
     "sb_agent": Kept("agents", GRAVES),
     "sb_application_agent": Kept("agents of applications", STATE, at="since"),
     "sb_attestation": Kept("answers of owners", EVIDENCE, at="at"),

@@ -73,6 +73,8 @@ def test_a_backup_that_was_damaged_or_is_of_another_key_does_not_come_back(
     Path("cut.db").write_bytes(whole[: len(whole) // 2])
     cut = command("db", "restore", "cut.db", "--database-url", new)
     assert cut.code in (1, 78), cut
+    # A key file is loaded beside the setting.
+    (here / "scim-bridge.key").unlink()
     monkeypatch.setenv("SCIM_BRIDGE_SECRET_KEY", "another key that is long enough to be one")
     assert command("db", "restore", "one.db", "--database-url", new).code == 78
     assert not list(here.glob("new.db*"))

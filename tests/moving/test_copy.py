@@ -113,6 +113,8 @@ def test_what_is_not_empty_not_of_this_version_or_of_another_key_is_left_alone(
         old.execute("UPDATE alembic_version SET version_num = '0007'")
     older = command("db", "copy", f"sqlite:///{here / 'full.db'}", new)
     assert older.code == 1 and "schema 0007" in older.err and head() in older.err
+    # A key file is loaded beside the setting.
+    (here / "scim-bridge.key").unlink()
     monkeypatch.setenv("SCIM_BRIDGE_SECRET_KEY", "another key that is long enough to be one")
     foreign = command("db", "copy", source, new)
     assert foreign.code == 78 and "belongs to the master key" in foreign.err

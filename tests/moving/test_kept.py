@@ -8,6 +8,7 @@ import pytest
 
 from scim_bridge.kernel import effect_retention
 from scim_bridge.kernel.clock import DAY, ManualClock
+from scim_bridge.kernel.key_holders import Presence
 from scim_bridge.kernel.work import Store, Work
 from scim_bridge.migrations.rooms import metadata
 from scim_bridge.moving.kept import TABLES
@@ -34,7 +35,8 @@ def test_every_retention_job_that_is_named_is_a_duty_of_the_server(sqlite_url: s
             Settings(database_url=sqlite_url, secret_key="0123456789abcdef" * 4, transmitter=transmitter)
         )
         try:
-            return {name for name, _, _ in jobs_of(bridge)._periodic}
+            presence = Presence(bridge.ctx.store, bridge.ctx.master)
+            return {name for name, _, _ in jobs_of(bridge, presence)._periodic}
         finally:
             await bridge.close()
 
