@@ -103,17 +103,6 @@ def _upgrade(url: str, create: bool) -> None:
         connection.commit()
 
 
-def revision(url: str) -> str | None:
-    """The schema a database has: None when it has none of ours, "" when it is being made. Changes nothing.
-
-    ConfigurationError when it is another program's or a newer version's; StoreUnavailable when it is away.
-    """
-    if url.startswith("sqlite:///"):
-        return revision_of_file(Path(url.removeprefix("sqlite:///")))
-    with opened(url) as connection:
-        return _current(connection)
-
-
 def absent(url: str) -> bool:
     """True when a SQLite URL names a file that is not there, or empty."""
     return url.startswith("sqlite:///") and revision_of_file(Path(url.removeprefix("sqlite:///"))) is None
