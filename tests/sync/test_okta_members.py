@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+from scim_bridge.kernel.clock import HOUR
 from scim_bridge.kernel.work import Actor
+from scim_bridge.registry import grants
 from scim_bridge.registry.groups import add_members, delete_group, remove_members
 from scim_bridge.sync.plan import changes_of
 from tests.conftest import TESTER
@@ -34,6 +36,28 @@ def test_groups_are_made_and_filled_and_the_plan_shows_them_as_lists(on_okta) ->
         await bench.store.transact(TESTER, lambda work: delete_group(work, other, "obsolete"))
         await applied(bench)
         assert inside(org, "Ledger") == set(), "the group stays, its name may mean something there"
+
+    on_okta(body, settings=PUSHED, scopes=EVERY_SCOPE)
+
+
+def test_a_grant_that_ends_takes_the_agent_out_at_the_idp_by_its_own_push(on_okta) -> None:
+    async def body(bench: Bench, org: Org) -> None:
+        triage, review = await owned(bench, "triage"), await owned(bench, "review")
+        group = await grouped(bench, "Payments", review)
+        store, clock = bench.store, bench.store.clock
+        await applied(bench)
+        clock.advance(seconds=1)
+        until = clock.now() + HOUR
+        await store.transact(TESTER, lambda work: grants.grant(work, triage, group, until, "incident 4711"))
+        await bench.perform(("idp.push",))
+        assert inside(org, "Payments") == {"triage@agents.test", "review@agents.test"}
+        clock.advance(seconds=3599)
+        assert await grants.due(store) == 0
+        clock.advance(seconds=1)
+        assert await grants.due(store) == 1
+        await bench.perform(("idp.push",))
+        assert inside(org, "Payments") == {"review@agents.test"}
+        assert (await bench.plan()).changes == 0
 
     on_okta(body, settings=PUSHED, scopes=EVERY_SCOPE)
 
