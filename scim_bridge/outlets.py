@@ -109,8 +109,22 @@ def _check_anchor(path: str, anchor: AnchorSettings) -> None:
 
 
 def _check_address(path: str, url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in ("https", "http") or not parts.hostname or parts.username:
+    if not is_address(url):
         raise ConfigurationError(
             path, f"{url[:80]!r} is not a web address", "Write https://host[:port]/path."
         )
+
+
+def is_address(url: str) -> bool:
+    """Whether this is a web address without a name and password in it."""
+    try:
+        parts = urlsplit(url)
+        # A port is read when it is asked for, and only then refused.
+        return (
+            parts.scheme in ("https", "http")
+            and bool(parts.hostname)
+            and not parts.username
+            and parts.port != 0
+        )
+    except ValueError:
+        return False

@@ -23,7 +23,7 @@ from scim_bridge.declared import AttributeSettings, check_attributes
 from scim_bridge.kernel.allow_list import readable
 from scim_bridge.kernel.errors import ConfigurationError
 from scim_bridge.kernel.vendor_webhook import SHORTEST, STANDARD, signing_of
-from scim_bridge.outlets import AuditSettings, check_outlets
+from scim_bridge.outlets import AuditSettings, check_outlets, is_address
 from scim_bridge.store_settings import check_stores
 from scim_bridge.watching import ActivitySettings, AlertSettings, check_targets, check_watching
 
@@ -436,9 +436,9 @@ def _check_rate(scim: ScimSettings) -> None:
 def _check_url(key: str, value: str, secret: str) -> None:
     if not value:
         return
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not is_address(value):
         raise ConfigurationError(key, f"{value!r} is not a web address", "Write https://host[:port].")
+    parts = urlsplit(value)
     if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
         raise ConfigurationError(
             key, "must be https, except on this machine", "Put TLS in front, or use --tls-cert."

@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from scim_bridge.kernel.errors import ConfigurationError
+from scim_bridge.outlets import is_address
 
 # The words of `watch/baseline_model.py`: settings are read by rooms beside that one, so they cannot import it.
 KINDS = (
@@ -121,12 +121,10 @@ def _check_route(route: AlertRouteSettings, secret: str) -> None:
             f"is no routing key ({ROUTING_KEY} characters)",
             "Copy the integration key of an Events API v2 integration.",
         )
-    if route.kind == "webhook" or route.url:
-        parts = urlsplit(route.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigurationError(
-                f"{path}.url", f"{route.url!r} is not a web address", "Write https://host[:port]/path."
-            )
+    if (route.kind == "webhook" or route.url) and not is_address(route.url):
+        raise ConfigurationError(
+            f"{path}.url", f"{route.url!r} is not a web address", "Write https://host[:port]/path."
+        )
 
 
 def check_target(key: str, target: str) -> None:

@@ -6,7 +6,6 @@ Who holds one can tell for ever whether the chain still goes through it (`audit 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import orjson
 
+from scim_bridge.kernel.appended import append
 from scim_bridge.kernel.clock import MINUTE, iso
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.database import Reader
@@ -114,10 +114,7 @@ async def _written(ctx: Context, anchor: AnchorSettings, effect: Effect, said: M
 
 def _append(file: Path, body: bytes) -> Outcome:
     try:
-        with file.open("ab") as out:
-            out.write(body + b"\n")
-            out.flush()
-            os.fsync(out.fileno())
+        append(file, body + b"\n")
     except OSError as error:
         return Retry(f"{file} cannot be written ({error.strerror})")
     return Done({"file": str(file)})

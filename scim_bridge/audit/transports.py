@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from scim_bridge.audit.forms import FORMS, framed, syslog
+from scim_bridge.kernel.appended import append
 from scim_bridge.kernel.errors import BridgeError
 from scim_bridge.kernel.outbound import Outbound, OutboundError
 from scim_bridge.outlets import FILE, HOST_AND_PORT, SYSLOG, SinkSettings
@@ -51,10 +51,7 @@ def _lines(sink: SinkSettings, rows: Rows) -> bytes:
 
 def _append(file: Path, content: bytes) -> None:
     try:
-        with file.open("ab") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
+        append(file, content)
     except OSError as error:
         raise NotTaken(f"{file} cannot be written ({error.strerror}).", "Check the path.") from error
 

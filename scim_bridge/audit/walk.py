@@ -35,7 +35,7 @@ class Walk:
         self._missing: list[tuple[int, int]] = []
         self._findings: list[Finding] = []
         self._more = 0
-        self._anchored: dict[int, str] = {}
+        self._anchored: dict[int, set[str]] = {}
         for statement in anchors:
             self._anchor(statement)
 
@@ -124,13 +124,21 @@ class Walk:
     def _anchor(self, statement: str) -> None:
         try:
             stated = verify(statement, self._keys, CHECKPOINT_TYPE)
-            self._anchored[int(stated["last_seq"])] = str(stated["last_hash"])
+            seq, digest = int(stated["last_seq"]), str(stated["last_hash"])
             self.anchors += 1
         except (Tampered, KeyError, TypeError, ValueError):
             self.told(None, None, "an anchored checkpoint is not signed by a key that is trusted here")
+            return
+        known = self._anchored.setdefault(seq, set())
+        known.add(digest)
+        if len(known) == 2:
+            # None of them may stand for the other: whoever holds the keys could add one that fits.
+            self.told(
+                seq, None, f"anchored checkpoints contradict each other about the chain up to row {seq}"
+            )
 
     def _held_against(self, seq: int, actual: str) -> None:
-        if self._anchored.pop(seq) != actual:
+        if self._anchored.pop(seq) != {actual}:
             self.told(seq, None, f"the chain up to row {seq} is not the one that was anchored outside")
 
     def findings(self) -> tuple[Finding, ...]:

@@ -13,6 +13,7 @@ from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.effects import revive
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.work import Work
+from scim_bridge.watch.ssf_push import given_up
 
 app = typer.Typer(no_args_is_help=True, help="Outward calls.")
 
@@ -80,6 +81,7 @@ def drop(
                 raise NotFound(
                     "effect-not-dead", f"There is no dead effect {effect_id}.", "See `effects list`."
                 )
+            await given_up(work, effect_id, reason)
             await record(work, "effect.dropped", "effect", effect_id, {"reason": reason})
 
         await bridge.ctx.store.transact(actor(), change)

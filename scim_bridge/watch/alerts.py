@@ -327,3 +327,13 @@ async def held_lately(reader: Reader, now: int) -> int:
         "SELECT COUNT(*) AS n FROM sb_hold WHERE source = ? AND placed > ?", SOURCE, now - HOUR
     )
     return int(row["n"]) if row is not None else 0
+
+
+async def held_by_alert(reader: Reader, agent_id: str) -> bool:
+    """Whether an alert holds this agent now."""
+    row = await reader.one(
+        "SELECT 1 AS x FROM sb_hold WHERE agent_id = ? AND source = ? AND released IS NULL LIMIT 1",
+        agent_id,
+        SOURCE,
+    )
+    return row is not None

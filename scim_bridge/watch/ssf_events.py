@@ -133,7 +133,10 @@ def _credential(change: str) -> Reading:
     return read
 
 
-def _compromised(row: Row, _detail: Mapping[str, Any]) -> list[Told]:
+def _leaked(row: Row, _detail: Mapping[str, Any]) -> list[Told]:
+    # Our own tokens and keys leak, too, and are no agent's credential.
+    if row["subject_kind"] != CREDENTIAL:
+        return []
     return [Told(CREDENTIAL, row["subject_id"], f"{RISC}credential-compromise", _common(row))]
 
 
@@ -152,8 +155,7 @@ READINGS: Mapping[str, Reading] = {
     "credential.issued": _credential("create"),
     "credential.revoked": _credential("revoke"),
     "credential.gone": _credential("revoke"),
-    "credential.compromised": _compromised,
-    "credential.leaked": _compromised,
+    "secret.leaked": _leaked,
     "group.created": _created(GROUP),
     "group.updated": _changed(GROUP, "displayName"),
     "group.members_added": _changed(GROUP, "members"),

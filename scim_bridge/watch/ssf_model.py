@@ -102,9 +102,11 @@ def read_asked(body: Mapping[str, Any]) -> Asked:
     method = endpoint = authorization = None
     delivery = body.get("delivery")
     if delivery is not None:
-        if not isinstance(delivery, dict) or delivery.get("method") not in METHODS:
+        # A list or an object cannot even be looked up.
+        said = delivery.get("method") if isinstance(delivery, dict) else None
+        if not isinstance(said, str) or said not in METHODS:
             raise _wrong("delivery", f"Its method is {PUSH_METHOD} or {POLL_METHOD}.")
-        method = METHODS[delivery["method"]]
+        method = METHODS[said]
         if method == PUSH:
             endpoint = checked_endpoint(delivery.get("endpoint_url"))
             authorization = _header(delivery.get("authorization_header"))

@@ -104,15 +104,17 @@ class Polling:
     async def _now(self, found: Stream, most: int) -> list[Any]:
         fresh = await stream(self._ctx.store.reads, found.id)
         await fill_one(self._ctx, fresh)
-        rows = await self._rows(fresh, most + 1)
-        return rows if fresh.status == ENABLED else [row for row in rows if row["event"].startswith(SSF)]
+        return await self._rows(fresh, most + 1)
 
     async def _rows(self, found: Stream, most: int) -> list[Any]:
+        """What may be fetched now: of a stream that is not enabled only what is about the stream itself."""
+        about = "" if found.status == ENABLED else SSF
         return list(
             await self._ctx.store.reads.all(
                 "SELECT jti, event, claims FROM sb_tx_set WHERE stream_id = ? AND state = 'queued'"
-                " ORDER BY position LIMIT ?",
+                " AND event LIKE ? ORDER BY position LIMIT ?",
                 found.id,
+                f"{about}%",
                 most,
             )
         )

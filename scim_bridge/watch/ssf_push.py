@@ -67,6 +67,19 @@ def handlers(ctx: Context) -> dict[str, Handler]:
     return {KIND: push}
 
 
+async def given_up(work: Work, effect_id: str, reason: str) -> None:
+    """An admin dropped this effect: when it is a push, its event counts as refused, and the next one follows.
+
+    Without that the stream would send the same event first whenever it is resumed.
+    """
+    row = await work.tx.one("SELECT kind, payload FROM sb_effect WHERE id = ?", effect_id)
+    if row is None or row["kind"] != KIND:
+        return
+    said = orjson.loads(row["payload"])
+    await refuse(work, said["stream_id"], said["jti"], "dropped", reason)
+    await _next(work, said["stream_id"])
+
+
 async def _loaded(ctx: Context, effect: Effect) -> tuple[Stream | None, Any]:
     reads = ctx.store.reads
     stream_id, jti = effect.payload["stream_id"], effect.payload["jti"]

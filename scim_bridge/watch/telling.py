@@ -12,7 +12,7 @@ from scim_bridge.kernel.effects import lane
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry import outward
 from scim_bridge.registry.holds import place_hold
-from scim_bridge.watch.alerts import HOLD, SOURCE, Alert, at_least, held_lately
+from scim_bridge.watch.alerts import HOLD, SOURCE, Alert, at_least, held_by_alert, held_lately
 from scim_bridge.watching import AlertRouteSettings, AlertSettings
 
 ALERT = "alert"
@@ -68,6 +68,9 @@ async def respond(work: Work, settings: AlertSettings, alert: Alert, ask: Ask) -
 
 async def _hold(work: Work, settings: AlertSettings, alert: Alert) -> str:
     """Hold the agent, unless so many were held within the hour that the rules are more likely wrong than they."""
+    if await held_by_alert(work.tx, alert.agent_id):
+        # One hold for all alerts of an agent: it counts once, and goes with the last of them.
+        return HOLD
     held = await held_lately(work.tx, work.now)
     if held >= settings.most_holds:
         detail = {"alert": alert.id, "held": held, "most": settings.most_holds}

@@ -16,10 +16,12 @@ from scim_bridge.audit import ocsf
 from scim_bridge.audit.anchors import newest_checkpoint
 from scim_bridge.audit.export import chain_lines, export_lines
 from scim_bridge.audit.forms import cef_line, csv_head, csv_line, framed, harmless, json_line, syslog_line
-from scim_bridge.audit.model import Verdict
+from scim_bridge.audit.model import CHECKPOINT_TYPE, Verdict
 from scim_bridge.audit.record import record
 from scim_bridge.audit.seal import seal
 from scim_bridge.audit.verify import read_anchors, verify_database, verify_export
+from scim_bridge.kernel.appended import append
+from scim_bridge.kernel.crypto import signing_key
 from scim_bridge.kernel.errors import BadFile
 from scim_bridge.kernel.work import Store, Work
 from tests.conftest import MASTER, TESTER, run_with_store
@@ -151,6 +153,48 @@ def test_a_chain_rewritten_by_whoever_holds_the_keys_is_told_by_an_anchor(
     assert "3: the chain up to row 3 is not the one that was anchored outside" in told(
         verify_export(lines, trusted(lines), anchors)
     )
+    # Who can add to the file of anchors, too, hides nothing: the genuine one still stands there.
+    late = orjson.loads(next(line for line in lines if b'"checkpoint"' in line))["statement"]
+    for both in ([*anchors, late], [late, *anchors]):
+        assert not verify_export(lines, trusted(lines), both).ok
+
+
+def test_anchors_that_contradict_each_other_vouch_for_nothing(sqlite_url, clock) -> None:
+    async def body(store: Store) -> None:
+        await sealed(store, 2)
+        lines = await export_lines(store, MASTER)
+        newest = await newest_checkpoint(store.reads)
+        assert newest is not None
+
+        async def forged(work: Work) -> str:
+            work.bookkeeping("test")
+            key = await signing_key(work, MASTER, "audit")
+            said = {"first_seq": 1, "last_seq": 2, "last_hash": "0" * 64, "root": "0" * 64, "at": 1}
+            return key.sign(said, CHECKPOINT_TYPE)
+
+        other = await store.transact(TESTER, forged)
+        for both in ([newest["statement"], other], [other, newest["statement"]]):
+            found = told(verify_export(lines, trusted(lines), both))
+            assert "2: anchored checkpoints contradict each other about the chain up to row 2" in found
+
+    run_with_store(sqlite_url, clock, body)
+
+
+def test_a_line_that_was_cut_off_spoils_no_other(tmp_path, monkeypatch) -> None:
+    file = tmp_path / "lines"
+    append(file, b"one\n")
+    with file.open("ab") as out:
+        out.write(b"a crash cut th")
+    append(file, b"two\n")
+    assert file.read_bytes() == b"one\na crash cut th\ntwo\n"
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError):
+        append(file, b"three\n")
+    assert file.read_bytes().endswith(b"\ntwo\n")
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"{}", b'{"statement"', b"\xff"])

@@ -364,6 +364,8 @@ def test_sinks_are_read_from_the_settings_and_their_secrets_from_the_environment
         ('kind = "syslog"\nto = "siem.example"\nform = "cef"', "to"),
         ('kind = "syslog"\nto = "siem.example:99999"\nform = "cef"', "to"),
         ('kind = "https"\nto = "https://a:b@siem.example"', "to"),
+        ('kind = "https"\nto = "https://[::1"', "to"),
+        ('kind = "https"\nto = "https://siem.example:port"', "to"),
         ('kind = "https"\nto = "https://siem.example"\nform = "cef"', "form"),
         ('kind = "file"', "to"),
         ('kind = "file"\nto = "x"\nbegin = "later"', "begin"),

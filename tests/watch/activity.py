@@ -78,12 +78,12 @@ class Sender:
 def with_sender(
     on_store: OnStore, clock: ManualClock, body: Callable[[Sender], Awaitable[None]], *, most: int = MOST
 ) -> None:
-    """Run `body` with agents triage (declares the tools search and mail), refunds and batch."""
+    """Run `body` with agents triage (declares the tools search and mail), refunds and batch (load)."""
 
     async def main(store: Store) -> None:
         async def setup(work: Work) -> tuple[str, dict[str, str]]:
             token = await create_token(work, MASTER, connection_id=None, scopes=("activity",))
-            tools = {"triage": ["search", "mail"]}
+            tools = {"triage": ["search", "mail"], "batch": ["load"]}
             made = {}
             for slug in ("triage", "refunds", "batch"):
                 doc = {"userName": f"{slug}@agents.test", AGENT_URN: {"tools": tools.get(slug, [])}}

@@ -141,6 +141,13 @@ def test_lines_and_packed_bodies_are_read_and_a_bad_line_costs_only_itself(sqlit
         packed = gzip.compress(orjson.dumps([sender.event()]))
         answer = await sender.post(packed, "/activity?source=lines", content_encoding="gzip")
         assert answer.json()["accepted"] == 1
+        # Shippers put packed parts behind each other: none of them may be passed over.
+        parts = [gzip.compress(orjson.dumps(sender.event(source="lines")) + b"\n") for _ in range(3)]
+        answer = await sender.post(b"".join(parts), content_type=LINES, content_encoding="gzip")
+        assert answer.json()["accepted"] == 3
+        for tail in (b"x", parts[0][:-4], gzip.compress(b"") * 1_000):
+            answer = await sender.post(parts[0] + tail, content_type=LINES, content_encoding="gzip")
+            assert answer.json()["code"] == "gzip-invalid"
 
     with_sender(lambda run: run_with_store(sqlite_url, clock, run), clock, body)
 

@@ -197,11 +197,27 @@ def test_when_many_are_odd_at_once_no_more_are_held_and_somebody_is_told(sqlite_
     chosen = AlertSettings(responses=(AlertResponseSettings("hold", (), "low"),), most_holds=1)
 
     async def body(sender: Sender) -> None:
-        await sender.sent(sender.event(tool="shell"), sender.event(tool="telnet"))
+        await sender.sent(sender.event(tool="shell"), sender.event(agent="batch", tool="telnet"))
         rows = await sender.looked(chosen)
         assert sorted(orjson.loads(row["response"])[0] for row in rows) == ["hold", "hold withheld"]
         notices = await sender.store.reads.all("SELECT payload FROM sb_effect WHERE kind = 'notify'")
         assert any(orjson.loads(row["payload"])["template"] == "alert-holds-withheld" for row in notices)
+
+    with_sender(lambda run: run_with_store(sqlite_url, clock, run), clock, body)
+
+
+def test_a_second_alert_of_a_held_agent_keeps_the_hold_and_counts_for_no_other(sqlite_url, clock) -> None:
+    chosen = AlertSettings(responses=(AlertResponseSettings("hold", (), "low"),), most_holds=1)
+
+    async def body(sender: Sender) -> None:
+        await sender.sent(sender.event(tool="shell"))
+        [first] = await sender.looked(chosen)
+        await sender.sent(sender.event(tool="telnet"))
+        rows = await sender.looked(chosen)
+        assert [orjson.loads(row["response"]) for row in rows] == [["hold"], ["hold"]]
+        await sender.store.transact(TESTER, lambda work: watch.resolve(work, first["id"], "looked at"))
+        held = await find_agent(sender.store.reads, "triage")
+        assert held is not None and [hold.source for hold in held.holds] == ["watch"]
 
     with_sender(lambda run: run_with_store(sqlite_url, clock, run), clock, body)
 

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from scim_bridge.audit.record import record
+from scim_bridge.credentials.leaks.intake import report_credential
 from scim_bridge.kernel.work import Store, Work
 from scim_bridge.registry.agents import delete_agent, update_agent
 from scim_bridge.registry.credentials import confirm_revoked, register_credential
@@ -16,6 +17,8 @@ from scim_bridge.registry.model import AGENT_URN
 from scim_bridge.watch import ssf_fill
 from scim_bridge.watch.ssf_fill import fill
 from scim_bridge.watch.ssf_poll import Polling
+from scim_bridge.watch.ssf_push import given_up
+from scim_bridge.watch.ssf_streams import set_status
 from tests.conftest import TESTER, run_with_store
 from tests.watch.receiver import receiver
 from tests.watch.ssf_client import Client
@@ -82,12 +85,15 @@ def test_what_else_happens_to_agents_groups_and_credentials_is_told(on_store) ->
                 await record(work, "attestation.confirmed", "agent", agent, {"by": "Olga"})
                 return group
 
+            async def stopped(_work: Work, _credential: str, _why: str) -> str:
+                return "nothing"
+
             group = await store.transact(TESTER, lives)
             row = await store.reads.one("SELECT id FROM sb_credential")
             await store.transact(TESTER, lambda work: confirm_revoked(work, row["id"]))
-            await store.transact(
-                TESTER, lambda work: record(work, "credential.compromised", "credential", row["id"], {})
-            )
+            await store.transact(TESTER, lambda work: report_credential(work, stopped, row["id"], "Olga"))
+            # A token of ours that leaks is nobody's credential.
+            await store.transact(TESTER, lambda work: record(work, "secret.leaked", "token", "t1", {}))
             await store.transact(TESTER, lambda work: delete_agent(work, agent, "retired"))
             await home.sealed()
             found = await client.everything()
@@ -329,7 +335,6 @@ def test_an_event_that_is_refused_is_kept_and_a_stream_that_is_refused_waits_unt
     on_store, monkeypatch
 ) -> None:
     from scim_bridge.kernel.outbound import Answer, Outbound
-    from scim_bridge.watch.ssf_streams import set_status
 
     turns: list[bytes | None] = []
     sent: list[bytes] = []
@@ -377,6 +382,55 @@ def test_an_event_that_is_refused_is_kept_and_a_stream_that_is_refused_waits_unt
                 assert "stream-updated" in short(told)
 
     on_store(body)
+
+
+def test_an_event_that_an_admin_gives_up_does_not_stand_in_the_way_of_the_next(sqlite_url, clock) -> None:
+    async def body(store: Store) -> None:
+        with receiver() as there:
+            async with house(store) as home:
+                agent = await home.agent("one")
+                client = await pushed(home, there.url)
+                there.answers[:] = [(413, {})]
+                await home.hold(agent)
+                await home.told()
+                there.answers[:] = [(202, {})]
+                there.seen.clear()
+                stopped = await ssf_fill_stream(store, client)
+                assert stopped.status == "paused" and "413" in stopped.reason
+                dead = await store.reads.one("SELECT id FROM sb_effect WHERE state = 'dead'")
+                await store.transact(TESTER, lambda work: dropped(work, dead["id"]))
+                await store.transact(
+                    TESTER,
+                    lambda work: set_status(
+                        work, home.ctx.public_url, stopped, "enabled", "", by_receiver=True
+                    ),
+                )
+                await home.perform()
+                assert short([client.checked(one.body.decode()) for one in there.seen]) == STOPPED[1:]
+                kept = await store.reads.all("SELECT state, err, description FROM sb_tx_set")
+                assert [tuple(row) for row in kept] == [("refused", "dropped", "it is too large for them")]
+
+    async def dropped(work: Work, effect_id: str) -> None:
+        await given_up(work, effect_id, "it is too large for them")
+        await record(work, "effect.dropped", "effect", effect_id, {})
+
+    run_with_store(sqlite_url, clock, body)
+
+
+def test_a_paused_streams_verification_is_fetched_before_all_that_waits(sqlite_url, clock) -> None:
+    async def body(store: Store) -> None:
+        async with house(store) as home:
+            client = await home.listener()
+            for number in range(3):
+                await home.hold(await home.agent(f"a{number}"))
+            await client.poll(maxEvents=1)
+            stream_id = client.stream["stream_id"]
+            await client.call("POST", "/ssf/status", {"stream_id": stream_id, "status": "paused"})
+            await client.call("POST", "/ssf/verify", {"stream_id": stream_id, "state": "s"})
+            found, more = await client.poll(maxEvents=1)
+            assert short(list(found.values())) == ["verification"] and not more
+
+    run_with_store(sqlite_url, clock, body)
 
 
 def test_a_stream_that_nobody_empties_keeps_the_rest_in_the_audit_and_loses_nothing(

@@ -56,6 +56,8 @@ def test_a_stream_is_made_read_changed_replaced_and_deleted(on_store) -> None:
     [
         {"delivery": "push"},
         {"delivery": {"method": "urn:ietf:rfc:1149"}},
+        {"delivery": {"method": ["push"]}},
+        {"delivery": {"method": {}}},
         {"delivery": {"method": "urn:ietf:rfc:8935"}},
         {"delivery": {**PUSH, "endpoint_url": "ftp://receiver.test"}},
         {"delivery": {**PUSH, "endpoint_url": "https://u:p@receiver.test"}},
