@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from typing import Any
 
 import orjson
 
 from scim_bridge.audit.export import COLUMNS, HEAD, MARKS, pages
 from scim_bridge.audit.model import EXPORT_TYPE, Finding, Verdict
+from scim_bridge.audit.signatures import Stated, ahead
 from scim_bridge.audit.walk import Walk
 from scim_bridge.kernel.crypto import Tampered, public_keys, verify
 from scim_bridge.kernel.database import Database
@@ -47,16 +49,21 @@ class _Offline:
             self._walk = Walk(self._keys, self._anchors)
         return self._walk
 
-    def take(self, item: dict[str, Any]) -> bool:
-        """One line; False when it is none of ours."""
+    @property
+    def begun(self) -> bool:
+        """Whether the chain itself was reached: from then on the keys are those they are."""
+        return self._walk is not None
+
+    def take(self, item: dict[str, Any], known: Stated | None = None) -> bool:
+        """One line; False when it is none of ours. `known` is what its statement was found to sign."""
         kind = item.get("type")
         if kind == "row" and item.keys() >= COLUMNS and _whole(item["seq"]) and _whole(item["at"]):
             self.walk.row(item)
-        elif kind == "checkpoint" and item.keys() >= MARKS and _whole(item["last_seq"]):
-            self.walk.checkpoint(item)
+        elif kind == "checkpoint" and item.keys() >= MARKS and _whole(item["last_seq"]) and _signed(item):
+            self.walk.checkpoint(item, known)
         elif kind == "keys" and self._walk is None and isinstance(item.get("keys"), dict):
             self._keys.update(item["keys"] if self._trusted is None else {})
-        elif kind == "head" and self._walk is None and item.keys() >= HEAD:
+        elif kind == "head" and self._walk is None and item.keys() >= HEAD and _signed(item):
             self._read_head(item)
         else:
             return False
@@ -107,6 +114,10 @@ class _Offline:
             yield Finding(None, None, f"the export held {held} checkpoints, and {came} are here")
 
 
+def _signed(item: Mapping[str, Any]) -> bool:
+    return isinstance(item["statement"], str)
+
+
 def _whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -121,17 +132,25 @@ def verify_export(
     `trusted` public keys by kid; without, the export's own are used: then whoever wrote it may have made them.
     `anchors` are checkpoints that were kept outside: the chain must reach them and go through them.
     """
-    taken = _Offline(trusted, anchors)
-    for number, item in _parsed(lines):
-        try:
-            ours = taken.take(item)
-        except (TypeError, ValueError, OverflowError, orjson.JSONEncodeError):
-            ours = False
-        if not ours:
-            raise BadFile(
-                "audit-export", f"Line {number} of the export is not one we wrote.", "Export again."
-            )
+    taken, items = _Offline(trusted, anchors), _parsed(lines)
+    for number, item in items:
+        _take(taken, number, item)
+        if taken.begun:
+            break
+    if taken.begun:
+        with closing(ahead(items, taken.walk.keys)) as rest:
+            for number, item, known in rest:
+                _take(taken, number, item, known)
     return taken.verdict()
+
+
+def _take(taken: _Offline, number: int, item: dict[str, Any], known: Stated | None = None) -> None:
+    try:
+        ours = taken.take(item, known)
+    except (TypeError, ValueError, OverflowError, orjson.JSONEncodeError):
+        ours = False
+    if not ours:
+        raise BadFile("audit-export", f"Line {number} of the export is not one we wrote.", "Export again.")
 
 
 def _parsed(lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:

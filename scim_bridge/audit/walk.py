@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from scim_bridge.audit.model import CHECKPOINT_TYPE, GENESIS, Finding, merkle_root, row_hash
+from scim_bridge.audit.signatures import Stated
+from scim_bridge.audit.signatures import stated as statement_of
 from scim_bridge.kernel.crypto import Tampered, verify
 
 COLUMNS = ("first_seq", "last_seq", "last_hash", "root", "at")
@@ -30,7 +32,7 @@ class Walk:
         self.tip = GENESIS
         self.covered = 0
         self.anchors = 0
-        self._keys = dict(keys)
+        self.keys = dict(keys)
         self._digests: dict[int, str] = {}
         self._missing: list[tuple[int, int]] = []
         self._findings: list[Finding] = []
@@ -83,13 +85,15 @@ class Walk:
                 return
         self.told(seq, row_id, f"comes again behind row {self.next - 1}, or where no such row can be")
 
-    def checkpoint(self, mark: Mapping[str, Any]) -> None:
-        """The next checkpoint, as it is stored: its columns and its signed statement."""
+    def checkpoint(self, mark: Mapping[str, Any], known: Stated | None = None) -> None:
+        """The next checkpoint, as it is stored: its columns and its signed statement.
+
+        `known` is what the statement was found to sign, where that was looked up ahead.
+        """
         self.checkpoints += 1
-        try:
-            stated = verify(mark["statement"], self._keys, CHECKPOINT_TYPE)
-        except Tampered as error:
-            self.told(mark["last_seq"], None, f"checkpoint: {error.message}")
+        stated = statement_of(mark["statement"], self.keys) if known is None else known
+        if isinstance(stated, Tampered):
+            self.told(mark["last_seq"], None, f"checkpoint: {stated.message}")
             return
         if any(stated.get(name) != mark[name] for name in COLUMNS):
             self.told(mark["last_seq"], None, "the checkpoint's columns are not what it signed")
@@ -123,7 +127,7 @@ class Walk:
 
     def _anchor(self, statement: str) -> None:
         try:
-            stated = verify(statement, self._keys, CHECKPOINT_TYPE)
+            stated = verify(statement, self.keys, CHECKPOINT_TYPE)
             seq, digest = int(stated["last_seq"]), str(stated["last_hash"])
             self.anchors += 1
         except (Tampered, KeyError, TypeError, ValueError):

@@ -145,7 +145,7 @@ def checked_endpoint(url: object) -> str:
     try:
         parts = urlsplit(url) if isinstance(url, str) and len(url) <= LONGEST and url.isprintable() else None
         right = parts is not None and parts.scheme in ("https", "http") and bool(parts.hostname)
-        if parts is None or not right or parts.username or parts.fragment:
+        if parts is None or not right or parts.username or parts.fragment or parts.port == 0:
             raise ValueError
     except ValueError as error:
         raise _wrong("delivery.endpoint_url", "It is an https address.") from error

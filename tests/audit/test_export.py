@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scim_bridge.audit import ocsf
+from scim_bridge.audit import ocsf, signatures
 from scim_bridge.audit.anchors import newest_checkpoint
 from scim_bridge.audit.export import chain_lines, export_lines
 from scim_bridge.audit.forms import cef_line, csv_head, csv_line, framed, harmless, json_line, syslog_line
@@ -157,6 +157,29 @@ def test_a_chain_rewritten_by_whoever_holds_the_keys_is_told_by_an_anchor(
     late = orjson.loads(next(line for line in lines if b'"checkpoint"' in line))["statement"]
     for both in ([*anchors, late], [late, *anchors]):
         assert not verify_export(lines, trusted(lines), both).ok
+
+
+def test_signatures_checked_by_other_processes_are_judged_as_by_the_walk_itself(
+    exported: Lines, monkeypatch
+) -> None:
+    forged = [
+        line.replace(b'"statement":"ey', b'"statement":"ez') if n == 9 else line
+        for n, line in enumerate(exported)
+    ]
+    here = [verify_export(lines, trusted(lines)) for lines in (exported, forged)]
+    monkeypatch.setattr(signatures, "FEW", 1)
+    monkeypatch.setattr(signatures, "CHUNK", 5)
+    elsewhere = [verify_export(lines, trusted(lines)) for lines in (exported, forged)]
+    assert (
+        elsewhere == here and here[0].ok and "6: checkpoint: The signature does not verify." in told(here[1])
+    )
+
+
+@pytest.mark.parametrize("line", [1, 5])
+def test_a_statement_that_is_no_text_is_no_line_of_ours(exported: Lines, line: int) -> None:
+    odd = orjson.dumps({**orjson.loads(exported[line]), "statement": 5})
+    with pytest.raises(BadFile, match=f"Line {line + 1} "):
+        verify_export([*exported[:line], odd, *exported[line + 1 :]], trusted(exported))
 
 
 def test_anchors_that_contradict_each_other_vouch_for_nothing(sqlite_url, clock) -> None:

@@ -62,6 +62,7 @@ def test_a_stream_is_made_read_changed_replaced_and_deleted(on_store) -> None:
         {"delivery": {**PUSH, "endpoint_url": "ftp://receiver.test"}},
         {"delivery": {**PUSH, "endpoint_url": "https://u:p@receiver.test"}},
         {"delivery": {**PUSH, "endpoint_url": "https://[::1"}},
+        {"delivery": {**PUSH, "endpoint_url": "https://receiver.test:99999"}},
         {"delivery": {**PUSH, "authorization_header": "a\r\nb"}},
         {"delivery": {**PUSH, "authorization_header": "é"}},
         {"events_requested": "all"},
