@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from scim_bridge import __version__
+from scim_bridge.cli.dry_run import offered, wanted
 from scim_bridge.cli.output import EXIT_ERROR, EXIT_USAGE, fail, refuse
 
 # Whatever the command line itself refuses; typer brings its own copy of click and does not export this.
@@ -74,7 +75,8 @@ class Noun(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of one verb."""
-        return self._real.get_command(ctx, cmd_name)
+        found = self._real.get_command(ctx, cmd_name)
+        return None if found is None else offered(self.name or "", cmd_name, found)
 
 
 class Root(TyperGroup):
@@ -135,6 +137,7 @@ def run(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit code. Whatever is wrong is told on one line, and never a traceback."""
     from scim_bridge.kernel.errors import BridgeError
 
+    wanted.set(False)
     try:
         code = build().main(args=arguments, prog_name="scim-bridge", standalone_mode=False)
         # What cannot be written is found out here, not when the interpreter ends.

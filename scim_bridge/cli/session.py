@@ -14,7 +14,8 @@ from typing import TypeVar
 import typer
 
 from scim_bridge.app import Bridge, open_bridge
-from scim_bridge.cli.output import refuse
+from scim_bridge.cli.dry_run import DryStore, Rehearsed, chosen_format, wanted
+from scim_bridge.cli.output import EXIT_PENDING, Format, refuse, say, show
 from scim_bridge.kernel.errors import BridgeError
 from scim_bridge.kernel.telemetry import configure_logging
 from scim_bridge.kernel.work import Actor
@@ -52,8 +53,17 @@ def with_bridge(
     that is thrown away afterwards. All other commands say that there is none, and make nothing.
     """
 
+    dry = wanted.get()
+    # What does not exist is not made to see what would be made in it.
+    rehearse = rehearse or (dry and create)
+
     async def main(chosen: Settings) -> T:
         bridge = await open_bridge(chosen, create=create or rehearse)
+        if dry:
+            kept = bridge.ctx.store
+            bridge.ctx = replace(
+                bridge.ctx, store=DryStore(kept.database, kept.clock, kept.ids, kept.indexes)
+            )
         try:
             return await body(bridge)
         finally:
@@ -66,5 +76,16 @@ def with_bridge(
             if aside is not None:
                 chosen = replace(chosen, database_url=f"sqlite:///{aside}/rehearsal.db")
             return asyncio.run(main(chosen))
+    except Rehearsed as rehearsed:
+        raise typer.Exit(_tell(rehearsed)) from None
     except BridgeError as error:
         raise typer.Exit(refuse(error)) from error
+
+
+def _tell(rehearsed: Rehearsed) -> int:
+    """Show what would have been written; the exit code."""
+    show(rehearsed.rows, chosen_format(), empty="Nothing would change.")
+    if chosen_format() is Format.TABLE and rehearsed.rows:
+        calls = f", with {rehearsed.effects} outward call(s)" if rehearsed.effects else ""
+        say(f"\nNothing was written (--dry-run): it would be audited as above{calls}.")
+    return EXIT_PENDING if rehearsed.rows else 0

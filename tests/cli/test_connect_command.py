@@ -97,6 +97,12 @@ def test_a_connection_of_another_kind_is_left_alone_and_an_unknown_idp_is_refuse
     assert command("connect", "ping").code == 2
 
 
+def test_a_program_gets_the_checklist_alone_and_the_token_is_not_lost(command: Command) -> None:
+    done = command("connect", "okta", "--timeout", "0", "--output", "jsonl")
+    assert "sbr_" in done.err and "sbr_" not in done.out
+    assert all(json.loads(line)["step"] for line in done.out.splitlines())
+
+
 def test_ctrl_c_while_waiting_loses_nothing(
     command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

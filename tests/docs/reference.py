@@ -31,6 +31,10 @@ Every command works on the database directly, whether a server runs or not. Most
 | 78 | the settings are wrong | all but `doctor`, which tells of it as a finding |
 | 130 | Ctrl-C; what was done stays, the same command goes on | imports, `sync`, `connect` |
 
+Where a command that writes has `--dry-run`, it runs to its end in one transaction, tells what would be audited and
+how many outward calls would be asked for, and is rolled back; a refusal is the same as without. Others are looked at
+first with `sync plan`, `sync one --dry-run`, `departures simulate`, `policy simulate`, `mappings preview`.
+
 `scim-bridge --version` prints the version. `scim-bridge --install-completion` sets up completion of nouns, verbs and
 options for the shell you are in (bash, zsh, fish, PowerShell); `--show-completion` prints it instead. It asks the
 program itself: a new version needs no new set-up.

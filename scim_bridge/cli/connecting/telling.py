@@ -17,22 +17,20 @@ DONE, LATER, WRONG = "done", "later", "wrong"
 
 @dataclass
 class Talk:
-    """Talks to a person; with `quiet` only the checklist is printed, and with `ask` off nobody is asked."""
+    """Talks to a person; with `quiet` all but the checklist goes to standard error; without `ask` nobody is asked."""
 
     ask: bool
     quiet: bool = False
     checklist: list[dict[str, str | None]] = field(default_factory=list)
 
     def say(self, text: str = "") -> None:
-        """A line."""
-        if not self.quiet:
-            sys.stdout.write(harmless(text, "\n") + "\n")
-            sys.stdout.flush()
+        """A line; beside the checklist for a program, where a person may still read it: a token is shown once."""
+        stream = sys.stderr if self.quiet else sys.stdout
+        stream.write(harmless(text, "\n") + "\n")
+        stream.flush()
 
     def page(self, number: int, page: Page, values: Mapping[str, str]) -> None:
         """A vendor's page: what to do, what to enter, what then."""
-        if self.quiet:
-            return
         self.say(f"\n{number}. {page.title}\n")
         for step in page.steps:
             self.say(f"   • {filled(step, values)}")
@@ -52,9 +50,12 @@ class Talk:
         self._table([row for row in rows if row["value"]])
 
     def _table(self, rows: list[dict[str, str]]) -> None:
-        if not self.quiet and rows:
+        shown = [{name: harmless(text) for name, text in row.items()} for row in rows]
+        if self.quiet:
+            for row in shown:
+                self.say("     " + "  ".join(row.values()).rstrip())
+        elif shown:
             self.say()
-            shown = [{name: harmless(text) for name, text in row.items()} for row in rows]
             print_rows(console(), shown, console().width if sys.stdout.isatty() else None, ())
             self.say()
 
