@@ -177,6 +177,7 @@ def _probe(bridge: Bridge) -> Callable[[str], Awaitable[object]]:
 
 def leak_intake(bridge: Bridge) -> Intake:
     """What is done about secrets that are found in public: ours end at once, an agent's is rotated."""
+    from scim_bridge.credentials.leaked import rotate_leaked
     from scim_bridge.credentials.leaks.intake import Ended, Intake
     from scim_bridge.kernel.crypto import equal
     from scim_bridge.oauth.leaked import end_leaked_secret
@@ -195,31 +196,7 @@ def leak_intake(bridge: Bridge) -> Intake:
                 return Ended("webhook_secret", name, f"nothing yet: run `scim-bridge keys rotate {name}`")
         return None
 
-    return Intake(ctx.master, _rotate_leaked, (client_secret, webhook_secret))
-
-
-async def _rotate_leaked(work: Work, credential_id: str, reason: str) -> str:
-    """Replace an agent's leaked credential where an IdP of ours keeps it; have it revoked where none does."""
-    from scim_bridge.credentials.begin import rotate_credential
-    from scim_bridge.credentials.policy import LEAK
-    from scim_bridge.kernel.errors import BridgeError
-    from scim_bridge.registry.credentials import revoke_one
-
-    # Asked before: a refused insert would end the transaction of the whole message.
-    going = await work.tx.one(
-        "SELECT r.id FROM sb_rotation r JOIN sb_credential c ON c.connection_id = r.connection_id"
-        " AND c.client_id = r.remote_id WHERE c.id = ? AND r.finished IS NULL",
-        credential_id,
-    )
-    if going is not None:
-        return f"nothing more: a rotation of it is under way ({going['id']})"
-    try:
-        rotation = await rotate_credential(work, credential_id, LEAK, reason)
-    except BridgeError as error:
-        # External, or no longer there, or no store is named: what strangers know has to go all the same.
-        effect = await revoke_one(work, credential_id, reason)
-        return f"its revocation was begun ({effect}), for it cannot be replaced: {error.message}"
-    return f"its rotation was begun ({rotation})"
+    return Intake(ctx.master, rotate_leaked, (client_secret, webhook_secret))
 
 
 def drill_accept(bridge: Bridge) -> Callable[[Work, Signal], Awaitable[object]]:

@@ -13,12 +13,15 @@ from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.credentials import view
 from scim_bridge.credentials.begin import rotate_agent, rotate_client, rotate_credential
 from scim_bridge.credentials.clients import link
+from scim_bridge.credentials.policy import ANOMALY, LEAK, OWNER_CHANGED
 from scim_bridge.credentials.rotation import DEMAND, confirm, settle
 from scim_bridge.credentials.scan import scan as read_there
 from scim_bridge.kernel.clock import parse_iso
+from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Invalid, NotFound
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.agents import AgentFacts, find_agent
+from scim_bridge.registry.connections import connection as there
 from scim_bridge.registry.credentials import KINDS, adopt, register_credential, revoke_all, revoke_one
 
 app = typer.Typer(no_args_is_help=True, help="What agents prove themselves with.")
@@ -28,8 +31,8 @@ Agent = Annotated[str | None, typer.Option("--agent", help="the agent's slug or 
 Because = Annotated[str, typer.Option("--reason", help="kept in the audit")]
 
 
-async def _agent(work: Work, name: str) -> AgentFacts:
-    found = await find_agent(work.tx, name)
+async def _agent(reader: Reader, name: str) -> AgentFacts:
+    found = await find_agent(reader, name)
     if found is None:
         raise NotFound("agent-unknown", f"There is no agent {name!r}.", "See `scim-bridge agents list`.")
     return found
@@ -44,6 +47,15 @@ class State(StrEnum):
     REVOKING = "revoking"
     REVOKED = "revoked"
     GONE = "gone"
+
+
+class Cause(StrEnum):
+    """Why a person has a rotation begun."""
+
+    DEMAND = DEMAND
+    LEAK = LEAK
+    ANOMALY = ANOMALY
+    OWNER_CHANGED = OWNER_CHANGED
 
 
 @app.command("list")
@@ -64,10 +76,13 @@ def list_(
         store = bridge.ctx.store
         if bridge_issued:
             return await view.bridge_issued(store.reads, store.clock.now())
+        if connection is not None:
+            await there(store.reads, connection)
+        slug = agent if agent is None else (await _agent(store.reads, agent)).slug
         return await view.listed(
             store.reads,
             store.clock.now(),
-            agent=agent,
+            agent=slug,
             connection=connection,
             state=None if state is None else state.value,
             strangers=strangers,
@@ -136,7 +151,7 @@ def register(
             raise Invalid("credential-expiry", f"{expires!r} is no instant.", "Write RFC 3339.") from error
 
         async def enter(work: Work) -> bool:
-            found = await _agent(work, agent)
+            found = await _agent(work.tx, agent)
             made = await register_credential(
                 work,
                 found.resource.id,
@@ -171,7 +186,7 @@ def link_(
             raise NotFound("client-unknown", f"{connection} has no client {client!r}.", "Check the id there.")
 
         async def tie(work: Work) -> None:
-            found = await _agent(work, agent)
+            found = await _agent(work.tx, agent)
             await link(work, there, remote, found.resource.id)
 
         await bridge.ctx.store.transact(actor(), tie)
@@ -198,7 +213,9 @@ def rotate(
     agent: Agent = None,
     connection: Annotated[str | None, typer.Option("--connection", help="with --client")] = None,
     client: Annotated[str | None, typer.Option("--client", help="one client at a connection")] = None,
-    cause: Annotated[str, typer.Option("--cause", help="demand, leak, anomaly or owner-changed")] = DEMAND,
+    cause: Annotated[
+        Cause, typer.Option("--cause", help="demand, leak, anomaly or owner-changed")
+    ] = Cause.DEMAND,
     reason: Because = "asked for",
     database_url: DatabaseUrl = None,
     output: Output = Format.TABLE,
@@ -208,17 +225,17 @@ def rotate(
     async def body(bridge: Any) -> list[str]:
         async def begin(work: Work) -> list[str]:
             if credential is not None:
-                return [await rotate_credential(work, credential, cause, reason)]
+                return [await rotate_credential(work, credential, cause.value, reason)]
             if connection is not None and client is not None:
-                return [await rotate_client(work, connection, client, cause, reason)]
+                return [await rotate_client(work, connection, client, cause.value, reason)]
             if agent is None:
                 raise Invalid(
                     "rotation-subject",
                     "Say what to rotate.",
                     "Give a credential, --agent, or --connection and --client.",
                 )
-            found = await _agent(work, agent)
-            begun, refused = await rotate_agent(work, found.resource.id, found.slug, cause, reason)
+            found = await _agent(work.tx, agent)
+            begun, refused = await rotate_agent(work, found.resource.id, found.slug, cause.value, reason)
             if not begun:
                 raise NotFound(
                     "rotation-nothing",
@@ -284,7 +301,7 @@ def revoke(
                 return 1
             if agent is None or credential is not None:
                 raise Invalid("revoke-subject", "Say what to revoke.", "Give a credential, or --agent.")
-            found = await _agent(work, agent)
+            found = await _agent(work.tx, agent)
             effects = await revoke_all(work, found.resource.id, found.slug, reason)
             if not effects:
                 work.bookkeeping("nothing to revoke")

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, RSAKey
 
 from scim_bridge.kernel.clock import SECOND
 from scim_bridge.kernel.secret_text import SecretText
@@ -29,7 +29,10 @@ Authority = Callable[[str], Awaitable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A secret half and what may be known of it: `public` holds jwk or certificate, kid, thumbprint."""
+    """A secret half and what may be known of it: `public` holds jwk or certificate, kid, thumbprint.
+
+    Of a certificate `key` is the thumbprint of its key (RFC 7638), by which the private half is known again.
+    """
 
     value: SecretText = field(repr=False)
     public: dict[str, str]
@@ -86,7 +89,13 @@ def with_certificate(key: rsa.RSAPrivateKey, certificate: str) -> Made:
     ).decode()
     raw = found.public_bytes(Encoding.DER)
     thumbprint = base64.urlsafe_b64encode(hashlib.sha256(raw).digest()).rstrip(b"=").decode()
-    return Made(SecretText(private + certificate), {"certificate": certificate, "thumbprint": thumbprint})
+    pem = key.public_key().public_bytes(Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    public = {
+        "certificate": certificate,
+        "thumbprint": thumbprint,
+        "key": RSAKey.import_key(pem).thumbprint(),
+    }
+    return Made(SecretText(private + certificate), public)
 
 
 def _subject(label: str, name: str) -> x509.Name:

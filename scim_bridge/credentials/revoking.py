@@ -59,7 +59,7 @@ class Revoker:
         async def confirm(work: Work) -> None:
             await confirm_revoked(work, credential_id)
             if placeholder:
-                await _void(work, said, placeholder)
+                await keep_placeholder(work, said, placeholder)
 
         return Done({"outcome": "revoked", "placeholder": bool(placeholder)}, confirm)
 
@@ -75,16 +75,20 @@ class Revoker:
             await self._ctx.store.transact(SYSTEM, turn)
 
 
-async def _void(work: Work, said: Any, reference: str) -> None:
-    """Keep the placeholder in the inventory, so that a scan knows it and the next new credential removes it."""
+async def keep_placeholder(work: Work, said: Any, reference: str) -> None:
+    """Keep the placeholder in the inventory, so that a scan knows it and the next new credential removes it.
+
+    `said` has agent_id, kind, connection_id and client_id of what it took the place of.
+    """
     credential_id = work.ids.new()
+    there: Any = await work.tx.one("SELECT name FROM sb_connection WHERE id = ?", said["connection_id"])
     await work.tx.run(
         "INSERT INTO sb_credential (id, agent_id, label, kind, system, reference, state, created, connection_id,"
         " client_id, origin) VALUES (?, ?, 'placeholder', ?, ?, ?, 'void', ?, ?, ?, 'rotation')",
         credential_id,
         said["agent_id"],
         said["kind"],
-        said["system"],
+        there["name"],
         reference,
         work.now,
         said["connection_id"],

@@ -231,23 +231,35 @@ async def go_back(work: Work, of: Rotation, why: str) -> bool:
     return await move(work, of, to, note=why)
 
 
+async def hasten(work: Work, of: Rotation) -> None:
+    """What is to be replaced is known to others: no overlap any more, and no window is waited for."""
+    policy = replace(of.policy, overlap_seconds=0, window="")
+    await work.tx.run(
+        "UPDATE sb_rotation SET policy = ? WHERE id = ?", orjson.dumps(_content(policy)).decode(), of.id
+    )
+    detail = {"at": of.state}
+    await record(work, "credential.rotation_hastened", "rotation", of.id, detail)
+    if of.state in (OVERLAPPING, UNMAKING):
+        await go_on(work, of.id, of.row["connection_id"], of.row["remote_id"], of.state)
+
+
 async def confirm(work: Work, rotation_id: str, by: str) -> Rotation:
     """Note that whoever uses the new credential has it. Twice is once; Refused when it comes too late."""
     found = await rotation(work.tx, rotation_id)
     if found.row["confirmed"] is not None:
         work.bookkeeping("confirmed before")
         return found
-    if found.state != CONFIRMING:
+    # Told so only when it was moved: another process may turn it round at this moment.
+    if found.state != CONFIRMING or not await move(
+        work, found, OVERLAPPING, delay=found.policy.overlap, confirmed=work.now, confirmed_by=by[:200]
+    ):
+        state = (await rotation(work.tx, rotation_id)).state
         raise Refused(
             "rotation-state",
-            f"This rotation is {found.state}: nothing waits for a confirmation.",
+            f"This rotation is {state}: nothing waits for a confirmation.",
             "See `credentials show` for what became of it.",
         )
-    await work.tx.run(
-        "UPDATE sb_rotation SET confirmed = ?, confirmed_by = ? WHERE id = ?", work.now, by[:200], rotation_id
-    )
     await record(work, "credential.rotation_confirmed", "rotation", rotation_id, {"by": by[:200]})
-    await move(work, found, OVERLAPPING, delay=found.policy.overlap)
     return found
 
 
@@ -266,7 +278,10 @@ async def settle(work: Work, rotation_id: str) -> str:
         raise Refused(
             "rotation-state", f"This rotation is {found.state}, not stuck.", "There is nothing to settle."
         )
-    forward = found.row["confirmed"] is not None
+    fresh: Any = await work.tx.one("SELECT state FROM sb_credential WHERE id = ?", found.row["fresh_id"])
+    # Of a new one that is gone nothing can be finished: the store gets back what it had.
+    there = fresh is not None and fresh["state"] in ("active", "inactive")
+    forward = found.row["confirmed"] is not None and there
     to = OVERLAPPING if forward else (WITHDRAWING if found.row["version"] is not None else UNMAKING)
     await move(work, found, to, note=f"tried again by {work.actor.name}")
     return to

@@ -178,7 +178,7 @@ class _Seen:
             found.expires,
             found.last_used if found.last_used is not None else row["last_used"],
             self._work.now,
-            _public(found),
+            _public(found, row["public"]),
             stranger,
             row["id"],
         )
@@ -285,8 +285,10 @@ class _Seen:
         await outward.notify(work, "credential-alert", None, data, subject_id=self._agent_id or credential_id)
 
 
-def _public(found: RemoteCredential) -> str | None:
-    return orjson.dumps(dict(found.public)).decode() if found.public else None
+def _public(found: RemoteCredential, before: str | None = None) -> str | None:
+    # What a rotation wrote down of the key it made is more than an IdP shows.
+    told = {**found.public, **(orjson.loads(before) if before else {})}
+    return orjson.dumps(told).decode() if told else None
 
 
 async def _end(work: Work, there: Connection, began: int, total: Scanned) -> Scanned:

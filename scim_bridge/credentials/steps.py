@@ -18,6 +18,7 @@ from scim_bridge.credentials import rotation as rows
 from scim_bridge.credentials.confirming import Confirming
 from scim_bridge.credentials.material import made
 from scim_bridge.credentials.model import Delivered, Delivery, DeliveryFailed, Fresh
+from scim_bridge.credentials.revoking import keep_placeholder
 from scim_bridge.credentials.rotation import Rotation, move, rotation_of
 from scim_bridge.credentials.windows import next_open, read_windows
 from scim_bridge.kernel.clock import DAY, MINUTE
@@ -123,8 +124,9 @@ class Steps:
             return ""
         if row["deleted"] is not None:
             return "The agent was deleted."
-        if of.row["cause"] == rows.REACTIVATED and not row["active"]:
-            return "The agent is held again."
+        if not row["active"] and row["old"] not in ("active", "inactive"):
+            # A held agent keeps what it has, and is given nothing where it has nothing.
+            return "The agent is held and has no credential left."
         return ""
 
     async def _keeper(self, of: Rotation) -> tuple[CredentialKeeper, RemoteClient]:
@@ -224,8 +226,7 @@ class Steps:
         there = {one.reference: one for one in await keeper.credentials(client)}
         fresh = there.get(of.row["fresh_reference"])
         if fresh is None or not fresh.active:
-            why = "The new credential is not there any more, so the old one stays: find out who took it away."
-            return _done(lambda work: move(work, of, rows.STUCK, note=why), "stuck")
+            return _done(lambda work: _missing(work, of, there=fresh is not None), "not there")
         return _done(lambda work: move(work, of, rows.REVOKING), "overlapped")
 
     async def _revoke_old(self, of: Rotation) -> Outcome:
@@ -261,9 +262,14 @@ class Steps:
         target = of.target
         if target is not None and of.row["version"] is not None:
             await self._delivery.withdraw(target, Delivered(of.row["version"]))
-        return _done(
-            lambda work: move(work, of, rows.UNMAKING, delay=of.policy.overlap, version=None), "withdrawn"
-        )
+
+        async def withdrawn(work: Work) -> None:
+            # What was revoked already is used by nobody: nothing is waited for.
+            used = await _state(work, of.row["fresh_id"]) in ("active", "inactive")
+            delay = of.policy.overlap if used else 0
+            await move(work, of, rows.UNMAKING, delay=delay, version=None)
+
+        return _done(withdrawn, "withdrawn")
 
     async def _unmake(self, of: Rotation) -> Outcome:
         """Revoke the new one at the IdP, also when nobody ever learnt its reference."""
@@ -275,11 +281,18 @@ class Steps:
         if reference is None and (of.row["sealed"] is not None or keeper.generates(of.row["kind"])):
             found = await keeper.find(client, self._material(of, keeper.generates(of.row["kind"])))
             reference = None if found is None else found.reference
+        placeholder = ""
         if reference is not None:
-            await keeper.revoke(client, of.row["kind"], reference)
+            placeholder = await keeper.revoke(client, of.row["kind"], reference)
             if any(one.active and one.reference == reference for one in await keeper.credentials(client)):
                 return Retry("the new credential is still there")
-        return _done(lambda work: _unmade(work, of), "undone")
+
+        async def unmade(work: Work) -> None:
+            await _unmade(work, of)
+            if placeholder:
+                await keep_placeholder(work, _kept_by(of), placeholder)
+
+        return _done(unmade, "undone")
 
 
 async def _created(work: Work, of: Rotation, issued: Issued, sealed: bytes | None) -> None:
@@ -298,7 +311,7 @@ async def _created(work: Work, of: Rotation, issued: Issued, sealed: bytes | Non
     if not moved:
         return
     there: Any = await work.tx.one("SELECT name FROM sb_connection WHERE id = ?", row["connection_id"])
-    known = {name: of.public[name] for name in ("kid", "thumbprint") if name in of.public}
+    known = {name: of.public[name] for name in ("kid", "thumbprint", "key") if name in of.public}
     await work.tx.run(
         "INSERT INTO sb_credential (id, agent_id, label, kind, system, reference, state, created, expires,"
         " connection_id, client_id, origin, public) VALUES (?, ?, ?, ?, ?, ?, 'active', ?, ?, ?, ?, 'rotation', ?)",
@@ -318,6 +331,30 @@ async def _created(work: Work, of: Rotation, issued: Issued, sealed: bytes | Non
     await record(
         work, "credential.issued", "credential", fresh_id, detail, connection_id=row["connection_id"]
     )
+
+
+def _kept_by(of: Rotation) -> dict[str, Any]:
+    row = of.row
+    names = ("agent_id", "kind", "connection_id")
+    return {**{name: row[name] for name in names}, "client_id": row["remote_id"]}
+
+
+async def _state(work: Work, credential_id: str | None) -> str:
+    row: Any = await work.tx.one("SELECT state FROM sb_credential WHERE id = ?", credential_id)
+    return "" if row is None else str(row["state"])
+
+
+async def _missing(work: Work, of: Rotation, *, there: bool) -> None:
+    """The new credential does not work at the end of the overlap: whose doing it is decides what follows."""
+    if await _state(work, of.row["fresh_id"]) not in ("active", "inactive"):
+        await rows.go_back(work, of, "The new credential was revoked meanwhile.")
+        return
+    why = "The new credential is not there any more, so the old one stays: find out who took it away."
+    if not there:
+        await work.tx.run(
+            "UPDATE sb_credential SET state = 'gone', revoked = ? WHERE id = ?", work.now, of.row["fresh_id"]
+        )
+    await move(work, of, rows.STUCK, note=why)
 
 
 async def _wait(work: Work, of: Rotation, opens: int) -> None:
@@ -344,7 +381,10 @@ async def _finished(work: Work, of: Rotation, references: list[str]) -> None:
 
 
 async def _unmade(work: Work, of: Rotation) -> None:
-    left = "The new one is gone." if of.row["old_id"] is None else "The new one is gone, the old one stays."
+    left = "The new one is gone."
+    if of.row["old_id"] is not None:
+        stays = await _state(work, of.row["old_id"]) in ("active", "inactive")
+        left = f"The new one is gone, the old one {'stays' if stays else 'was revoked, too'}."
     if not await move(work, of, rows.UNDONE, note=f"{of.row['note']} {left}".strip()):
         return
     if of.row["fresh_id"] is not None:

@@ -42,7 +42,8 @@ def _read(text: str) -> Window:
         start, end = (time.fromisoformat(match[name]) for name in ("start", "end"))
         zone = ZoneInfo(match["zone"] or "UTC")
         window = Window(_days(match["days"] or "mon-sun"), start, end, zone)
-    except (ValueError, ZoneInfoNotFoundError) as error:
+    except (ValueError, ZoneInfoNotFoundError, OSError) as error:
+        # OSError: a name that is a folder of zones ("Europe"), or too long for a file.
         raise _invalid(text) from error
     if start == end:
         raise _invalid(text)

@@ -13,11 +13,12 @@ import orjson
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from joserfc.jwk import ECKey
 from starlette.applications import Starlette
 
 from scim_bridge.credentials.leaks import scanner_keys
-from scim_bridge.credentials.leaks.github import Forged, check_signature, read_keys
+from scim_bridge.credentials.leaks.github import ORDER, Forged, check_signature, read_keys
 from scim_bridge.credentials.leaks.intake import Ended, Intake
 from scim_bridge.credentials.leaks.routes import PATH, routes
 from scim_bridge.kernel.clock import ManualClock
@@ -238,7 +239,20 @@ def test_forged_replayed_and_malformed_messages_do_nothing_and_are_audited(sqlit
         assert (await s.http.post(PATH, content=stranger, headers=headers)).status_code == 200
         repeated = await s.http.post(PATH, content=stranger, headers=headers)
         assert repeated.status_code == 409 and repeated.json()["code"] == "leak-replayed"
-        for wrong in (b"{}", b"nonsense", b"[1]", b'[{"type":"x"}]', b'[{"token":"x","url":7}]'):
+        mirrored = mirror(headers["github-public-key-signature"])
+        repeated = await s.http.post(
+            PATH, content=stranger, headers=headers | {"github-public-key-signature": mirrored}
+        )
+        assert repeated.status_code == 409, "another signature of the same message that verifies as well"
+        for wrong in (
+            b"{}",
+            b"nonsense",
+            b"[1]",
+            b'[{"type":"x"}]',
+            b'[{"token":"x","url":7}]',
+            b'[{"token":" "}]',
+            b"[" * 5000,
+        ):
             answer = await s.http.post(PATH, content=wrong, headers=SCANNER.signed(wrong))
             assert answer.status_code == 400, wrong
         many = orjson.dumps([finding("x")] * 501)
@@ -247,6 +261,46 @@ def test_forged_replayed_and_malformed_messages_do_nothing_and_are_audited(sqlit
         assert (await s.http.post(PATH, content=huge, headers=SCANNER.signed(huge))).status_code == 413
         rows = await s.store.reads.all("SELECT id FROM sb_leak")
         assert len(rows) == 1
+
+    stage(sqlite_url, body)
+
+
+def mirror(signature: str) -> str:
+    """The other signature of the same body by the same key: (r, n - s)."""
+    r, s = decode_dss_signature(base64.b64decode(signature))
+    return base64.b64encode(encode_dss_signature(r, ORDER - s)).decode()
+
+
+def test_a_public_key_is_no_leak_and_nothing_odd_in_a_finding_breaks_the_message(sqlite_url: str) -> None:
+    key, other = ECKey.generate_key("P-256", {"kid": "the-kid"}), ECKey.generate_key("P-256")
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    unknown_curve = ec.generate_private_key(ec.SECP224R1()).private_bytes(*form).decode()
+
+    async def body(s: Stage) -> None:
+        async def made(work: Work) -> None:
+            agent = await create_agent(work, {"userName": "refund@agents.test"}, origin="test")
+            await register_credential(
+                work, agent.id, label="k", kind="jwk", system="okta", reference="the-kid", expires=None
+            )
+            told = orjson.dumps({"kid": "the-kid", "thumbprint": key.thumbprint()}).decode()
+            await work.tx.run("UPDATE sb_credential SET public = ?", told)
+
+        await s.store.transact(TESTER, made)
+
+        def jwk(of: ECKey, private: bool) -> str:
+            return orjson.dumps({**of.as_dict(private=private), "kid": "the-kid"}).decode()
+
+        answer = await s.tell(
+            finding(jwk(key, private=False)),
+            finding(jwk(other, private=True)),
+            finding(unknown_curve, url="https://[not-an-address/x"),
+            finding('{"kty":"oct","k":"AAAA","kid":"the-kid"}'),
+            finding("{"),
+            finding(jwk(key, private=True)),
+        )
+        assert answer.status_code == 200, answer.text
+        assert [each["label"] for each in answer.json()] == ["false_positive"] * 5 + ["true_positive"]
+        assert len(s.rotated) == 1, "who knows a key's id cannot have it rotated"
 
     stage(sqlite_url, body)
 

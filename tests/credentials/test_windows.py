@@ -39,7 +39,16 @@ def test_windows_are_read_in_their_own_zone_and_over_midnight() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["now", "25:00-26:00", "Mon 02:00-02:00", "Mon 02:00-03:00 Mars/Base", "Mo 02:00-03:00"]
+    "text",
+    [
+        "now",
+        "25:00-26:00",
+        "Mon 02:00-02:00",
+        "Mon 02:00-03:00 Mars/Base",
+        "Mo 02:00-03:00",
+        "02:00-03:00 Europe",
+        "02:00-03:00 " + "A" * 300,
+    ],
 )
 def test_a_window_that_cannot_be_is_refused_by_name(text: str) -> None:
     with pytest.raises(Invalid, match="maintenance window"):

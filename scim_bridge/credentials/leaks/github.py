@@ -18,6 +18,7 @@ import orjson
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from scim_bridge.kernel.errors import Invalid, Unauthenticated
@@ -29,6 +30,8 @@ MAX_BYTES = 1024 * 1024
 MOST = 500
 LONGEST_TOKEN = 16_384
 LONGEST_TEXT = 2_000
+# Of the group of P-256 (NIST SP 800-186, section 3.2.1.3).
+ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 TRUE, FALSE = "true_positive", "false_positive"
 
 
@@ -74,14 +77,21 @@ def public_key(pem: str) -> ec.EllipticCurvePublicKey:
     return key
 
 
-def check_signature(pem: str, signature: str, body: bytes) -> None:
-    """Return when the holder of the key signed exactly this body; Forged otherwise."""
+def check_signature(pem: str, signature: str, body: bytes) -> bytes:
+    """The signature in its one form when the holder of the key signed exactly this body; Forged otherwise.
+
+    Of (r, s) and (r, n - s) both verify, and base64 can be written in several ways: who heard a message could
+    send it again in another form.
+    """
     try:
-        public_key(pem).verify(base64.b64decode(signature, validate=True), body, ec.ECDSA(hashes.SHA256()))
+        raw = base64.b64decode(signature, validate=True)
+        public_key(pem).verify(raw, body, ec.ECDSA(hashes.SHA256()))
     except (InvalidSignature, binascii.Error, ValueError) as error:
         raise Forged(
             "leak-signature", "The signature of the message does not match.", "Sign the body as it is sent."
         ) from error
+    r, s = decode_dss_signature(raw)
+    return f"{r:x}:{min(s, ORDER - s):x}".encode()
 
 
 def read_findings(body: bytes) -> list[Found]:
@@ -98,7 +108,7 @@ def read_findings(body: bytes) -> list[Found]:
 
 
 def _finding(number: int, each: Any) -> Found:
-    if not isinstance(each, Mapping) or not isinstance(each.get("token"), str) or not each["token"]:
+    if not isinstance(each, Mapping) or not isinstance(each.get("token"), str) or not each["token"].strip():
         raise Invalid("leak-form", f"Finding {number} has no token.", "Send token, type, url and source.")
     if len(each["token"]) > LONGEST_TOKEN:
         raise Invalid("leak-form", f"The token of finding {number} is too long.", "Send the secret alone.")
@@ -113,7 +123,11 @@ def _finding(number: int, each: Any) -> Found:
 
 def shown_url(url: str) -> str:
     """A place without what could be a secret in it: no user, query or fragment."""
-    parts = urlsplit(url) if url.startswith(("https://", "http://")) else None
+    try:
+        parts = urlsplit(url) if url.startswith(("https://", "http://")) else None
+    except ValueError:
+        # A host in brackets that is no address: the finding counts all the same.
+        return ""
     if parts is None or not parts.netloc:
         return ""
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

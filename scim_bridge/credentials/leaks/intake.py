@@ -174,31 +174,43 @@ async def _audited(work: Work, kind: str, url: str, ended: Ended, reporter: str)
 
 async def _by_public_half(reader: Reader, text: str) -> str | None:
     """The credential whose public half belongs to this private key (JWK or PEM); None for any other text."""
-    names = _key_names(text)
-    if not names:
+    thumbprint, kid = _key_names(text)
+    if not thumbprint:
         return None
-    rows = await reader.all("SELECT id, reference, public FROM sb_credential WHERE kind = 'jwk' ORDER BY id")
+    rows = await reader.all(
+        "SELECT id, reference, public FROM sb_credential WHERE kind IN ('jwk', 'certificate') ORDER BY id"
+    )
     for row in rows:
         told = orjson.loads(row["public"]) if row["public"] else {}
-        if names & {row["reference"], told.get("kid"), told.get("thumbprint")}:
+        # Of a certificate `thumbprint` is the certificate's own, and `key` that of its key.
+        known = {row["reference"], told.get("thumbprint"), told.get("key")}
+        # A kid is public: alone it counts only where nothing better is known of the key.
+        if thumbprint in known:
+            return str(row["id"])
+        if kid and "thumbprint" not in told and kid in (row["reference"], told.get("kid")):
             return str(row["id"])
     return None
 
 
-def _key_names(text: str) -> set[str]:
-    """What a private key is known by: its id and its thumbprint (RFC 7638)."""
+def _key_names(text: str) -> tuple[str, str]:
+    """What a private key is known by: its thumbprint (RFC 7638) and its id; empty for any other text.
+
+    A public key is no secret, wherever it is found.
+    """
     if text.lstrip().startswith("{"):
         try:
             said = orjson.loads(text)
-            known = {str(said["kid"])} if said.get("kid") else set()
-            return {import_key(said).thumbprint()} | known
+            if said.get("kty") not in ("EC", "RSA", "OKP"):
+                return "", ""
+            key = import_key(said)
+            return (key.thumbprint(), str(said.get("kid") or "")) if key.is_private else ("", "")
         except (JoseError, ValueError, TypeError, KeyError, AttributeError):
-            return set()
+            return "", ""
     if "PRIVATE KEY-----" not in text:
-        return set()
+        return "", ""
     for kind in (RSAKey, ECKey, OKPKey):
         try:
-            return {kind.import_key(text).thumbprint()}
-        except (JoseError, ValueError, TypeError):
+            return kind.import_key(text).thumbprint(), ""
+        except (JoseError, ValueError, TypeError, KeyError):
             continue
-    return set()
+    return "", ""

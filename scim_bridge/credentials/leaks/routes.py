@@ -76,8 +76,8 @@ class Door:
                 raise NotFound("leaks-off", "No scanner's findings are taken here.", "Set leaks.keys_url.")
             body = await read_body(request, MAX_BYTES)
             actor = Actor("connection", "leaks", SCANNER, None, request_id(request), address_of(request))
-            await self._proven(request, kid, signature, body)
-            sender = message_id(kid.encode(), signature.encode(), body)
+            proof = await self._proven(request, kid, signature, body)
+            sender = message_id(kid.encode(), proof, body)
         findings = read_findings(body)
         try:
             verdicts = await self._ctx.store.transact(
@@ -91,7 +91,7 @@ class Door:
         )
         return json_response([answer(each, said) for each, said in zip(findings, verdicts, strict=True)])
 
-    async def _proven(self, request: Request, kid: str, signature: str, body: bytes) -> None:
+    async def _proven(self, request: Request, kid: str, signature: str, body: bytes) -> bytes:
         address = address_of(request) or "unknown"
         stranger = Actor("anonymous", address, "unproven scanner", None, request_id(request), address)
         try:
@@ -100,7 +100,7 @@ class Door:
                     "leak-unsigned", "The message is not signed.", f"Send {IDENTIFIER} and {SIGNATURE}."
                 )
             pem = await key_for(self._ctx, self._settings.keys_url, self._settings.public_keys, kid)
-            check_signature(pem, signature, body)
+            return check_signature(pem, signature, body)
         except Forged as error:
             await self._refused(request, stranger, error)
             raise

@@ -13,7 +13,8 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from joserfc.jwk import ECKey
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, import_key
 
 from scim_bridge.registry.keeper import (
     JWK,
@@ -225,5 +226,16 @@ def _credential(kind: str, item: Mapping[str, Any]) -> RemoteCredential:
         item.get("status") == "ACTIVE",
         kid,
         instant(item.get("created")),
-        public={"kid": kid, "alg": str(item.get("alg") or item.get("kty") or "")} if kid else {},
+        public={"kid": kid, "alg": str(item.get("alg") or item.get("kty") or ""), **_thumbprint(item)}
+        if kid
+        else {},
     )
+
+
+def _thumbprint(item: Mapping[str, Any]) -> dict[str, str]:
+    """What a key is known by in public (RFC 7638), where Okta shows its public half."""
+    half = {name: item[name] for name in ("kty", "crv", "x", "y", "n", "e") if item.get(name)}
+    try:
+        return {"thumbprint": import_key(half).thumbprint()}
+    except (JoseError, ValueError, TypeError, KeyError):
+        return {}
