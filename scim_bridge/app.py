@@ -143,6 +143,7 @@ def handlers(bridge: Bridge) -> dict[str, Handler]:
     from scim_bridge.departures import canary
     from scim_bridge.departures import service as departures
     from scim_bridge.signals.idp import reading
+    from scim_bridge.sync import asked
     from scim_bridge.sync import effects as sync
     from scim_bridge.watch import alert_delivery
     from scim_bridge.watch import effects as watch
@@ -156,6 +157,7 @@ def handlers(bridge: Bridge) -> dict[str, Handler]:
             certifying.taking(bridge.ctx, bridge.settings.attestations),
         ),
         **sync.handlers(bridge.ctx, bridge.idps),
+        **asked.handlers(bridge.ctx, bridge.idps),
         **credentials.handlers(bridge.ctx, bridge.settings.revokers, bridge.idps.keeper, bridge.stores),
         **watch.handlers(bridge.ctx, bridge.settings),
         **alert_delivery.handlers(bridge.ctx, bridge.settings.alerts),

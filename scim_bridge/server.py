@@ -15,7 +15,11 @@ from starlette.routing import BaseRoute, Route
 
 from scim_bridge.access import retention
 from scim_bridge.access import routes as access
+from scim_bridge.access.budget_file import load_budgets
 from scim_bridge.access.log import Entry, Tap
+from scim_bridge.api import idempotency as api_answers
+from scim_bridge.api import routes as api
+from scim_bridge.api.model import House
 from scim_bridge.app import Bridge, drill_accept, effects_of, leak_intake, open_bridge
 from scim_bridge.attestations import duties as attestations
 from scim_bridge.attestations import routes as attestation_routes
@@ -24,12 +28,12 @@ from scim_bridge.audit import anchors, streaming
 from scim_bridge.audit import routes as published
 from scim_bridge.audit.seal import seal
 from scim_bridge.console import routes as console
+from scim_bridge.console.agent_search import agents_found
 from scim_bridge.credentials import routes as credential_routes
 from scim_bridge.credentials.due import duties as credential_duties
 from scim_bridge.credentials.leaks import routes as leak_routes
 from scim_bridge.credentials.leaks import scanner_keys
 from scim_bridge.departures import answer_page, drill
-from scim_bridge.departures import routes as departure_routes
 from scim_bridge.departures import service as departures
 from scim_bridge.departures.link import Links
 from scim_bridge.departures.upkeep import upkeep
@@ -91,6 +95,7 @@ def jobs_of(bridge: Bridge, presence: Presence) -> Jobs:
     idp_doors.duties(ctx, bridge.idps.news, departures.reactor(bridge.rules), jobs.every)
     for name, seconds, duty in attestations.duties(ctx, bridge.settings.attestations):
         jobs.every(name, seconds, duty)
+    jobs.every("api-answers-forget", 3600.0, lambda: api_answers.forget(ctx.store))
     jobs.every("decisions-forget", 3600.0, lambda: retention.forget(ctx.store, bridge.settings.access))
     jobs.every("effects-forget", 3600.0, lambda: effect_retention.forget(ctx.store))
     for name, seconds, duty in credential_duties(ctx, bridge.idps.keeper, bridge.settings.credentials):
@@ -126,12 +131,19 @@ def routes(bridge: Bridge, jobs: Jobs, decisions: access.Door, intake: Intake) -
         *idp_doors.routes(ctx),
         *leak_routes.routes(ctx, settings.leaks, leak_intake(bridge)),
         *oauth.routes(ctx, settings.oauth),
-        *departure_routes.routes(ctx, bridge.rules),
+        *api.routes(house_of(bridge, jobs)),
         *answer_page.routes(ctx, bridge.rules, Links(ctx.master, ctx.public_url)),
         *credential_routes.routes(ctx, bridge.stores),
         *attestation_routes.routes(ctx, settings.attestations),
         *console.routes(ctx, bridge.rules, lambda: components(ctx, jobs), settings.alerts),
     ]
+
+
+def house_of(bridge: Bridge, jobs: Jobs) -> House:
+    """What the API works with."""
+    ctx, settings = bridge.ctx, bridge.settings
+    budgets = load_budgets(settings.access.budgets)
+    return House(ctx, settings, bridge.rules, agents_found, lambda: components(ctx, jobs), budgets)
 
 
 def doors(scim: Any) -> Mapping[str, Any]:

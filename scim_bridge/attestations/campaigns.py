@@ -86,18 +86,32 @@ async def open_campaign(
     Invalid for a name or scope that cannot be meant; Refused when no agent is in the scope. A process
     that dies half way leaves it `opening`; `resume` goes on.
     """
+
+    async def body(work: Work) -> str:
+        return await begin(work, name, policy, scope, reason, kind, schedule)
+
+    campaign_id = await ctx.store.transact(actor, body)
+    return await resume(ctx, actor, campaign_id, tell)
+
+
+async def begin(
+    work: Work,
+    name: str,
+    policy: Policy,
+    scope: str = "",
+    reason: str = "",
+    kind: str = AD_HOC,
+    schedule: str = "",
+) -> str:
+    """The beginning of it, inside a transaction; its id. It stays `opening` until `resume` took every agent in,
+    which the worker does, too."""
     named = checked_name(name)
     chosen = parse_scope(scope)
-    if not await _page(ctx.store.reads, chosen, "", 1):
+    if not await _page(work.tx, chosen, "", 1):
         raise Refused(
             "campaign-empty", f"No agent is in the scope {scope!r}.", "See `scim-bridge agents list`."
         )
-
-    async def begin(work: Work) -> str:
-        return await _begin(work, named, policy, str(chosen), reason, kind, schedule)
-
-    campaign_id = await ctx.store.transact(actor, begin)
-    return await resume(ctx, actor, campaign_id, tell)
+    return await _begin(work, named, policy, str(chosen), reason, kind, schedule)
 
 
 async def resume(ctx: Context, actor: Actor, campaign_id: str, tell: Tell | None = None) -> Campaign:
@@ -242,27 +256,29 @@ async def close_finished(ctx: Context, actor: Actor) -> int:
 async def cancel(ctx: Context, actor: Actor, name: str, reason: str) -> Campaign:
     """Stop asking; what was answered stays. Refused when it is over."""
 
-    async def body(work: Work) -> Campaign:
-        found = await campaign(work.tx, name)
-        moved = await work.tx.run(
-            "UPDATE sb_campaign SET state = ?, closed = ? WHERE id = ? AND state IN ('opening', 'open')",
-            CANCELLED,
-            work.now,
-            found.id,
-        )
-        if not moved:
-            raise Refused("campaign-over", f"The campaign {found.name} is {found.state}.", "Open a new one.")
-        await work.tx.run(
-            "UPDATE sb_campaign_item SET state = ?, note = ?, settled = ? WHERE campaign_id = ? AND state = 'waiting'",
-            ItemState.CANCELLED.value,
-            reason,
-            work.now,
-            found.id,
-        )
-        await record(work, "campaign.cancelled", CAMPAIGN, found.id, {"name": found.name, "reason": reason})
-        return await campaign(work.tx, found.id)
+    return await ctx.store.transact(actor, lambda work: cancel_within(work, name, reason))
 
-    return await ctx.store.transact(actor, body)
+
+async def cancel_within(work: Work, name: str, reason: str) -> Campaign:
+    """The same, inside a transaction."""
+    found = await campaign(work.tx, name)
+    moved = await work.tx.run(
+        "UPDATE sb_campaign SET state = ?, closed = ? WHERE id = ? AND state IN ('opening', 'open')",
+        CANCELLED,
+        work.now,
+        found.id,
+    )
+    if not moved:
+        raise Refused("campaign-over", f"The campaign {found.name} is {found.state}.", "Open a new one.")
+    await work.tx.run(
+        "UPDATE sb_campaign_item SET state = ?, note = ?, settled = ? WHERE campaign_id = ? AND state = 'waiting'",
+        ItemState.CANCELLED.value,
+        reason,
+        work.now,
+        found.id,
+    )
+    await record(work, "campaign.cancelled", CAMPAIGN, found.id, {"name": found.name, "reason": reason})
+    return await campaign(work.tx, found.id)
 
 
 async def counts(reader: Reader, campaign_id: str) -> dict[str, int]:

@@ -100,10 +100,25 @@ def check(record: Mapping[str, Any], keys: Keys) -> Finding | None:
 
 
 async def summaries(
-    reader: Reader, now: int, agent_id: str | None = None, limit: int = 50
+    reader: Reader,
+    now: int,
+    agent_id: str | None = None,
+    limit: int = 50,
+    before: tuple[int, str] | None = None,
 ) -> list[dict[str, Any]]:
-    """The newest statements in a line each; state is current, lapsed, or past (a newer one followed)."""
-    where, values = ("WHERE s.agent_id = ? ", [agent_id]) if agent_id is not None else ("", [])
+    """The newest statements in a line each; state is current, lapsed, or past (a newer one followed).
+
+    `before`: older than the one of that instant and id.
+    """
+    tests: list[str] = []
+    values: list[Any] = []
+    if agent_id is not None:
+        tests.append("s.agent_id = ?")
+        values.append(agent_id)
+    if before is not None:
+        tests.append("(s.at, s.id) < (?, ?)")
+        values += before
+    where = f"WHERE {' AND '.join(tests)} " if tests else ""
     rows = await reader.all(
         "SELECT s.id, a.slug, s.verdict, COALESCE(p.name, s.person_id) AS person, s.comment, s.at, s.until, s.ended"
         " FROM sb_attestation s LEFT JOIN sb_agent a ON a.id = s.agent_id"

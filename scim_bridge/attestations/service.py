@@ -45,18 +45,21 @@ async def ask(
     Without `to` the first active of owner, co-owners and sponsors is asked. NotFound for an unknown
     agent or person; Refused when that person does not answer for the agent, or nobody does.
     """
-    facts = await find_agent(ctx.store.reads, agent)
+    return await ctx.store.transact(actor, lambda work: ask_about(work, ctx, settings, agent, to))
+
+
+async def ask_about(
+    work: Work, ctx: Context, settings: AttestationSettings, agent: str, to: str | None = None
+) -> Asked:
+    """The same, inside a transaction."""
+    facts = await find_agent(work.tx, agent)
     if facts is None:
         raise NotFound("agent-unknown", f"There is no agent {agent!r}.", "See `scim-bridge agents list`.")
     agent_id = facts.resource.id
-
-    async def body(work: Work) -> Asked:
-        await load(work, agent_id, AGENT)
-        current = (await facts_of(work.tx, [agent_id]))[agent_id]
-        person = await _chosen(work, current, to)
-        return await ask_within(work, ctx, settings, current, person, "attestation-request")
-
-    return await ctx.store.transact(actor, body)
+    await load(work, agent_id, AGENT)
+    current = (await facts_of(work.tx, [agent_id]))[agent_id]
+    person = await _chosen(work, current, to)
+    return await ask_within(work, ctx, settings, current, person, "attestation-request")
 
 
 async def _chosen(work: Work, agent: AgentFacts, to: str | None) -> PersonRef:

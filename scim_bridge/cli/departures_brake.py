@@ -13,8 +13,8 @@ from scim_bridge.app import Bridge
 from scim_bridge.cli.files import read
 from scim_bridge.cli.output import EXIT_HELD, DatabaseUrl, Format, Output, say, show
 from scim_bridge.cli.session import actor, with_bridge
+from scim_bridge.departures.approver import approver_of
 from scim_bridge.departures.releasing import Approver, Verdict, brakes, held_people, reject, release
-from scim_bridge.departures.routes import approver_of
 from scim_bridge.kernel.errors import Forbidden, NotFound
 from scim_bridge.kernel.work import Actor, Work
 from scim_bridge.registry.tokens import authenticate

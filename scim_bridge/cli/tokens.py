@@ -30,7 +30,7 @@ def create(
         typer.Option(
             "--scope",
             help="with a connection read, users, groups (default these), signals, ssf.read, ssf.manage;"
-            " else access, activity, ssf.read, ssf.manage, admin",
+            " else access, activity, ssf.read, ssf.manage, admin.read, admin",
         ),
     ] = None,
     label: Annotated[str, typer.Option("--label")] = "",

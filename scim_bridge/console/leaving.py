@@ -13,8 +13,8 @@ from scim_bridge.console.pages import Pages, agent_url
 from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import PATH
 from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table, Tile, number, state
+from scim_bridge.departures.approver import approver_of
 from scim_bridge.departures.releasing import brakes, held_people, reject, release
-from scim_bridge.departures.routes import approver_of
 from scim_bridge.departures.rules import RULES, Rules
 from scim_bridge.departures.status import status
 from scim_bridge.departures.view import listed, shown

@@ -56,8 +56,7 @@ class Counts:
 
 async def page(reader: Reader, search: Search, *, after: str = "", before: str = "") -> Page:
     """The agents a search finds, in order of slug: those after, or just before, the given slug."""
-    conditions = [await _condition(reader, term) for term in search.terms]
-    conditions += [_word(word) for word in search.words]
+    conditions = await _conditions(reader, search)
     backward = bool(before) and not after
     if after or before:
         conditions.append((f"a.slug {'<' if backward else '>'} ?", (before if backward else after,)))
@@ -80,6 +79,24 @@ async def page(reader: Reader, search: Search, *, after: str = "", before: str =
     if backward:
         return Page(lines, first if more else None, last)
     return Page(lines, first if after else None, last if more else None)
+
+
+async def agents_after(reader: Reader, search: Search, after: str, limit: int) -> list[tuple[str, str]]:
+    """(id, slug) of the agents a search finds, in order of slug: those after the given slug."""
+    conditions = [*await _conditions(reader, search), ("a.slug > ?", (after,))]
+    rows = await reader.all(
+        "SELECT a.id, a.slug FROM sb_agent a JOIN sb_resource r ON r.id = a.id WHERE r.deleted IS NULL AND "
+        + " AND ".join(f"({sql})" for sql, _ in conditions)
+        + " ORDER BY a.slug LIMIT ?",
+        *(value for _, some in conditions for value in some),
+        limit,
+    )
+    return [(row["id"], row["slug"]) for row in rows]
+
+
+async def _conditions(reader: Reader, search: Search) -> list[Condition]:
+    conditions = [await _condition(reader, term) for term in search.terms]
+    return conditions + [_word(word) for word in search.words]
 
 
 async def _lines(reader: Reader, ids: Sequence[str]) -> tuple[Line, ...]:

@@ -24,8 +24,13 @@ async def listed(
     connection: str | None = None,
     state: str | None = None,
     strangers: bool = False,
+    after: str = "",
+    limit: int = 1_000_000,
 ) -> list[dict[str, Any]]:
-    """Credentials, the oldest first. Without `state` those that are alive or on their way out."""
+    """Credentials, the oldest first. Without `state` those that are alive or on their way out.
+
+    `after` is the id of the credential a page follows.
+    """
     where, values = ["1 = 1"], []
     if agent is not None:
         where.append("a.slug = ?")
@@ -40,11 +45,15 @@ async def listed(
         where.append(f"c.state IN {LIVE}")
     if strangers:
         where.append("c.stranger IS NOT NULL")
+    if after:
+        where.append("(c.created, c.id) > (SELECT created, id FROM sb_credential WHERE id = ?)")
+        values.append(after)
     rows = await reader.all(
         "SELECT c.*, a.slug, k.name AS client, k.shared FROM sb_credential c LEFT JOIN sb_agent a ON a.id = c.agent_id"
         " LEFT JOIN sb_credential_client k ON k.connection_id = c.connection_id AND k.remote_id = c.client_id"
-        f" WHERE {' AND '.join(where)} ORDER BY c.created, c.id",
+        f" WHERE {' AND '.join(where)} ORDER BY c.created, c.id LIMIT ?",
         *values,
+        limit,
     )
     known = await policies(reader)
     return [_line(row, known, now) for row in rows]

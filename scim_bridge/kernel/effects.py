@@ -248,20 +248,23 @@ async def revive(
     """Give a dead effect a fresh row of attempts; NotFound or Refused otherwise."""
 
     async def body(work: Work) -> None:
-        loaded = await _load(work.tx, effect_id)
-        if loaded is None:
-            raise NotFound("effect-unknown", f"There is no effect {effect_id}.")
-        if loaded[1] != "dead":
-            raise Refused(
-                "effect-not-dead", f"The effect is {loaded[1]}.", "Only dead effects can be retried."
-            )
-        await work.tx.run(
-            "UPDATE sb_effect SET state = 'pending', attempts = 0, round = round + 1, next_at = ?,"
-            " settled = NULL WHERE id = ?",
-            work.now,
-            effect_id,
-        )
-        work.effects += 1
+        await revive_within(work, effect_id)
         await record(work)
 
     await store.transact(actor, body)
+
+
+async def revive_within(work: Work, effect_id: str) -> None:
+    """The same, inside a transaction that writes the audit row."""
+    loaded = await _load(work.tx, effect_id)
+    if loaded is None:
+        raise NotFound("effect-unknown", f"There is no effect {effect_id}.")
+    if loaded[1] != "dead":
+        raise Refused("effect-not-dead", f"The effect is {loaded[1]}.", "Only dead effects can be retried.")
+    await work.tx.run(
+        "UPDATE sb_effect SET state = 'pending', attempts = 0, round = round + 1, next_at = ?,"
+        " settled = NULL WHERE id = ?",
+        work.now,
+        effect_id,
+    )
+    work.effects += 1

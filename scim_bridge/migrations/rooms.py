@@ -21,6 +21,7 @@ ROOMS = (
     "access",
     "watch",
     "oauth",
+    "api",
 )
 
 for room in ROOMS:

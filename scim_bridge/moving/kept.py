@@ -34,6 +34,7 @@ TABLES: dict[str, Kept] = {
     "sb_activity_part": Kept("hours in which agents did something", job="activity-forget"),
     "sb_alert": Kept("alerts", EVIDENCE),
     "sb_alert_mute": Kept("alerts that were muted", EVIDENCE, at="created"),
+    "sb_api_answer": Kept("API requests with a key", job="api-answers-forget", at="at"),
     "sb_baseline": Kept("agents that were watched", STATE),
     "sb_baseline_known": Kept("what agents are known for", "one row for each thing an agent uses"),
     "sb_credential_trace": Kept(

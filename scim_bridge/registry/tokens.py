@@ -28,7 +28,9 @@ SIGNALS = "signals"
 SSF_READ, SSF_MANAGE = "ssf.read", "ssf.manage"
 SSF_SCOPES = (SSF_READ, SSF_MANAGE)
 CLIENT_SCOPES = (*CONNECTION_SCOPES, *SSF_SCOPES)
-API_SCOPES = ("access", "activity", *SSF_SCOPES, "admin")
+# To look at everything an admin sees by the API, and change nothing.
+ADMIN_READ = "admin.read"
+API_SCOPES = ("access", "activity", *SSF_SCOPES, ADMIN_READ, "admin")
 # Writing last_used at every call would make each read a write; once a minute tells as much.
 USED_EVERY = 60_000_000
 

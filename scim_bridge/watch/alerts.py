@@ -197,10 +197,20 @@ async def seen_again(
 
 
 async def alerts(
-    reader: Reader, *, state: str = "", agent_id: str = "", kind: str = "", limit: int = 100
+    reader: Reader,
+    *,
+    state: str = "",
+    agent_id: str = "",
+    kind: str = "",
+    limit: int = 100,
+    before: tuple[int, str] | None = None,
 ) -> list[Alert]:
-    """Alerts, those seen last first."""
-    where, values = ["1 = 1"], []
+    """Alerts, those seen last first; `before`: those seen before that instant (and id)."""
+    where: list[str] = ["1 = 1"]
+    values: list[Any] = []
+    if before is not None:
+        where.append("(l.last, l.id) < (?, ?)")
+        values += before
     for column, value in (("state", state), ("agent_id", agent_id), ("kind", kind)):
         if value:
             where.append(f"l.{column} = ?")

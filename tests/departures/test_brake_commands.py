@@ -8,14 +8,13 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from starlette.applications import Starlette
 
 from scim_bridge.cli import departures, tokens
-from scim_bridge.departures.routes import routes
 from scim_bridge.departures.service import due
 from scim_bridge.kernel.clock import SystemClock
 from scim_bridge.kernel.crypto import MasterKey
 from scim_bridge.kernel.work import Store
+from tests.api.house import application
 from tests.conftest import run_with_store
 from tests.departures.crowd import gather, states, tell
 from tests.departures.house import context, left
@@ -87,7 +86,7 @@ def test_the_api_lists_releases_and_rejects_for_admins_with_a_name_only(shell: S
     async def body(store: Store) -> None:
         ctx = context(store)
         object.__setattr__(ctx, "master", MasterKey(SECRET_KEY.encode()))
-        transport = httpx2.ASGITransport(app=Starlette(routes=routes(ctx)))
+        transport = httpx2.ASGITransport(app=application(ctx))
         async with httpx2.AsyncClient(transport=transport, base_url="http://bridge.test") as client:
 
             async def call(method: str, path: str, token: str, **more: object) -> httpx2.Response:
