@@ -29,6 +29,7 @@ from scim_bridge.audit import routes as published
 from scim_bridge.audit.seal import seal
 from scim_bridge.console import routes as console
 from scim_bridge.console.agent_search import agents_found
+from scim_bridge.console.known import Known
 from scim_bridge.credentials import routes as credential_routes
 from scim_bridge.credentials.due import duties as credential_duties
 from scim_bridge.credentials.leaks import routes as leak_routes
@@ -135,7 +136,13 @@ def routes(bridge: Bridge, jobs: Jobs, decisions: access.Door, intake: Intake) -
         *answer_page.routes(ctx, bridge.rules, Links(ctx.master, ctx.public_url)),
         *credential_routes.routes(ctx, bridge.stores),
         *attestation_routes.routes(ctx, settings.attestations),
-        *console.routes(ctx, bridge.rules, lambda: components(ctx, jobs), settings.alerts),
+        *console.routes(
+            ctx,
+            bridge.rules,
+            lambda: components(ctx, jobs),
+            settings.alerts,
+            Known(decisions.policies, {name: one.get("kind", "") for name, one in settings.stores.items()}),
+        ),
     ]
 
 

@@ -68,6 +68,10 @@ class Door:
     def _policies(self) -> Policies:
         return self._in_force.current
 
+    def policies(self) -> Policies:
+        """Those that answer now."""
+        return self._in_force.current
+
     async def refresh(self) -> None:
         """Take up policies that were activated since; asked twice a second by the process's worker."""
         await self._in_force.refresh(self._ctx.store.reads)

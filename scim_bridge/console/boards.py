@@ -33,6 +33,16 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """A form that changes nothing: its fields (name, label, value) go into the address of `url`."""
+
+    title: str
+    url: str
+    fields: tuple[tuple[str, str, str], ...]
+    button: str
+
+
+@dataclass(frozen=True, slots=True)
 class Board:
     """What such a page shows. `here` is its place in the navigation."""
 
@@ -45,6 +55,7 @@ class Board:
     facts: tuple[str, Sequence[tuple[str, str]]] | None = None
     crumb: tuple[str, str] | None = None
     older: str = ""
+    ask: Ask | None = None
 
 
 Made = Callable[[Request, int], Awaitable[Board]]

@@ -68,6 +68,19 @@ class Pages:
             facts=board.facts,
             crumb=board.crumb,
             older=board.older,
+            ask=board.ask,
+        )
+
+    def overview(self, session: Session, form_key: str, now: int, **values: Any) -> str:
+        """The first page."""
+        return self._render(
+            "overview.html",
+            session=session,
+            form_key=form_key,
+            now=now,
+            title="Overview",
+            here="overview",
+            **values,
         )
 
     def agents(

@@ -6,18 +6,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from scim_bridge.console.accessing import Accessing
 from scim_bridge.console.agent import AgentPage, agent_page
 from scim_bridge.console.alerting import Alerting
 from scim_bridge.console.attesting import Attesting
+from scim_bridge.console.credentials import Credentials
 from scim_bridge.console.deciding import Deciding
 from scim_bridge.console.door import Screen, redirect, required_session, same_site
 from scim_bridge.console.forms import read_form
+from scim_bridge.console.grouping import Grouping
+from scim_bridge.console.known import Known
 from scim_bridge.console.leaving import Leaving
 from scim_bridge.console.listing import page
+from scim_bridge.console.overview import Overview
 from scim_bridge.console.pages import Pages, agent_url
+from scim_bridge.console.people import People
 from scim_bridge.console.quiet import quietly
 from scim_bridge.console.search import cleaned, parse
 from scim_bridge.console.session import PATH, Session, form_key, genuine_form
+from scim_bridge.console.settings import Settings
 from scim_bridge.console.sign_in import SignIn
 from scim_bridge.console.standing import Components, Standing, nothing_known
 from scim_bridge.console.syncing import Syncing
@@ -34,6 +41,7 @@ from scim_bridge.watching import AlertSettings
 ADMIN = "admin"
 LONGEST_REASON = 500
 UNTOLD = AlertSettings()
+UNKNOWN = Known()
 
 
 def routes(
@@ -41,10 +49,12 @@ def routes(
     rules: Rules = RULES,
     components: Components = nothing_known,
     alerts: AlertSettings = UNTOLD,
+    known: Known = UNKNOWN,
 ) -> list[BaseRoute]:
     """/console with everything below it. Without a session every page leads to the sign-in.
 
-    `rules` are those of departures; `components` tells how this process stands; `alerts` whom their end is told.
+    `rules` are those of departures; `components` tells how this process stands; `alerts` whom their end is told;
+    `known` what else the composition root knows.
     """
     pages = Pages()
     door = SignIn(ctx, pages)
@@ -72,6 +82,12 @@ def routes(
         **Syncing(ctx, pages).screens(),
         **Deciding(ctx, pages).screens(),
         **Standing(ctx, pages, components).screens(),
+        **Overview(ctx, pages, console.tally).screens(),
+        **People(ctx, pages, rules).screens(),
+        **Grouping(ctx, pages, known).screens(),
+        **Credentials(ctx, pages).screens(),
+        **Accessing(ctx, pages, known).screens(),
+        **Settings(ctx, pages, known).screens(),
         f"{PATH}/{{rest:path}}": Screen(ctx, pages, get=console.nothing, post=console.nothing),
     }
     return [Route(path, screen) for path, screen in screens.items()]
@@ -84,7 +100,7 @@ class Console:
         self._ctx = ctx
         self._policies = policies
         self._pages = pages
-        self._tally = Tally(ctx)
+        self.tally = Tally(ctx)
 
     async def agents(self, request: Request) -> Response:
         """The list of agents with its search."""
@@ -94,7 +110,7 @@ class Console:
         after, before = cleaned(asked.get("after", "")), cleaned(asked.get("before", ""))
 
         found = await quietly(self._ctx, lambda reader: page(reader, search, after=after, before=before))
-        numbers = await self._tally.now()
+        numbers = await self.tally.now()
         key = form_key(self._ctx, session)
         return html(self._pages.agents(session, key, search, found, numbers, self._ctx.store.clock.now()))
 

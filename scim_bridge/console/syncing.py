@@ -188,7 +188,8 @@ def _plan_hint(one: Connection, found: Status, shown: int) -> str:
     if plan is None:
         return f"Make one: scim-bridge sync plan {one.name}"
     more = f" The first {shown} agents of {plan.changes} are shown." if plan.changes > shown else ""
-    return f"{plan.agents} agents compared with {plan.listed} objects; {plan.state}.{more}"
+    then = f" Apply it: scim-bridge sync apply {one.name} --plan {plan.id}" if plan.state == "ready" else ""
+    return f"{plan.agents} agents compared with {plan.listed} objects; {plan.state}.{more}{then}"
 
 
 def _drift(rows: list[KeptDrift]) -> Table:

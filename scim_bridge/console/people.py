@@ -1,0 +1,233 @@
+"""People in the console: who answers for agents, and what would become of these if somebody left."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from starlette.requests import Request
+
+from scim_bridge.console.boards import Ask, Board, Box, board
+from scim_bridge.console.door import Screen
+from scim_bridge.console.listing import like
+from scim_bridge.console.pages import Pages, agent_url, filter_url
+from scim_bridge.console.quiet import quietly
+from scim_bridge.console.search import cleaned
+from scim_bridge.console.session import PATH
+from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table, Tile
+from scim_bridge.departures.rules import RULES, Rules
+from scim_bridge.departures.simulate import simulated
+from scim_bridge.kernel.context import Context
+from scim_bridge.kernel.database import Reader
+from scim_bridge.kernel.errors import NotFound
+from scim_bridge.kernel.pages import moment
+from scim_bridge.kernel.sql import marks
+from scim_bridge.registry.people_refs import find_person, people
+
+HERE = f"{PATH}/people"
+SHOWN = 50
+# Simulating reads every agent of a person: more than this is asked of the command line.
+MOST = 200
+
+
+class People:
+    """The pages of people."""
+
+    def __init__(self, ctx: Context, pages: Pages, rules: Rules = RULES) -> None:
+        self._ctx = ctx
+        self._pages = pages
+        self._rules = rules
+
+    def screens(self) -> dict[str, Screen]:
+        """Their addresses."""
+        ctx, pages = self._ctx, self._pages
+        return {
+            HERE: Screen(ctx, pages, get=board(ctx, pages, self._all)),
+            f"{HERE}/{{name}}": Screen(ctx, pages, get=board(ctx, pages, self._one)),
+        }
+
+    async def _all(self, request: Request, _now: int) -> Board:
+        asked = request.query_params
+        words, after = cleaned(asked.get("q", "")), cleaned(asked.get("after", ""))
+        rows = await quietly(self._ctx, lambda reader: _listed(reader, words, after))
+        more = {"q": words, "after": rows[-1]["id"]} if len(rows) == SHOWN else {}
+        return Board(
+            "People",
+            "people",
+            "Everybody who fits the search." if words else "Those who answer for agents.",
+            ask=Ask("Search people", HERE, (("q", "Name or userName", words),), "Search"),
+            sections=[("Everybody found" if words else "Owners, co-owners and sponsors", _people(rows), "")],
+            older=f"{HERE}?{urlencode({k: v for k, v in more.items() if v})}" if more else "",
+        )
+
+    async def _one(self, request: Request, now: int) -> Board:
+        name = cleaned(request.path_params["name"])
+        row, agents = await quietly(self._ctx, lambda reader: _person(reader, name))
+        url = f"{HERE}/{quote(row['name'], safe='')}"
+        sections = [("Agents", _agents(agents), f"All of them: {filter_url('person', row['name'])}")]
+        boxes: list[Box] = []
+        if request.query_params.get("simulate") and len(agents) <= MOST:
+            found = await quietly(self._ctx, lambda reader: simulated(reader, row["name"], now, self._rules))
+            held = sum(one["outcome"] == "held" for one in found)
+            boxes.append(
+                Box(
+                    f"If {row['display'] or row['name']} left now, {held} of {len(found)} agents would stop",
+                    ("Nothing was changed: these are today's rules on today's agents.",),
+                    BAD if held else GOOD,
+                )
+            )
+            sections.insert(0, ("What would become of each agent", _simulated(found), ""))
+        facts = [
+            ("userName", row["name"]),
+            ("State", _standing(row)[0]),
+            ("Department", row["department"] or "not known"),
+            ("Manager", row["manager"] or "not known"),
+            ("Leaves", moment(row["leave_at"]) if row["leave_at"] else "no date is known"),
+        ]
+        return Board(
+            row["display"] or row["name"],
+            "people",
+            tiles=[
+                Tile(
+                    str(sum(one["role"] == "owner" for one in agents)),
+                    "owned",
+                    url=filter_url("owner", row["name"]),
+                ),
+                Tile(str(sum(one["role"] != "owner" for one in agents)), "helped with"),
+                Tile("simulate", "if they left now", url=f"{url}?simulate=1"),
+            ],
+            boxes=boxes,
+            facts=("Who it is", facts),
+            sections=sections,
+            crumb=("People", HERE),
+        )
+
+
+COLUMNS = (
+    "SELECT r.id, r.name, r.active, p.department, p.employment, p.leave_at FROM sb_resource r"
+    " JOIN sb_person p ON p.id = r.id WHERE r.deleted IS NULL"
+)
+
+
+async def _listed(reader: Reader, words: str, after: str) -> list[dict[str, Any]]:
+    """A page of people in id order: of those who answer for agents, or of all that fit the words."""
+    if words:
+        likes = [like(word.casefold()) for word in words.split()]
+        found = await reader.all(
+            f"{COLUMNS} AND r.kind = 'person' AND r.id > ?"
+            + r" AND r.key LIKE ? ESCAPE '\'" * len(likes)
+            + " ORDER BY r.id LIMIT ?",
+            after,
+            *likes,
+            SHOWN,
+        )
+    else:
+        found = await reader.all(
+            f"{COLUMNS} AND r.id IN (SELECT DISTINCT person_id FROM sb_owner WHERE person_id > ?"
+            " ORDER BY person_id LIMIT ?) ORDER BY r.id",
+            after,
+            SHOWN,
+        )
+    rows = [dict(row) for row in found]
+    ids = [row["id"] for row in rows]
+    names = await people(reader, ids) if ids else {}
+    owned: dict[str, dict[str, int]] = {}
+    if ids:
+        for one in await reader.all(
+            "SELECT o.person_id, o.role, COUNT(*) AS n FROM sb_owner o JOIN sb_resource r ON r.id = o.agent_id"
+            f" WHERE o.person_id IN ({marks(len(ids))}) AND r.deleted IS NULL GROUP BY o.person_id, o.role",
+            *ids,
+        ):
+            owned.setdefault(one["person_id"], {})[one["role"]] = one["n"]
+    for row in rows:
+        row["display"] = names[row["id"]].display_name if row["id"] in names else row["name"]
+        row["owned"] = owned.get(row["id"], {})
+    return rows
+
+
+async def _person(reader: Reader, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    person = await find_person(reader, name)
+    if person is None:
+        raise NotFound(
+            "person-unknown", f"No person is known as “{name[:64]}”.", "Search the list of people."
+        )
+    found = await reader.one(f"{COLUMNS} AND r.id = ?", person.id)
+    if found is None:
+        raise NotFound("person-unknown", f"“{name[:64]}” was deleted.", "Search the list of people.")
+    boss = await reader.one(
+        "SELECT r.name FROM sb_person p JOIN sb_resource r ON r.id = p.manager_id WHERE p.id = ?", person.id
+    )
+    agents = await reader.all(
+        "SELECT a.slug, o.role, r.active, o.since FROM sb_owner o JOIN sb_agent a ON a.id = o.agent_id"
+        " JOIN sb_resource r ON r.id = a.id WHERE o.person_id = ? AND r.deleted IS NULL ORDER BY a.slug LIMIT ?",
+        person.id,
+        MOST + 1,
+    )
+    row = {**dict(found), "display": person.display_name, "manager": boss["name"] if boss is not None else ""}
+    return row, [dict(one) for one in agents]
+
+
+def _standing(row: Any) -> tuple[str, str]:
+    if not row["active"]:
+        return "left", BAD
+    if row["employment"] == "leave":
+        return "on leave", WARN
+    return ("leaves soon", WARN) if row["leave_at"] else ("here", GOOD)
+
+
+def _people(rows: list[dict[str, Any]]) -> Table:
+    made = []
+    for row in rows:
+        word, tone = _standing(row)
+        made.append(
+            (
+                Cell(row["display"], url=f"{HERE}/{quote(row['name'], safe='')}", under=row["name"]),
+                Cell(word, tone=tone),
+                Cell(row["department"] or ""),
+                Cell(str(row["owned"].get("owner", 0)), url=filter_url("owner", row["name"])),
+                Cell(str(sum(n for role, n in row["owned"].items() if role != "owner"))),
+                Cell(at=row["leave_at"]) if row["leave_at"] else Cell(),
+            )
+        )
+    columns = ("Person", "State", "Department", "Owns", "Helps with", "Leaves")
+    return Table("People", columns, tuple(made), "Nobody was found.")
+
+
+def _agents(agents: list[dict[str, Any]]) -> Table:
+    return Table(
+        "Agents this person answers for",
+        ("Agent", "Role", "State", "Since"),
+        tuple(
+            (
+                Cell(one["slug"], url=agent_url(one["slug"])),
+                Cell(one["role"]),
+                Cell("active", tone=GOOD) if one["active"] else Cell("held", tone=BAD),
+                Cell(at=one["since"]),
+            )
+            for one in agents[:MOST]
+        ),
+        "This person answers for no agent.",
+    )
+
+
+def _simulated(found: list[dict[str, Any]]) -> Table:
+    return Table(
+        "What would become of each agent",
+        ("Agent", "Outcome", "Who would own it", "Rule", "Why"),
+        tuple(
+            (
+                Cell(one["agent"], url=agent_url(one["agent"])),
+                Cell(one["outcome"].replace("-", " "), tone=BAD if one["outcome"] == "held" else GOOD),
+                Cell(
+                    one["successor"] or one["next_in_line"] or "",
+                    under="" if one["successor"] else "proposed",
+                )
+                if one["successor"] or one["next_in_line"]
+                else Cell(),
+                Cell(one["rule"]),
+                Cell(one["reason"]),
+            )
+            for one in found
+        ),
+        "This person answers for no agent.",
+    )
