@@ -32,6 +32,7 @@ SEALED = (
     Sealed("sb_ssf_stream", "connection_id", "secrets", lambda row: f"sb_ssf_stream:{row}:secrets"),
     Sealed("sb_own_secret", "id", "sealed", lambda row: f"sb_own_secret:{row}:sealed"),
     Sealed("sb_tx_stream", "id", "secrets", lambda row: f"sb_tx_stream:{row}:secrets"),
+    Sealed("sb_session", "id", "id_token", lambda row: f"sb_session:{row}:id_token"),
     Sealed("sb_rotation", "id", "sealed", lambda row: f"sb_rotation:{row}:sealed"),
     Sealed(
         "sb_effect",

@@ -30,6 +30,7 @@ from scim_bridge.audit.seal import seal
 from scim_bridge.console import routes as console
 from scim_bridge.console.agent_search import agents_found
 from scim_bridge.console.known import Known
+from scim_bridge.console.sso.provider import Provider
 from scim_bridge.credentials import routes as credential_routes
 from scim_bridge.credentials.due import duties as credential_duties
 from scim_bridge.credentials.leaks import routes as leak_routes
@@ -117,8 +118,10 @@ def jobs_of(bridge: Bridge, presence: Presence) -> Jobs:
     return jobs
 
 
-def routes(bridge: Bridge, jobs: Jobs, decisions: access.Door, intake: Intake) -> Sequence[BaseRoute]:
-    """Every HTTP door but SCIM, which is dispatched before routing."""
+def routes(
+    bridge: Bridge, jobs: Jobs, decisions: access.Door, intake: Intake, provider: Provider | None = None
+) -> Sequence[BaseRoute]:
+    """Every HTTP door but SCIM, which is dispatched before routing. `provider` is where people sign in."""
     ctx, settings = bridge.ctx, bridge.settings
     react = departures.reactor(bridge.rules)
     return [
@@ -142,6 +145,8 @@ def routes(bridge: Bridge, jobs: Jobs, decisions: access.Door, intake: Intake) -
             lambda: components(ctx, jobs),
             settings.alerts,
             Known(decisions.policies, {name: one.get("kind", "") for name, one in settings.stores.items()}),
+            provider=provider,
+            attestations=settings.attestations,
         ),
     ]
 
@@ -195,8 +200,11 @@ class Server:
             believe=believed,
         )
         self.jobs.every("access-policies", 0.5, self._decisions.refresh)
+        provider = Provider(bridge.ctx, bridge.settings.sign_in)
+        if bridge.settings.sign_in.issuer:
+            self.jobs.every("sign-in-provider", 5.0, provider.refresh)
         web = Starlette(
-            routes=routes(bridge, self.jobs, self._decisions, self._intake),
+            routes=routes(bridge, self.jobs, self._decisions, self._intake, provider),
             exception_handlers={404: unrouted, 405: unrouted, Exception: unexpected},
         )
         told = SCIM_EVENTS if bridge.settings.transmitter.enabled else ()

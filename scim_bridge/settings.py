@@ -24,6 +24,7 @@ from scim_bridge.kernel.allow_list import readable
 from scim_bridge.kernel.errors import ConfigurationError
 from scim_bridge.kernel.vendor_webhook import SHORTEST, STANDARD, signing_of
 from scim_bridge.outlets import AuditSettings, check_outlets, is_address
+from scim_bridge.signing_in import SignInSettings, check_sign_in
 from scim_bridge.store_settings import check_stores
 from scim_bridge.watching import ActivitySettings, AlertSettings, check_targets, check_watching
 
@@ -34,7 +35,7 @@ LOWEST_RATE = 25
 GENEROUS_RATE = 10_000
 SECRETS = {"secret_key", "secret_key_previous", "runtime_secret", "notify_secret", "hr", "revokers"}
 # Secret wherever they stand: the last part of a key.
-SECRET_PARTS = {"authorization", "secret", "token", "password"}
+SECRET_PARTS = {"authorization", "secret", "client_secret", "token", "password"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,7 @@ class Settings:
     transmitter: TransmitterSettings = field(default_factory=TransmitterSettings)
     activity: ActivitySettings = field(default_factory=ActivitySettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    sign_in: SignInSettings = field(default_factory=SignInSettings)
     origins: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -358,6 +360,7 @@ def _check(settings: Settings) -> None:
         if route.kind == "webhook":
             _check_url(f"alerts.routes.{route.name}.url", route.url, "")
             _check_signing_secret(f"alerts.secrets.{route.name}", settings.alerts.secrets[route.name])
+    check_sign_in(settings.sign_in)
     _check_rate(settings.scim)
     for limit in ("header_seconds", "body_seconds", "max_header_kib"):
         if getattr(settings.http, limit) < 1:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scim_bridge.asking import AttestationSettings
@@ -13,6 +13,7 @@ from scim_bridge.attestations.campaign_model import ItemState
 from scim_bridge.attestations.campaigns import settle
 from scim_bridge.attestations.model import (
     CONFIRM,
+    LINK,
     MAX_COMMENT,
     REDUCE,
     REFUSE,
@@ -93,13 +94,9 @@ async def answer(
         known = request
         if verdict not in VERDICTS:
             raise Invalid("verdict", f"{verdict[:40]!r} is no verdict.", f"Answer {' or '.join(VERDICTS)}.")
-        said = checked_comment(comment)
         actor = await actor_of(ctx, visitor, request)
-
-        async def body(work: Work) -> Answered:
-            return await _record(work, ctx, settings, known, _Said(verdict, said, digest, tuple(drop)))
-
-        return await ctx.store.transact(actor, body)
+        said = Said(verdict, checked_comment(comment), digest, tuple(drop))
+        return await ctx.store.transact(actor, lambda work: take(work, ctx, settings, known, said))
     except LinkRefused as error:
         await keep_refusal(ctx, visitor, refused, request, error)
         raise
@@ -123,18 +120,21 @@ async def actor_of(ctx: Context, visitor: Actor, request: Invitation) -> Actor:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """An answer as it came in."""
+class Said:
+    """An answer as it came in, and how the person was known: `method`, and what an IdP said of that."""
 
     verdict: str
     comment: str
     digest: str
     drop: tuple[str, ...]
+    method: str = LINK
+    proof: Mapping[str, Any] = field(default_factory=dict)
 
 
-async def _record(
-    work: Work, ctx: Context, settings: AttestationSettings, known: Invitation, said: _Said
+async def take(
+    work: Work, ctx: Context, settings: AttestationSettings, known: Invitation, said: Said
 ) -> Answered:
+    """Record an answer of the person who was asked, signed; the agent is locked before its request."""
     # Everybody locks the agent first, so that answers, requests and lapses queue instead of deadlocking.
     await find(work.tx, known.agent_id, lock=work.tx.for_update)
     request = await invitation(work.tx, known.id, work.tx.for_update)
@@ -161,6 +161,8 @@ async def _record(
         work.now + days * DAY if affirmed else None,
         changes,
         shown.digest,
+        said.method,
+        proof=said.proof,
     )
     jws = (await signing_key(work, ctx.master, "attestation")).sign(
         statement.payload(ctx.public_url), STATEMENT_TYPE
@@ -224,6 +226,8 @@ async def act_on(work: Work, statement: Statement) -> None:
     }
     if statement.changes:
         detail["changes"] = dict(statement.changes)
+    if statement.proof:
+        detail |= {"authentication": statement.authentication, "proof": dict(statement.proof)}
     if statement.certification:
         detail["certification"] = dict(statement.certification)
     item, action = OUTCOMES[statement.verdict]

@@ -27,6 +27,7 @@ PASSED_ON = (DELEGATE, TRANSFER)
 DELEGATED = "delegate"
 SUCCESSOR = "successor"
 LINK = "link"
+OIDC = "oidc"
 MAX_COMMENT = 2000
 DESCRIBED = ("purpose", "platform", "model", "version", "environment", "riskTier", "workloadId", "expiresAt")
 
@@ -180,6 +181,8 @@ class Statement:
     # How the person was known, and the review at an IdP where that was the question.
     authentication: str = LINK
     certification: Mapping[str, Any] = field(default_factory=dict)
+    # What an IdP said of how it knew the person: issuer, subject, acr, amr, auth_time.
+    proof: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def affirmed(self) -> bool:
@@ -209,6 +212,8 @@ class Statement:
         }
         if self.changes:
             content |= {"changes": dict(self.changes), "shown_facts_digest": self.shown}
+        if self.proof:
+            content["authentication_proof"] = dict(self.proof)
         if self.certification:
             content["certification"] = dict(self.certification)
         if self.until is not None:

@@ -76,8 +76,15 @@ class Pages:
         comment: str = "",
         problem: BridgeError | None = None,
         moved: bool = False,
+        action: str = "",
+        form_key: str = "",
+        back: str = "",
     ) -> str:
-        """The facts and the form. `moved`: they changed while the person looked."""
+        """The facts and the form. `moved`: they changed while the person looked.
+
+        For somebody who is signed in there is no token: `action` is where the form goes, with the `form_key`
+        of their session, and `back` leads to their other agents.
+        """
         return self._render(
             "facts.html",
             facts=look.facts,
@@ -88,7 +95,9 @@ class Pages:
             before=look.before,
             changed=[in_words(difference) for difference in look.changed],
             description=DESCRIPTION,
-            action=f"{PREFIX}/{token}",
+            action=action or f"{PREFIX}/{token}",
+            form_key=form_key,
+            back=back,
             valid_days=valid_days,
             max_comment=MAX_COMMENT,
             past=lambda instant: parse_iso(instant) <= now,
@@ -101,11 +110,12 @@ class Pages:
             advised=look.advised,
         )
 
-    def answered(self, answered: Answered, name: str, held: list[str]) -> str:
+    def answered(self, answered: Answered, name: str, held: list[str], back: str = "") -> str:
         """Thanks, and what was kept. `held` are the reasons for which the agent still may not act."""
         said = answered.statement
         return self._render(
             "answered.html",
+            back=back,
             verdict=said.verdict,
             confirmed=said.affirmed,
             left=[group["name"] for group in said.changes.get("left_groups", ())],
@@ -121,10 +131,11 @@ class Pages:
             digest=said.digest,
         )
 
-    def passed(self, passed: Passed) -> str:
+    def passed(self, passed: Passed, back: str = "") -> str:
         """Who was asked instead."""
         return self._render(
             "passed.html",
+            back=back,
             slug=passed.slug,
             to=passed.to.display_name,
             transfer=passed.transfer,

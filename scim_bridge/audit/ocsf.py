@@ -56,6 +56,7 @@ KNOWN: Mapping[str, tuple[int, int]] = {
     "oauth.token_issued": (SESSION, 1),
     "oauth.token_refused": (SESSION, 1),
     "console.signed_in": (AUTHENTICATION, 1),
+    "console.break_glass": (AUTHENTICATION, 1),
     "console.signed_out": (AUTHENTICATION, 2),
 }
 MADE = ("created", "registered", "opened", "added", "requested", "begun", "planned")

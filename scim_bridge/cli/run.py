@@ -47,6 +47,7 @@ NOUNS = {
     "policy": "Access policies: check, test, explain, compare, activate.",
     "recommendations": "Groups that agents do not need: review, list, apply, dismiss.",
     "receipts": "Signed proof of departures: show, verify.",
+    "sessions": "Who is signed in at the console: list, revoke.",
     "stores": "Stores credentials are delivered to: list, test.",
     "streams": "Streams of security events (SSF) that an IdP sends: create, verify, status.",
     "sync": "Push facts to an IdP: plan, apply, status.",

@@ -22,6 +22,7 @@ log = structlog.get_logger("scim_bridge.console")
 
 SIGN_IN = f"{PATH}/sign-in"
 Handler = Callable[[Request], Awaitable[Response]]
+Guard = Callable[[Request], Awaitable[None]]
 # Unlike a link in a mail, a page here has no secret in its address; its forms need their Origin.
 HEADERS = {**SECURITY, "referrer-policy": "same-origin"}
 
@@ -45,6 +46,8 @@ class Screen:
         self._ctx = ctx
         self._pages = pages
         self._methods = {name.upper(): handler for name, handler in methods.items()}
+        # Who may come here; `routes` puts one in front of every screen.
+        self.guard: Guard | None = None
         if "GET" in self._methods:
             self._methods.setdefault("HEAD", self._methods["GET"])
 
@@ -73,7 +76,14 @@ class Screen:
                 f"{request.method[:20]} is not known here.",
                 "Follow a link instead of repeating a form.",
             )
+        if self.guard is not None:
+            await self.guard(request)
         return await handler(request)
+
+    @property
+    def methods(self) -> frozenset[str]:
+        """What may be asked of it."""
+        return frozenset(self._methods)
 
     async def _problem(self, request: Request, error: BridgeError) -> Response:
         session = None
@@ -84,7 +94,8 @@ class Screen:
         headers.pop("www-authenticate", None)
         if isinstance(error, WrongMethod):
             headers["allow"] = ", ".join(sorted(self._methods))
-        return html(self._pages.problem(error, session, key), error.status, headers)
+        onward = getattr(error, "url", "")
+        return html(self._pages.problem(error, session, key, onward), error.status, headers)
 
 
 def redirect(address: str, *cookies: str) -> Response:
@@ -121,6 +132,14 @@ async def required_session(ctx: Context, request: Request) -> Session:
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         raise Elsewhere(redirect(sign_in_url(here if request.method in ("GET", "HEAD") else "")))
     return session
+
+
+def again_url(session: Session, back: str) -> str:
+    """Where somebody proves once more who they are, and comes back from to the page `back`."""
+    parts = urlsplit(back)
+    then = parts.path + (f"?{parts.query}" if parts.query else "")
+    query = urlencode({"again": "1", "next": then})
+    return f"{SIGN_IN}/begin?{query}" if session.person_id is not None else f"{SIGN_IN}?{query}"
 
 
 def sign_in_url(then: str) -> str:

@@ -11,10 +11,10 @@ from scim_bridge.console.boards import Board, Box, board, decided
 from scim_bridge.console.door import Screen, redirect, required_session
 from scim_bridge.console.pages import Pages, agent_url
 from scim_bridge.console.search import cleaned
-from scim_bridge.console.session import PATH
+from scim_bridge.console.session import PATH, Session
 from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table, Tile, number, state
 from scim_bridge.departures.approver import approver_of
-from scim_bridge.departures.releasing import brakes, held_people, reject, release
+from scim_bridge.departures.releasing import Approver, brakes, held_people, reject, release
 from scim_bridge.departures.rules import RULES, Rules
 from scim_bridge.departures.status import status
 from scim_bridge.departures.view import listed, shown
@@ -95,9 +95,7 @@ class Leaving:
         verdict, reason = await decided(self._ctx, request, session)
         if verdict not in ("release", "reject"):
             raise NotFound("brake-verdict", "This page knows no such button.", "Load the page again.")
-        # A session of a token without a label bears a name made up for it, which is nobody's.
-        label = None if session.name == f"token {session.token_id[-6:]}" else session.name
-        who = approver_of(label, session.token_id)
+        who = _approver(session)
         brake_id = cleaned(request.path_params["id"])
 
         async def body(work: Work) -> None:
@@ -135,6 +133,15 @@ class Leaving:
             facts=("The case", facts),
             crumb=("Departures", HERE),
         )
+
+
+def _approver(session: Session) -> Approver:
+    """Who decides: a person by their userName, an admin's token by its label."""
+    if session.token_id is None:
+        return Approver(session.name.casefold(), session.name, "console")
+    # A session of a token without a label bears a name made up for it, which is nobody's.
+    label = None if session.name == f"token {session.token_id[-6:]}" else session.name
+    return approver_of(label, session.token_id)
 
 
 def kept_tile(kept: int, closed: int) -> Tile:

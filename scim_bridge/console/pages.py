@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -25,6 +26,15 @@ TILES = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """The ways in: `url` leads to the IdP called `provider` (empty: none); `token`: an admin's token opens."""
+
+    provider: str = ""
+    url: str = ""
+    token: bool = True
+
+
 class Pages:
     """Renders pages; holds the assets they load."""
 
@@ -42,14 +52,30 @@ class Pages:
     def _render(self, template: str, **values: Any) -> str:
         return self._templates.get_template(template).render(**values)
 
-    def sign_in(self, next_page: str, problem: BridgeError | None = None) -> str:
-        """Where an admin's token opens a session."""
-        return self._render("sign_in.html", next=next_page, problem=problem, session=None, title="Sign in")
-
-    def problem(self, error: BridgeError, session: Session | None, form_key: str) -> str:
-        """What went wrong, and what to do."""
+    def sign_in(self, next_page: str, problem: BridgeError | None = None, way: Way | None = None) -> str:
+        """Where people sign in at the IdP, or an admin's token opens a session."""
         return self._render(
-            "problem.html", error=error, session=session, form_key=form_key, title=error.message
+            "sign_in.html",
+            next=next_page,
+            problem=problem,
+            way=way or Way(),
+            session=None,
+            title="Sign in",
+        )
+
+    def signed_out(self, provider: str, url: str) -> str:
+        """That the session is over here, and where it ends at the IdP too."""
+        return self._render("signed_out.html", provider=provider, url=url, session=None, title="Signed out")
+
+    def problem(self, error: BridgeError, session: Session | None, form_key: str, onward: str = "") -> str:
+        """What went wrong, and what to do; `onward` is where one proves anew who one is."""
+        return self._render(
+            "problem.html",
+            error=error,
+            session=session,
+            form_key=form_key,
+            title=error.message,
+            onward=onward,
         )
 
     def board(self, session: Session, form_key: str, board: Any, now: int) -> str:

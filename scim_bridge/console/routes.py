@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from scim_bridge.asking import AttestationSettings
 from scim_bridge.console.accessing import Accessing
 from scim_bridge.console.agent import AgentPage, agent_page
 from scim_bridge.console.alerting import Alerting
@@ -18,14 +19,17 @@ from scim_bridge.console.grouping import Grouping
 from scim_bridge.console.known import Known
 from scim_bridge.console.leaving import Leaving
 from scim_bridge.console.listing import page
+from scim_bridge.console.mine import Mine
 from scim_bridge.console.overview import Overview
 from scim_bridge.console.pages import Pages, agent_url
 from scim_bridge.console.people import People
+from scim_bridge.console.permissions import Gate
 from scim_bridge.console.quiet import quietly
 from scim_bridge.console.search import cleaned, parse
 from scim_bridge.console.session import PATH, Session, form_key, genuine_form
 from scim_bridge.console.settings import Settings
-from scim_bridge.console.sign_in import SignIn
+from scim_bridge.console.sign_in import CALLBACK, SignIn
+from scim_bridge.console.sso.provider import Provider
 from scim_bridge.console.standing import Components, Standing, nothing_known
 from scim_bridge.console.syncing import Syncing
 from scim_bridge.console.tally import Tally
@@ -36,6 +40,7 @@ from scim_bridge.kernel.errors import Forbidden, Invalid, NotFound
 from scim_bridge.kernel.pages import html
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.holds import place_hold, release_hold
+from scim_bridge.signing_in import SignInSettings
 from scim_bridge.watching import AlertSettings
 
 ADMIN = "admin"
@@ -50,14 +55,20 @@ def routes(
     components: Components = nothing_known,
     alerts: AlertSettings = UNTOLD,
     known: Known = UNKNOWN,
+    *,
+    provider: Provider | None = None,
+    attestations: AttestationSettings | None = None,
 ) -> list[BaseRoute]:
     """/console with everything below it. Without a session every page leads to the sign-in.
 
     `rules` are those of departures; `components` tells how this process stands; `alerts` whom their end is told;
     `known` what else the composition root knows.
+    `provider` is where people sign in. What each address needs is in `permissions.NEEDS`.
     """
     pages = Pages()
-    door = SignIn(ctx, pages)
+    provider = provider or Provider(ctx, SignInSettings())
+    gate = Gate(ctx, provider.settings.reauthenticate_minutes)
+    door = SignIn(ctx, pages, provider)
     console = Console(ctx, pages, rules.policies)
 
     async def look(_request: Request) -> Response:
@@ -71,11 +82,14 @@ def routes(
         f"{PATH}/look.css": Screen(ctx, pages, get=look),
         f"{PATH}/mark.svg": Screen(ctx, pages, get=mark),
         f"{PATH}/sign-in": Screen(ctx, pages, get=door.show, post=door.take),
+        f"{PATH}/sign-in/begin": Screen(ctx, pages, get=door.begin),
+        CALLBACK: Screen(ctx, pages, get=door.callback),
         f"{PATH}/sign-out": Screen(ctx, pages, post=door.leave),
         f"{PATH}/agents": Screen(ctx, pages, get=console.agents),
         f"{PATH}/agents/{{slug}}": Screen(ctx, pages, get=console.agent),
         f"{PATH}/agents/{{slug}}/hold": Screen(ctx, pages, post=console.hold),
         f"{PATH}/agents/{{slug}}/release": Screen(ctx, pages, post=console.release),
+        **Mine(ctx, pages, attestations or AttestationSettings()).screens(),
         **Leaving(ctx, pages, rules).screens(),
         **Attesting(ctx, pages).screens(),
         **Alerting(ctx, pages, alerts).screens(),
@@ -90,6 +104,8 @@ def routes(
         **Settings(ctx, pages, known).screens(),
         f"{PATH}/{{rest:path}}": Screen(ctx, pages, get=console.nothing, post=console.nothing),
     }
+    for path, screen in screens.items():
+        screen.guard = gate.of(path)
     return [Route(path, screen) for path, screen in screens.items()]
 
 

@@ -1,53 +1,75 @@
-"""Who is signed in: a sealed cookie that names an admin's token, for eight hours at most."""
+"""Who is signed in: a cookie of random bits that names a session kept in the database."""
 
 from __future__ import annotations
 
-import base64
-import os
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
+from typing import Any
 
-import orjson
 from starlette.requests import Request
 
-from scim_bridge.kernel.clock import HOUR, SECOND, iso
+from scim_bridge.kernel.clock import SECOND
 from scim_bridge.kernel.context import Context
-from scim_bridge.kernel.crypto import Tampered
+from scim_bridge.kernel.crypto import equal
 from scim_bridge.kernel.web import address_of, request_id
 from scim_bridge.kernel.work import Actor, Work
-from scim_bridge.registry.tokens import Grant, still_granted
+from scim_bridge.registry import sessions
+from scim_bridge.registry.roles import Reach, reach
+from scim_bridge.registry.tokens import Grant
 
-LONGEST = 8 * HOUR
-PLACE = "console:session"
 PATH = "/console"
-PLAIN, SECURE = "sb_console", "__Secure-sb_console"
-SIGNED_OUT = "console.signed_out:"
-AFTER_SIGNED_OUT = "console.signed_out;"
+PLAIN, SECURE = "sb_console", "__Host-sb_console"
+FOUND = "scim_bridge.console.session"
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One admin at one browser, until `until` (microseconds)."""
+    """One person, or one admin's token, at one browser."""
 
-    id: str
-    token_id: str
-    name: str
-    until: int
+    kept: sessions.Session
+
+    @property
+    def id(self) -> str:
+        """Its id, as `scim-bridge sessions list` shows it."""
+        return self.kept.id
+
+    @property
+    def name(self) -> str:
+        """What whoever is signed in is called."""
+        return self.kept.name
+
+    @property
+    def token_id(self) -> str | None:
+        """The admin's token it was opened with."""
+        return self.kept.token_id
+
+    @property
+    def person_id(self) -> str | None:
+        """The person who signed in at the IdP."""
+        return self.kept.person_id
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """What whoever is signed in is here."""
+        return self.kept.roles
+
+    def may(self, permission: str) -> bool:
+        """True when they have a permission for everything; for their own agents alone is not enough."""
+        return reach(self.kept.roles, permission) is Reach.ALL
+
+    def may_own(self, permission: str) -> bool:
+        """True when they have a permission at least for the agents they answer for."""
+        return reach(self.kept.roles, permission) >= Reach.OWN
 
     def actor(self, request: Request) -> Actor:
-        """Who acts in this session."""
-        return Actor("admin", self.token_id, self.name, None, request_id(request), address_of(request))
+        """Who acts in this session: the person, or the admin whose token it is."""
+        kind, who = ("person", self.person_id) if self.person_id else ("admin", self.token_id)
+        return Actor(kind, str(who), self.name, None, request_id(request), address_of(request))
 
 
 def name_of(grant: Grant) -> str:
     """What the holder of a token is called."""
     return grant.label or f"token {grant.token_id[-6:]}"
-
-
-def opened(grant: Grant, now: int) -> Session:
-    """A fresh session for an admin's token; it ends with the token at the latest."""
-    until = now + LONGEST if grant.expires is None else min(now + LONGEST, grant.expires)
-    return Session(os.urandom(16).hex(), grant.token_id, name_of(grant), until)
 
 
 def over_https(ctx: Context, request: Request) -> bool:
@@ -57,47 +79,46 @@ def over_https(ctx: Context, request: Request) -> bool:
 
 def cookie(ctx: Context, request: Request, session: Session | None) -> str:
     """The Set-Cookie header that starts a session, or ends it when there is none."""
-    secure = over_https(ctx, request)
+    names = SECURE if over_https(ctx, request) else PLAIN
+    if session is None:
+        return set_cookie(ctx, request, names, "", 0)
+    left = (session.kept.until - ctx.store.clock.now()) // SECOND
+    return set_cookie(ctx, request, names, session.kept.secret, max(0, left))
+
+
+def set_cookie(ctx: Context, request: Request, name: str, value: str, seconds: int) -> str:
+    """A Set-Cookie header for this host alone; Lax, for the way back from the IdP begins at another site."""
     jar: SimpleCookie = SimpleCookie()
-    name = SECURE if secure else PLAIN
-    jar[name] = "" if session is None else _sealed(ctx, session)
+    jar[name] = value
     morsel = jar[name]
-    morsel["path"] = PATH
+    morsel["path"] = "/"
     morsel["httponly"] = True
-    morsel["samesite"] = "Strict"
-    left = 0 if session is None else (session.until - ctx.store.clock.now()) // SECOND
-    morsel["max-age"] = str(max(0, left))
-    if secure:
+    morsel["samesite"] = "Lax"
+    morsel["max-age"] = str(seconds)
+    if over_https(ctx, request):
         morsel["secure"] = True
     return morsel.OutputString()
 
 
-def _sealed(ctx: Context, session: Session) -> str:
-    said = orjson.dumps([session.id, session.token_id, session.name, session.until])
-    # Without padding: an equals sign would make browsers' and proxies' quoting of cookies matter.
-    return base64.urlsafe_b64encode(ctx.master.seal(PLACE, said)).decode().rstrip("=")
-
-
-def _unsealed(ctx: Context, value: str) -> Session | None:
-    try:
-        sealed = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
-        session_id, token_id, name, until = orjson.loads(ctx.master.unseal(PLACE, sealed))
-    except (Tampered, ValueError):
-        return None
-    return Session(session_id, token_id, name, until)
-
-
 async def session_of(ctx: Context, request: Request) -> Session | None:
-    """The session of a request; None when there is none, it ended, or its token is no longer good."""
-    value = request.cookies.get(SECURE if over_https(ctx, request) else PLAIN)
-    session = _unsealed(ctx, value) if value else None
+    """The session of a request; None when there is none or it is over. Read once for each request."""
+    found: Any = request.scope.get(FOUND, FOUND)
+    if found == FOUND:
+        found = request.scope[FOUND] = await _session_of(ctx, request)
+    return found  # type: ignore[no-any-return]
+
+
+async def _session_of(ctx: Context, request: Request) -> Session | None:
+    secret = request.cookies.get(SECURE if over_https(ctx, request) else PLAIN, "")
+    if len(secret) != 64 or not secret.isascii():
+        return None
     now = ctx.store.clock.now()
-    if session is None or session.until <= now:
+    kept = await sessions.live_session(ctx.store.reads, secret, now)
+    if kept is None:
         return None
-    ended = await ctx.store.reads.one("SELECT 1 AS x FROM sb_fact WHERE name = ?", SIGNED_OUT + session.id)
-    grant = await still_granted(ctx.store.reads, session.token_id, now)
-    if ended is not None or grant is None or not is_admin(grant):
-        return None
+    session = Session(kept)
+    if now - kept.seen >= sessions.SEEN_EVERY:
+        await ctx.store.transact(session.actor(request), lambda work: sessions.mark_seen(work, kept))
     return session
 
 
@@ -106,27 +127,16 @@ def is_admin(grant: Grant) -> bool:
     return grant.connection_id is None and "admin" in grant.scopes
 
 
-async def end(work: Work, session: Session) -> None:
-    """Remember that a session was signed out, as long as its cookie would be good."""
-    await work.tx.run(
-        "DELETE FROM sb_fact WHERE name >= ? AND name < ? AND value < ?",
-        SIGNED_OUT,
-        AFTER_SIGNED_OUT,
-        iso(work.now),
-    )
-    await work.tx.run(
-        "INSERT INTO sb_fact (name, value, changed) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING",
-        SIGNED_OUT + session.id,
-        iso(session.until),
-        work.now,
-    )
+async def end(work: Work, session: Session, why: str) -> None:
+    """End a session, for every copy of its cookie."""
+    await sessions.end_session(work, session.id, why)
 
 
-def form_key(ctx: Context, session: Session) -> str:
+def form_key(_ctx: Context, session: Session) -> str:
     """What every form of a session carries: another site cannot know it."""
-    return ctx.master.digest("console-form", session.id)
+    return session.kept.form_key
 
 
 def genuine_form(ctx: Context, session: Session, given: str) -> bool:
     """True when a form came from a page of this session."""
-    return ctx.master.matches("console-form", session.id, given)
+    return equal(form_key(ctx, session), given)

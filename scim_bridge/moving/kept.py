@@ -104,6 +104,7 @@ TABLES: dict[str, Kept] = {
     "sb_resource": Kept("agents, people, groups", GRAVES, at="created"),
     "sb_rotation": Kept("rotations of credentials", EVIDENCE, at="created"),
     "sb_run": Kept("sync runs", EVIDENCE, at="started"),
+    "sb_session": Kept("sign-ins", "a sign-in deletes those that ended thirty days ago", at="created"),
     "sb_signal": Kept("news about people", EVIDENCE, at="received"),
     "sb_ssf_set": Kept("security events received", job="ssf-forget", at="received"),
     "sb_ssf_stream": Kept("streams received", STATE, at="created"),

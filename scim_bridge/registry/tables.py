@@ -348,3 +348,38 @@ class RecommendationRow(SQLModel, table=True):
     settled: int | None = whole(nullable=True)
     settled_by: str | None = text(nullable=True)
     settled_why: str | None = text(nullable=True)
+
+
+class SessionRow(SQLModel, table=True):
+    """Somebody signed in at the console: a digest of the cookie, who they are, their roles, and when it ends.
+
+    `nonce` is that of the sign-in it came from, so that one answer of an IdP opens one session.
+    """
+
+    __tablename__ = "sb_session"
+    __table_args__ = (
+        Index("sb_session_digest", "digest", unique=True),
+        Index("sb_session_nonce", "nonce", unique=True),
+        Index("sb_session_person", "person_id"),
+        Index("sb_session_until", "until"),
+    )
+
+    id: str = text_key()
+    digest: str = text()
+    method: str = text()
+    person_id: str | None = text(nullable=True)
+    token_id: str | None = text(nullable=True)
+    name: str = text()
+    roles: str = text()
+    nonce: str | None = text(nullable=True)
+    # What the IdP said of how they proved who they are, as JSON: iss, sub, acr, amr.
+    proof: str = text()
+    id_token: bytes | None = blob(nullable=True)
+    authenticated: int | None = whole(nullable=True)
+    created: int = whole()
+    seen: int = whole()
+    idle: int = whole()
+    until: int = whole()
+    address: str = text()
+    ended: int | None = whole(nullable=True)
+    ended_why: str = text()

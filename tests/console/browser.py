@@ -13,6 +13,7 @@ import httpx2
 from starlette.applications import Starlette
 
 from scim_bridge.console.routes import routes
+from scim_bridge.console.sso.provider import Provider
 from scim_bridge.departures.rules import RULES, Rules
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.edge import Edge, unexpected, unrouted
@@ -55,9 +56,10 @@ def context(store: Store, public_url: str = BASE) -> Context:
     return Context(store, MASTER, Outbound(), public_url, Path("/nonexistent"))
 
 
-def application(ctx: Context, rules: Rules = RULES) -> Any:
+def application(ctx: Context, rules: Rules = RULES, provider: Provider | None = None) -> Any:
     web = Starlette(
-        routes=routes(ctx, rules), exception_handlers={404: unrouted, 405: unrouted, Exception: unexpected}
+        routes=routes(ctx, rules, provider=provider),
+        exception_handlers={404: unrouted, 405: unrouted, Exception: unexpected},
     )
     return Edge({}, web)
 

@@ -1,6 +1,6 @@
 """The generated part of the reference: the command line, written from the commands themselves.
 
-python -m tests.docs.reference      writes docs/reference/cli.md
+python -m tests.docs.reference      writes docs/reference/cli.md and docs/reference/roles.md
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 import typer
 
 from scim_bridge.cli.run import build, verb
+from scim_bridge.console.permissions import NEEDS, PUBLIC
+from scim_bridge.registry.roles import PERMISSIONS, ROLES, Reach, reach
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "cli.md"
 HEAD = """# Command line
@@ -38,6 +40,23 @@ first with `sync plan`, `sync one --dry-run`, `departures simulate`, `policy sim
 `scim-bridge --version` prints the version. `scim-bridge --install-completion` sets up completion of nouns, verbs and
 options for the shell you are in (bash, zsh, fish, PowerShell); `--show-completion` prints it instead. It asks the
 program itself: a new version needs no new set-up.
+"""
+ROLES_FILE = FILE.with_name("roles.md")
+ROLES_HEAD = """# Roles
+
+Made from `registry/roles.py` by `python -m tests.docs.reference`. An address of the console that is in no table is an
+admin's alone.
+
+## Signing in
+
+People sign in at the OpenID provider of [`[sign_in]`](settings.md): [Okta](../how-to/sign-in-okta.md) or
+[Entra](../how-to/sign-in-entra.md). Their groups there are roles here; several roles add up. Whoever answers for an
+agent is its owner without any group. An admin's token opens the console as an admin, too, unless `sign_in.admin_token`
+is false.
+
+A session ends after eight hours, after an hour of silence, when it is revoked (`scim-bridge sessions revoke`), and at
+once when its person leaves. What is marked **dangerous** asks for a sign-in of the last fifteen minutes; the IdP then
+asks anew (`prompt=login`, `max_age=0`), and its `auth_time` has to say so.
 """
 COMMON = {"database_url", "output", "help"}
 
@@ -78,5 +97,23 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def roles_page() -> str:
+    """Who may do what, as tables."""
+    lines = [ROLES_HEAD, "## The roles", "", "| role | what it is |", "|---|---|"]
+    lines += [f"| `{name}` | {said} |" for name, said in ROLES.items()]
+    lines += ["", "## Permissions", "", f"| permission | allows to | {' | '.join(ROLES)} |"]
+    lines += ["|---|---|" + "---|" * len(ROLES)]
+    words = {Reach.NONE: "", Reach.OWN: "own agents", Reach.ALL: "yes"}
+    for name, each in PERMISSIONS.items():
+        danger = " **(dangerous)**" if each.dangerous else ""
+        cells = [words[reach((role,), name)] for role in ROLES]
+        lines.append(f"| `{name}` | {each.allows}{danger} | {' | '.join(cells)} |")
+    lines += ["", "## Addresses of the console", "", "| method | address | permission |", "|---|---|---|"]
+    for (method, path), need in NEEDS.items():
+        lines.append(f"| {method} | `{path}` | {'everybody' if need == PUBLIC else f'`{need}`'} |")
+    return "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
     FILE.write_text(page())
+    ROLES_FILE.write_text(roles_page())

@@ -10,7 +10,7 @@ import pytest
 
 from scim_bridge.inventory.entries import AGENT, CREDENTIAL, GROUP, PERSON
 from scim_bridge.settings import Settings
-from tests.docs.reference import FILE, page
+from tests.docs.reference import FILE, ROLES_FILE, page, roles_page
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -20,6 +20,10 @@ SOURCE = re.compile(r"`([a-z_]+(?:/[a-z_]+)*/[a-z_]+\.py)`")
 
 def test_the_command_line_reference_is_what_the_commands_say() -> None:
     assert FILE.read_text() == page(), "run: python -m tests.docs.reference"
+
+
+def test_the_roles_reference_is_what_the_table_says() -> None:
+    assert ROLES_FILE.read_text() == roles_page(), "run: python -m tests.docs.reference"
 
 
 @pytest.mark.parametrize("file", PAGES, ids=lambda file: str(file.relative_to(ROOT)))
