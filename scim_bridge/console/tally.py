@@ -15,7 +15,7 @@ from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import StoreUnavailable
 
 # Below this (seconds) counting costs nothing worth saving; above it, one part in twenty of the time.
-CHEAP = 0.05
+CHEAP = 0.01
 SHARE = 20.0
 # Nobody is shown what is older (seconds) than this: it is counted while they wait.
 OLDEST = 120.0

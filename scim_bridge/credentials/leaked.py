@@ -43,7 +43,7 @@ async def rotate_leaked(work: Work, credential_id: str, reason: str) -> str:
 async def _meanwhile(work: Work, of: Rotation, credential_id: str, reason: str) -> str:
     """It leaked while another of the same client is made: what is under way is made use of, or nothing is."""
     if of.row["old_id"] == credential_id and of.state in TO_ITS_END:
-        await hasten(work, of)
+        await hasten(work, of, cause=LEAK)
         return f"the rotation that replaces it was hastened ({of.id})"
     if of.row["fresh_id"] == credential_id and of.row["old_id"] is not None and of.state in TAKEN_BACK:
         await hasten(work, of)

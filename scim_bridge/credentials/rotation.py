@@ -231,11 +231,17 @@ async def go_back(work: Work, of: Rotation, why: str) -> bool:
     return await move(work, of, to, note=why)
 
 
-async def hasten(work: Work, of: Rotation) -> None:
-    """What is to be replaced is known to others: no overlap any more, and no window is waited for."""
+async def hasten(work: Work, of: Rotation, *, cause: str = "") -> None:
+    """Somebody else knows one of the two: no overlap any more, and no window is waited for.
+
+    `cause`, where it is another one now: an old one that leaked goes even when nothing can replace it.
+    """
     policy = replace(of.policy, overlap_seconds=0, window="")
     await work.tx.run(
-        "UPDATE sb_rotation SET policy = ? WHERE id = ?", orjson.dumps(_content(policy)).decode(), of.id
+        "UPDATE sb_rotation SET policy = ?, cause = ? WHERE id = ?",
+        orjson.dumps(_content(policy)).decode(),
+        cause or of.row["cause"],
+        of.id,
     )
     detail = {"at": of.state}
     await record(work, "credential.rotation_hastened", "rotation", of.id, detail)

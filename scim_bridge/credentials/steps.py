@@ -18,6 +18,7 @@ from scim_bridge.credentials import rotation as rows
 from scim_bridge.credentials.confirming import Confirming
 from scim_bridge.credentials.material import made
 from scim_bridge.credentials.model import Delivered, Delivery, DeliveryFailed, Fresh
+from scim_bridge.credentials.policy import LEAK
 from scim_bridge.credentials.revoking import keep_placeholder
 from scim_bridge.credentials.rotation import Rotation, move, rotation_of
 from scim_bridge.credentials.windows import next_open, read_windows
@@ -29,6 +30,7 @@ from scim_bridge.kernel.errors import Invalid, NotFound, Refused
 from scim_bridge.kernel.secret_text import SecretText
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.credential_traces import leave_trace
+from scim_bridge.registry.credentials import revoke_one
 from scim_bridge.registry.keeper import (
     CredentialKeeper,
     Issued,
@@ -383,8 +385,7 @@ async def _finished(work: Work, of: Rotation, references: list[str]) -> None:
 async def _unmade(work: Work, of: Rotation) -> None:
     left = "The new one is gone."
     if of.row["old_id"] is not None:
-        stays = await _state(work, of.row["old_id"]) in ("active", "inactive")
-        left = f"The new one is gone, the old one {'stays' if stays else 'was revoked, too'}."
+        left = f"The new one is gone, the old one {await _old_one(work, of)}."
     if not await move(work, of, rows.UNDONE, note=f"{of.row['note']} {left}".strip()):
         return
     if of.row["fresh_id"] is not None:
@@ -396,10 +397,23 @@ async def _unmade(work: Work, of: Rotation) -> None:
         await record(work, "credential.revoked", "credential", of.row["fresh_id"], {"rotation": of.id})
 
 
+async def _old_one(work: Work, of: Rotation) -> str:
+    """What becomes of the old credential of a rotation that came to nothing, in words: one that leaked has to go."""
+    if await _state(work, of.row["old_id"]) not in ("active", "inactive"):
+        return "was revoked, too"
+    if of.row["cause"] != LEAK:
+        return "stays"
+    await revoke_one(
+        work, of.row["old_id"], f"It leaked, and nothing could replace it: {of.row['reason']}"[:500]
+    )
+    return "leaked and is revoked without a replacement"
+
+
 async def failed(work: Work, of: Rotation, why: str) -> None:
     """What a step that failed for good turns a rotation to."""
     if of.state == rows.PREPARING:
-        await move(work, of, rows.REFUSED, note=f"{why} Nothing was made, the old one stays.")
+        old = "" if of.row["old_id"] is None else f", the old one {await _old_one(work, of)}"
+        await move(work, of, rows.REFUSED, note=f"{why} Nothing was made{old}.")
     elif of.state in rows.FORWARD:
         await rows.go_back(work, of, why)
     else:

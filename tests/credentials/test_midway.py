@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from scim_bridge.app import leak_intake
 from scim_bridge.credentials.begin import rotate_client
 from scim_bridge.credentials.due import rotate_due
+from scim_bridge.credentials.leaked import rotate_leaked
 from scim_bridge.credentials.leaks.routes import PATH, routes
 from scim_bridge.credentials.rotation import settle
 from scim_bridge.kernel.work import Work
@@ -181,8 +182,6 @@ def test_a_leaked_secret_is_replaced_at_the_idp_and_delivered_with_no_overlap(at
         await acknowledged(house, one)
         first = house.delivered("refund")
         # The old one's value is not known, so it is the operator who says that it leaked (`--credential`).
-        from scim_bridge.credentials.leaked import rotate_leaked
-
         old = (await house.rotation())["old_id"]
         said = await house.store.transact(TESTER, lambda work: rotate_leaked(work, old, "leaked"))
         assert "hastened" in said
@@ -197,6 +196,25 @@ def test_a_leaked_secret_is_replaced_at_the_idp_and_delivered_with_no_overlap(at
         assert app.login(first) == 401 and app.login(second) == 200
         assert await door.found(first) == "true_positive" and "revoked before" in door.done
         assert (await house.rotation())["state"] == "done", "nothing is done twice"
+
+    at_okta(scene)
+
+
+def test_a_leaked_credential_goes_also_when_nobody_confirms_the_one_that_would_replace_it(at_okta) -> None:
+    async def scene(house: House) -> None:
+        agent = await house.agent("refund")
+        app = house.okta_app(agent)
+        await house.policy()
+        await house.scan("okta")
+        row = await house.store.reads.one("SELECT id FROM sb_credential WHERE agent_id = ?", agent)
+        await house.store.transact(TESTER, lambda work: rotate_leaked(work, row["id"], "on a wiki"))
+        await house.work()
+        for seconds in (3600, 1800, 60):
+            house.clock.advance(seconds=seconds)
+            await house.work()
+        ended = await house.rotation()
+        assert ended["state"] == "undone" and "leaked and is revoked" in ended["note"]
+        assert app.login(app.secret) == 401
 
     at_okta(scene)
 
