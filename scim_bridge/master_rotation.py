@@ -49,6 +49,8 @@ SEALED = (
 )
 # Columns of bytes that hold nothing sealed.
 CLEAR = (("sb_resource", "doc"), ("sb_resource", "rendered"), ("sb_baseline", "state"))
+# Sealed, and gone within a day: long before the key they were sealed with is retired, unless somebody insists.
+PASSING = (("sb_api_answer", "answer"),)
 # Keyed digests that name their key themselves (`kernel/peppered.py`).
 STATED = (("sb_ssf_stream", "connection_id", "push_digest"), ("sb_listener", "name", "proof"))
 # How long processes may take to hear of the change (they look once a second), and to load a new key file.

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from scim_bridge.kernel.clock import DAY
-from scim_bridge.kernel.crypto import MasterKey
+from scim_bridge.kernel.crypto import MasterKey, Tampered
 from scim_bridge.kernel.errors import Invalid, Moved, Refused
 from scim_bridge.kernel.work import SYSTEM, Store, Work
 
@@ -67,7 +67,16 @@ async def recalled(work: Work, master: MasterKey, token_id: str, asked: Keyed) -
             "This Idempotency-Key came with another request before.",
             "Send a fresh key with each new request, and the same only with the very same.",
         )
-    return Kept(row["status"], master.unseal(_place(token_id, asked.key), bytes(row["answer"])))
+    try:
+        answer = master.unseal(_place(token_id, asked.key), bytes(row["answer"]))
+    except Tampered as error:
+        # The key it was sealed with was retired within the day. To do it again would be worse than to say so.
+        raise Refused(
+            "idempotency-answer-lost",
+            "What was asked with this Idempotency-Key is done; its answer cannot be read any more.",
+            "Look at what it changed, and go on with a fresh key.",
+        ) from error
+    return Kept(row["status"], answer)
 
 
 async def keep(work: Work, master: MasterKey, token_id: str, asked: Keyed, answer: Kept) -> None:
