@@ -186,5 +186,5 @@ def _runs(rows: Sequence[dict[str, Any]]) -> Table:
             )
             for row in rows
         ),
-        "No connection yet: scim-bridge connections add",
+        "No connection yet: scim-bridge connect okta (or entra)",
     )

@@ -67,7 +67,7 @@ class People:
         name = cleaned(request.path_params["name"])
         row, agents = await quietly(self._ctx, lambda reader: _person(reader, name))
         url = f"{HERE}/{quote(row['name'], safe='')}"
-        sections = [("Agents", _agents(agents), f"All of them: {filter_url('person', row['name'])}")]
+        sections = [("Agents", _agents(agents), _rest(len(agents)))]
         boxes: list[Box] = []
         if request.query_params.get("simulate") and len(agents) <= MOST:
             found = await quietly(self._ctx, lambda reader: simulated(reader, row["name"], now, self._rules))
@@ -97,7 +97,7 @@ class People:
                     url=filter_url("owner", row["name"]),
                 ),
                 Tile(str(sum(one["role"] != "owner" for one in agents)), "helped with"),
-                Tile("simulate", "if they left now", url=f"{url}?simulate=1"),
+                Tile("what if", "they left now", url=f"{url}?simulate=1"),
             ],
             boxes=boxes,
             facts=("Who it is", facts),
@@ -223,6 +223,10 @@ def _agents(agents: list[dict[str, Any]]) -> Table:
         ),
         "This person answers for no agent.",
     )
+
+
+def _rest(many: int) -> str:
+    return f"The first {SHOWN}; the list of agents has them all: person:USERNAME." if many > SHOWN else ""
 
 
 def _simulated(found: list[dict[str, Any]]) -> Table:

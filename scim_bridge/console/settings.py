@@ -46,7 +46,7 @@ class Settings:
                 (
                     "Connections",
                     _connections(await connections(reads)),
-                    "Add one: scim-bridge connections add. Each is changed by scim-bridge connections set",
+                    "Add one: scim-bridge connections create. Each is changed by scim-bridge connections configure",
                 ),
                 ("Tokens", _tokens(known, now), "Make one: scim-bridge tokens create. It is shown once."),
                 (
