@@ -1,15 +1,14 @@
-"""Sync: how each connection stands, plans, runs, drift and strangers."""
+"""Sync: how each connection stands, plans and runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from scim_bridge.api.model import Asked, Operation, Page, Parameter, changes, lists, reads
+from scim_bridge.api.model import Asked, Operation, Page, changes, lists, reads
 from scim_bridge.api.shapes import (
     ANYTHING,
     AT,
-    FREE,
     INTEGER,
     TEXT,
     TRUTH,
@@ -27,16 +26,12 @@ from scim_bridge.kernel.errors import Refused
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.connections import Connection, connection, connections
 from scim_bridge.registry.findings import findings_at
-from scim_bridge.sync import adopting
 from scim_bridge.sync.asked import ask_for_plan, ask_to_apply
-from scim_bridge.sync.drift_keeping import KeptDrift, drifts_of
 from scim_bridge.sync.plan import APPLIED, KeptChange, Plan, change_of
 from scim_bridge.sync.plan import plan as kept_plan
 from scim_bridge.sync.run import RUNNING, Run, cancel_run
 from scim_bridge.sync.run import run as kept_run
 from scim_bridge.sync.service import Trouble, status, troubles_of
-from scim_bridge.sync.settling import settle
-from scim_bridge.sync.stranger_keeping import KeptStranger, strangers_of
 
 TAG = "Sync"
 SCHEMAS: Mapping[str, Schema] = {
@@ -114,45 +109,14 @@ SCHEMAS: Mapping[str, Schema] = {
             "findings": many(closed({"agent": TEXT, "code": TEXT, "message": TEXT, "since": AT})),
         }
     ),
-    "Drift": closed(
-        {
-            "id": TEXT,
-            "agent": TEXT,
-            "attribute": TEXT,
-            "field": TEXT,
-            "ours": ANYTHING,
-            "theirs": ANYTHING,
-            "rule": TEXT,
-            "changed_by": TEXT,
-            "changed_at": maybe(AT),
-            "unknown": TEXT,
-            "first_seen": AT,
-            "last_seen": AT,
-            "state": TEXT,
-            "reason": TEXT,
-        }
-    ),
-    "Stranger": closed(
-        {
-            "remote": TEXT,
-            "name": TEXT,
-            "owner": TEXT,
-            "origin": TEXT,
-            "unknown": TEXT,
-            "attributes": FREE,
-            "first_seen": AT,
-            "last_seen": AT,
-            "state": TEXT,
-            "reason": TEXT,
-        }
-    ),
     "Accepted": closed(
         {"effect": {**TEXT, "description": "the worker does it: see GET /api/v1/effects/{effect}"}}
     ),
 }
 
 
-def _when(instant: int | None) -> str | None:
+def when(instant: int | None) -> str | None:
+    """An instant in microseconds as the document writes it."""
     return None if instant is None else iso(instant)
 
 
@@ -200,7 +164,7 @@ def _trouble(of: Trouble) -> dict[str, Any]:
         "state": of.change.state,
         "why": of.reason or "",
         "attempts": of.attempts,
-        "next_try": _when(of.next_try),
+        "next_try": when(of.next_try),
         "effect": of.effect_id,
     }
 
@@ -213,7 +177,7 @@ def _run(of: Run, troubles: tuple[Trouble, ...] | list[Trouble]) -> dict[str, An
         "stage": of.stage,
         "started": iso(of.started),
         "by": of.started_by,
-        "finished": _when(of.finished),
+        "finished": when(of.finished),
         "total": of.total,
         "done": of.done,
         "failed": of.failed,
@@ -233,7 +197,7 @@ async def _status(asked: Asked, there: Connection) -> dict[str, Any]:
         "retired": of.retired,
         "drifts": of.drifts,
         "strangers": of.strangers,
-        "next_try": _when(of.next_try),
+        "next_try": when(of.next_try),
         "plan": None if of.plan is None else _plan(of.plan, there.name),
         "runs": [_run(each, of.troubles if n == 0 else ()) for n, each in enumerate(of.runs)],
         "findings": [
@@ -253,18 +217,19 @@ async def all_(asked: Asked) -> dict[str, Any]:
     return {"items": [await _status(asked, each) for each in await connections(asked.reader)]}
 
 
-async def _there(asked: Asked) -> Connection:
+async def there_of(asked: Asked) -> Connection:
+    """The connection of the path; NotFound when there is none."""
     return await connection(asked.reader, asked.path["connection"])
 
 
 async def one(asked: Asked) -> dict[str, Any]:
     """GET /connections/{connection}/sync."""
-    return await _status(asked, await _there(asked))
+    return await _status(asked, await there_of(asked))
 
 
 async def make(work: Work, asked: Asked) -> dict[str, Any]:
     """POST /connections/{connection}/plans."""
-    there = await _there(asked)
+    there = await there_of(asked)
     if not there.has_secrets:
         raise Refused(
             "sync-secrets",
@@ -320,77 +285,7 @@ async def cancel(work: Work, asked: Asked) -> dict[str, Any]:
     return await show_run(asked)
 
 
-def _drift(of: KeptDrift) -> dict[str, Any]:
-    return {
-        "id": of.id,
-        "agent": of.slug,
-        "attribute": of.attribute,
-        "field": of.field or "",
-        "ours": of.ours,
-        "theirs": of.theirs,
-        "rule": of.rule,
-        "changed_by": of.changed_by or "",
-        "changed_at": _when(of.changed_at),
-        "unknown": of.unknown or "",
-        "first_seen": iso(of.first_seen),
-        "last_seen": iso(of.last_seen),
-        "state": of.state,
-        "reason": of.reason or "",
-    }
-
-
-def _stranger(of: KeptStranger) -> dict[str, Any]:
-    return {
-        "remote": of.remote_id,
-        "name": of.name,
-        "owner": of.owner or "",
-        "origin": of.origin or "",
-        "unknown": of.unknown or "",
-        "attributes": dict(of.attributes),
-        "first_seen": iso(of.first_seen),
-        "last_seen": iso(of.last_seen),
-        "state": of.state,
-        "reason": of.reason or "",
-    }
-
-
-async def drift(asked: Asked) -> dict[str, Any]:
-    """GET /connections/{connection}/drift."""
-    there, every = await _there(asked), bool(asked.query.get("all", False))
-    return {"items": [_drift(each) for each in await drifts_of(asked.reader, there.id, every=every)]}
-
-
-async def strangers(asked: Asked) -> dict[str, Any]:
-    """GET /connections/{connection}/strangers."""
-    there, every = await _there(asked), bool(asked.query.get("all", False))
-    return {"items": [_stranger(each) for each in await strangers_of(asked.reader, there.id, every=every)]}
-
-
-async def decide_drift(work: Work, asked: Asked) -> dict[str, Any]:
-    """POST /connections/{connection}/drift/settle."""
-    said = asked.body
-    row = await settle(
-        work, await _there(asked), said["agent"], said["attribute"], said["take"], said["reason"]
-    )
-    return {**_drift(row), "state": "taken" if said["take"] == "theirs" else "overridden"}
-
-
-async def decide_stranger(work: Work, asked: Asked) -> dict[str, Any]:
-    """POST /connections/{connection}/strangers/settle."""
-    said, there = asked.body, await _there(asked)
-    if said["as"] == "adopted":
-        if "into" not in said:
-            raise Refused("adopt-how", "An object is adopted into an agent.", "Name the agent in `into`.")
-        await adopting.adopt_into(work, there, said["remote"], said["into"], said["reason"])
-    elif said["as"] == "ignored":
-        await adopting.ignore(work, there, said["remote"], said["reason"])
-    else:
-        await adopting.retire(work, there, said["remote"], said["reason"])
-    return {"remote": said["remote"], "state": said["as"]}
-
-
 HERE = "/connections/{connection}"
-EVERY = Parameter("all", TRUTH, "those that are settled, too")
 REASON = text("audited and shown")
 OPERATIONS: tuple[Operation, ...] = (
     reads(
@@ -445,49 +340,5 @@ OPERATIONS: tuple[Operation, ...] = (
         *(TAG, "cancelRun", "POST", "/runs/{run}/cancel", "Give up the rest of a run", cancel),
         ref("Run"),
         closed({"reason": REASON}),
-    ),
-    reads(
-        *(TAG, "listDrift", f"{HERE}/drift", "What somebody changed at the IdP", drift),
-        closed({"items": many(ref("Drift"))}),
-        EVERY,
-    ),
-    changes(
-        *(
-            TAG,
-            "settleDrift",
-            "POST",
-            f"{HERE}/drift/settle",
-            "Take theirs, or write ours back",
-            decide_drift,
-        ),
-        ref("Drift"),
-        closed(
-            {"agent": text(), "attribute": text(), "take": text(choices=("theirs", "ours")), "reason": REASON}
-        ),
-    ),
-    reads(
-        *(TAG, "listStrangers", f"{HERE}/strangers", "Objects at the IdP that are nobody's here", strangers),
-        closed({"items": many(ref("Stranger"))}),
-        EVERY,
-    ),
-    changes(
-        *(
-            TAG,
-            "settleStranger",
-            "POST",
-            f"{HERE}/strangers/settle",
-            "Adopt, ignore or retire one",
-            decide_stranger,
-        ),
-        closed({"remote": TEXT, "state": TEXT}),
-        closed(
-            {
-                "remote": text("its id at the IdP"),
-                "as": text(choices=("adopted", "ignored", "retiring")),
-                "into": text("to adopt: the agent it is"),
-                "reason": REASON,
-            },
-            ("remote", "as", "reason"),
-        ),
     ),
 )
