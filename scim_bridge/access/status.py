@@ -49,17 +49,7 @@ def told(facts: Facts, now: int) -> dict[str, Any]:
         "slug": facts.slug,
         "active": not stops(facts, now),
         "reasons": [{"id": reason.id, "text": reason.text} for reason in stops(facts, now)],
-        "holds": [
-            {
-                "source": hold.source,
-                "code": hold.code,
-                "reason": hold.reason,
-                "since": iso(hold.placed),
-                "placed_by": hold.placed_by,
-                "released_by": hold.release,
-            }
-            for hold in facts.holds
-        ],
+        "holds": [hold.told() for hold in facts.holds],
         "expires_at": None if facts.expires_at is None else iso(facts.expires_at),
         "attestation": facts.attestation.state,
     }

@@ -166,17 +166,7 @@ async def show(asked: Asked) -> dict[str, Any]:
         "resources": _texts(told.get("resources")),
         "workload_id": of.workload_id,
         "expires_at": None if of.expires_at is None else iso(of.expires_at),
-        "holds": [
-            {
-                "source": hold.source,
-                "code": hold.code,
-                "reason": hold.reason,
-                "since": iso(hold.placed),
-                "placed_by": hold.placed_by,
-                "released_by": hold.release,
-            }
-            for hold in of.holds
-        ],
+        "holds": [hold.told() for hold in of.holds],
         "attested_by": of.attestation.by,
         "attested_until": None if until is None else iso(until),
         "findings": [

@@ -60,6 +60,17 @@ class Hold:
     placed: int
     placed_by: str
 
+    def told(self) -> dict[str, str]:
+        """The hold as gateways and the API are told of it: who says so, why, since when, what would release it."""
+        return {
+            "source": self.source,
+            "code": self.code,
+            "reason": self.reason,
+            "since": iso(self.placed),
+            "placed_by": self.placed_by,
+            "released_by": self.release,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class PersonRef:
