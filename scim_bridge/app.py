@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from scim_bridge.audit.record import effect_settled
-from scim_bridge.declared import indexes_of
 from scim_bridge.kernel.clock import Clock, SystemClock
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.crypto import MasterKey
@@ -26,7 +25,8 @@ from scim_bridge.kernel.work import Store, Work
 from scim_bridge.migrations import upgrade
 from scim_bridge.registry.employee_numbers import EMPLOYEE_NUMBER
 from scim_bridge.registry.signal import Signal
-from scim_bridge.settings import Settings
+from scim_bridge.settings.attributes import indexes_of
+from scim_bridge.settings.model import Settings
 
 if TYPE_CHECKING:
     from scim_bridge.credentials.delivery.stores import Stores

@@ -55,7 +55,8 @@ from scim_bridge.registry import expiry, grants, indexing
 from scim_bridge.registry.model import AGENT
 from scim_bridge.scim.app import ScimApp
 from scim_bridge.scim.versions import other_version
-from scim_bridge.settings import Settings, settings_from_environment
+from scim_bridge.settings.load import settings_from_environment
+from scim_bridge.settings.model import Settings
 from scim_bridge.signals import poll_state, ssf_poll, ssf_pulse, stream_keys
 from scim_bridge.signals import routes as signals
 from scim_bridge.signals.hr_mappings import mappings

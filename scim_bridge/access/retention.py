@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from scim_bridge.deciding import AccessSettings
 from scim_bridge.kernel.clock import DAY
 from scim_bridge.kernel.work import SYSTEM, Store, Work
+from scim_bridge.settings.access import AccessSettings
 
 BATCH = 2000
 

@@ -23,12 +23,12 @@ from scim_bridge.access.policies import Policies
 from scim_bridge.access.request import read_batch, read_question
 from scim_bridge.access.search import Searches
 from scim_bridge.access.subjects import PREMISES, Premises, premises
-from scim_bridge.deciding import AccessSettings
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import Invalid
 from scim_bridge.kernel.web import JSON, endpoint, json_response, read_json
 from scim_bridge.kernel.work import Actor
 from scim_bridge.registry.callers import api_caller
+from scim_bridge.settings.access import AccessSettings
 
 EVALUATION = "/access/v1/evaluation"
 EVALUATIONS = "/access/v1/evaluations"

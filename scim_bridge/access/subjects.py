@@ -9,9 +9,9 @@ from scim_bridge.access.catalogue import EMPTY, Catalogue
 from scim_bridge.access.facts import facts_about, facts_of
 from scim_bridge.access.model import SUBJECT_TYPE, Facts
 from scim_bridge.access.people import people_about, people_of
-from scim_bridge.deciding import AccessSettings
 from scim_bridge.kernel.database import Reader
 from scim_bridge.registry.model import AGENT, PERSON
+from scim_bridge.settings.access import AccessSettings
 
 # How often an agent (its id) asked in the minute before an instant; None when nothing counts it.
 Rate = Callable[[Reader, str, int], Awaitable[int | None]]

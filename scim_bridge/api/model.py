@@ -12,7 +12,7 @@ from scim_bridge.departures.rules import Rules
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.work import Actor, Work
-from scim_bridge.settings import Settings
+from scim_bridge.settings.model import Settings
 
 BASE = "/api/v1"
 PAGE = 100

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from scim_bridge.asking import AttestationSettings
 from scim_bridge.attestations import choices, refusals
 from scim_bridge.attestations.campaign_model import ItemState
 from scim_bridge.attestations.campaigns import settle
@@ -48,6 +47,7 @@ from scim_bridge.registry.holds import place_hold, release_hold, restate_hold
 from scim_bridge.registry.model import AGENT, Attestation
 from scim_bridge.registry.people_refs import people
 from scim_bridge.registry.resources import find
+from scim_bridge.settings.attestations import AttestationSettings
 
 REFUSED = "refused"
 OUTCOMES = {

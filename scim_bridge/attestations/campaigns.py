@@ -7,7 +7,6 @@ from typing import Any
 
 import orjson
 
-from scim_bridge.asking import checked_name
 from scim_bridge.attestations.campaign_model import (
     AD_HOC,
     CANCELLED,
@@ -31,6 +30,7 @@ from scim_bridge.kernel.sql import marks
 from scim_bridge.kernel.work import Actor, Work
 from scim_bridge.registry.people_refs import owners_of
 from scim_bridge.registry.scope import Scope, parse_scope
+from scim_bridge.settings.attestations import checked_name
 
 PORTION = 200
 CAMPAIGN = "campaign"

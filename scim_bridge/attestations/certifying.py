@@ -12,7 +12,6 @@ from typing import Any
 
 import orjson
 
-from scim_bridge.asking import AttestationSettings
 from scim_bridge.attestations import choices
 from scim_bridge.attestations.answering import act_on, checked_comment, keep_statement
 from scim_bridge.attestations.facts import facts_now
@@ -36,6 +35,7 @@ from scim_bridge.registry.certification import APPROVE, Certification, Certified
 from scim_bridge.registry.model import AGENT, PersonRef
 from scim_bridge.registry.people_refs import people
 from scim_bridge.registry.resources import find
+from scim_bridge.settings.attestations import AttestationSettings
 
 METHOD = "okta-certification"
 REVIEWER = "reviewer"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from scim_bridge.asking import AttestationSettings
 from scim_bridge.attestations.chasing import chase
 from scim_bridge.attestations.lapsing import lapse, warn
 from scim_bridge.attestations.schedules import Watcher, open_due
 from scim_bridge.kernel.context import Context
+from scim_bridge.settings.attestations import AttestationSettings
 
 Duty = tuple[str, float, Callable[[], Awaitable[object]]]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from scim_bridge.asking import AttestationSettings
 from scim_bridge.attestations.lapsing import came_back
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.effects import Done, Effect, Handler, Outcome
 from scim_bridge.registry.outward import ATTESTATION_RAN_OUT
+from scim_bridge.settings.attestations import AttestationSettings
 
 
 def handlers(ctx: Context, settings: AttestationSettings) -> dict[str, Handler]:

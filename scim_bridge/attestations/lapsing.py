@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from scim_bridge.asking import AttestationSettings
 from scim_bridge.attestations.campaign_model import Policy
 from scim_bridge.attestations.campaigns import single
 from scim_bridge.attestations.model import first_answerable
@@ -16,6 +15,7 @@ from scim_bridge.registry.agents import AgentFacts, facts_of, set_attestation
 from scim_bridge.registry.holds import place_hold
 from scim_bridge.registry.model import AGENT, Attestation
 from scim_bridge.registry.resources import find
+from scim_bridge.settings.attestations import AttestationSettings
 
 BATCH = 100
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scim_bridge.asking import AttestationSettings
 from scim_bridge.attestations import refusals
 from scim_bridge.attestations.answering import actor_of, checked_comment, unmoved
 from scim_bridge.attestations.campaigns import campaign
@@ -31,6 +30,7 @@ from scim_bridge.registry.agents import AgentFacts, facts_of
 from scim_bridge.registry.model import AGENT, OWNER, PersonRef
 from scim_bridge.registry.people_refs import find_person, people
 from scim_bridge.registry.resources import find
+from scim_bridge.settings.attestations import AttestationSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from scim_bridge.asking import AttestationSettings
 from scim_bridge.attestations.answering import FactsChanged, answer
 from scim_bridge.attestations.model import PASSED_ON
 from scim_bridge.attestations.opening import look
@@ -37,6 +36,7 @@ from scim_bridge.kernel.web import (
 )
 from scim_bridge.kernel.work import Actor
 from scim_bridge.registry.agents import facts_of
+from scim_bridge.settings.attestations import AttestationSettings
 
 FORM = "application/x-www-form-urlencoded"
 MAX_BODY = 65_536

@@ -8,7 +8,6 @@ from typing import Any
 import orjson
 import structlog
 
-from scim_bridge.asking import LONGEST_NAME, AttestationSettings, CampaignSettings
 from scim_bridge.attestations.campaign_model import OPENING, SCHEDULED, Policy
 from scim_bridge.attestations.campaigns import open_campaign, resume, single
 from scim_bridge.attestations.facts import facts_together
@@ -25,6 +24,7 @@ from scim_bridge.registry import outward
 from scim_bridge.registry.agents import AgentFacts, facts_of, set_attestation
 from scim_bridge.registry.model import AGENT, Attestation
 from scim_bridge.registry.resources import find
+from scim_bridge.settings.attestations import LONGEST_NAME, AttestationSettings, CampaignSettings
 
 log = structlog.get_logger("scim_bridge.attestations")
 

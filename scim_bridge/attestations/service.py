@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scim_bridge.asking import AttestationSettings
 from scim_bridge.attestations.link import token_for
 from scim_bridge.attestations.model import first_answerable, role_of
 from scim_bridge.audit.record import record
@@ -19,6 +18,7 @@ from scim_bridge.registry.agents import AgentFacts, facts_of, find_agent
 from scim_bridge.registry.model import AGENT, PersonRef
 from scim_bridge.registry.people_refs import find_person
 from scim_bridge.registry.resources import load
+from scim_bridge.settings.attestations import AttestationSettings
 
 SOURCE = "attestation"
 LAPSED = "lapsed"

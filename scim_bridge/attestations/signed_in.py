@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scim_bridge.asking import AttestationSettings
 from scim_bridge.attestations import refusals
 from scim_bridge.attestations.answering import Answered, Said, checked_comment, take
 from scim_bridge.attestations.link import token_for
@@ -22,6 +21,7 @@ from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Invalid
 from scim_bridge.kernel.throttle import Throttle
 from scim_bridge.kernel.work import Actor
+from scim_bridge.settings.attestations import AttestationSettings
 
 
 @dataclass(frozen=True, slots=True)

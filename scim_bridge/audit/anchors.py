@@ -21,7 +21,7 @@ from scim_bridge.kernel.effects import Dead, Done, Effect, Handler, Outcome, Ret
 from scim_bridge.kernel.outbound import Outbound, OutboundError
 from scim_bridge.kernel.webhook import deliver, retry_after
 from scim_bridge.kernel.work import SYSTEM, Work
-from scim_bridge.outlets import FILE, WEBHOOK, AnchorSettings, AuditSettings
+from scim_bridge.settings.audit import FILE, WEBHOOK, AnchorSettings, AuditSettings
 
 KIND = "audit.anchor"
 PASSING = (408, 409, 425, 429)

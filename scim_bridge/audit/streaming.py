@@ -18,7 +18,7 @@ from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.work import SYSTEM, Actor, Work
-from scim_bridge.outlets import NOW, AuditSettings, SinkSettings
+from scim_bridge.settings.audit import NOW, AuditSettings, SinkSettings
 
 log = structlog.get_logger("scim_bridge.audit")
 

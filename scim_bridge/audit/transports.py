@@ -13,7 +13,7 @@ from scim_bridge.audit.forms import FORMS, framed, syslog
 from scim_bridge.kernel.appended import append
 from scim_bridge.kernel.errors import BridgeError
 from scim_bridge.kernel.outbound import Outbound, OutboundError
-from scim_bridge.outlets import FILE, HOST_AND_PORT, SYSLOG, SinkSettings
+from scim_bridge.settings.audit import FILE, HOST_AND_PORT, SYSLOG, SinkSettings
 
 SECONDS = 15.0
 NDJSON = "application/x-ndjson"

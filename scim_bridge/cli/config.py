@@ -10,8 +10,8 @@ import typer
 
 from scim_bridge.cli.output import DatabaseUrl, Format, Output, show
 from scim_bridge.cli.session import settings
-from scim_bridge.settings import SECRET_PARTS, SECRETS
-from scim_bridge.store_settings import VALUES
+from scim_bridge.settings.secrets import SECRET_PARTS, SECRETS
+from scim_bridge.settings.stores import VALUES
 
 app = typer.Typer(no_args_is_help=True, help="The settings.")
 

@@ -20,7 +20,7 @@ from scim_bridge.cli.output import DatabaseUrl, Format, Output, fail, refuse, sa
 from scim_bridge.cli.session import actor, settings, with_bridge
 from scim_bridge.kernel.errors import BridgeError, ConfigurationError
 from scim_bridge.kernel.master_key import MasterKey, load_keys, meanings
-from scim_bridge.settings import Settings
+from scim_bridge.settings.model import Settings
 
 app = typer.Typer(no_args_is_help=True, help="The database: copy, back up, restore, status.")
 T = TypeVar("T")

@@ -13,12 +13,12 @@ from scim_bridge.app import Bridge
 from scim_bridge.cli.grants import agent_named
 from scim_bridge.cli.output import EXIT_PENDING, DatabaseUrl, Format, Output, say, show
 from scim_bridge.cli.session import actor, with_bridge
-from scim_bridge.deciding import AccessSettings
 from scim_bridge.kernel.clock import DAY
 from scim_bridge.kernel.errors import Refused
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry import recommendations as kept
 from scim_bridge.registry.recommendations import Recommendation
+from scim_bridge.settings.access import AccessSettings
 
 app = typer.Typer(no_args_is_help=True, help="By the log of decisions and the policies in force.")
 Why = Annotated[str, typer.Option("--reason", help="audited and shown")]

@@ -19,7 +19,8 @@ from scim_bridge.cli.session import settings as load
 from scim_bridge.cli.wire import connection
 from scim_bridge.kernel.errors import BridgeError, ConfigurationError
 from scim_bridge.kernel.telemetry import configure_logging
-from scim_bridge.settings import PREFIX, HttpSettings, Settings
+from scim_bridge.settings.load import PREFIX
+from scim_bridge.settings.model import HttpSettings, Settings
 
 
 def serve(

@@ -20,7 +20,8 @@ from scim_bridge.kernel.errors import BridgeError
 from scim_bridge.kernel.telemetry import configure_logging
 from scim_bridge.kernel.work import Actor
 from scim_bridge.migrations import absent
-from scim_bridge.settings import PREFIX, Settings, settings_from_environment
+from scim_bridge.settings.load import PREFIX, settings_from_environment
+from scim_bridge.settings.model import Settings
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from scim_bridge.kernel.connection import Connection, Limits
 from scim_bridge.kernel.errors import BridgeError
 from scim_bridge.kernel.web import PROBLEM
 from scim_bridge.scim.errors import body_of
-from scim_bridge.settings import HttpSettings
+from scim_bridge.settings.model import HttpSettings
 
 
 def connection(settings: HttpSettings) -> Any:

@@ -16,9 +16,9 @@ from scim_bridge.console.tables import BAD, PLAIN, WARN, Cell, Table, Tile
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.pages import moment
 from scim_bridge.kernel.work import Work
+from scim_bridge.settings.watch import AlertSettings
 from scim_bridge.watch import alerts as watch
 from scim_bridge.watch.telling import RESOLVED, tell
-from scim_bridge.watching import AlertSettings
 
 HERE = f"{PATH}/alerts"
 SHOWN = 100

@@ -7,7 +7,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from scim_bridge.asking import AttestationSettings
 from scim_bridge.attestations import signed_in
 from scim_bridge.attestations.answering import FactsChanged
 from scim_bridge.attestations.model import PASSED_ON, role_of
@@ -23,6 +22,7 @@ from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import BridgeError, Forbidden
 from scim_bridge.kernel.pages import html
 from scim_bridge.registry.agents import AgentFacts, facts_of
+from scim_bridge.settings.attestations import AttestationSettings
 
 HERE = f"{PATH}/mine"
 SHOWN = 500

@@ -6,7 +6,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from scim_bridge.asking import AttestationSettings
 from scim_bridge.console.accessing import Accessing
 from scim_bridge.console.agent import AgentPage, agent_page
 from scim_bridge.console.alerting import Alerting
@@ -40,8 +39,9 @@ from scim_bridge.kernel.errors import Forbidden, Invalid, NotFound
 from scim_bridge.kernel.pages import html
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.holds import place_hold, release_hold
-from scim_bridge.signing_in import SignInSettings
-from scim_bridge.watching import AlertSettings
+from scim_bridge.settings.attestations import AttestationSettings
+from scim_bridge.settings.sign_in import SignInSettings
+from scim_bridge.settings.watch import AlertSettings
 
 ADMIN = "admin"
 LONGEST_REASON = 500

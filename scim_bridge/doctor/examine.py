@@ -13,7 +13,7 @@ from scim_bridge.doctor.rules_life import of_life
 from scim_bridge.doctor.rules_outside import of_outside
 from scim_bridge.doctor.rules_place import of_place
 from scim_bridge.kernel.errors import BridgeError, ConfigurationError, NotFound
-from scim_bridge.settings import Settings
+from scim_bridge.settings.model import Settings
 
 PATIENCE = 10.0
 

@@ -11,7 +11,7 @@ from scim_bridge.app import KEY_FILE
 from scim_bridge.doctor.model import Place
 from scim_bridge.kernel.errors import BridgeError
 from scim_bridge.migrations import head, revision
-from scim_bridge.settings import Settings
+from scim_bridge.settings.model import Settings
 
 MOUNTS = Path("/proc/self/mounts")
 

@@ -20,7 +20,7 @@ from scim_bridge.oauth.issue import Issued, Proven, issue, prove
 from scim_bridge.oauth.model import ALGORITHM, CLIENT_CREDENTIALS, Client, OAuthError, granted
 from scim_bridge.oauth.proof import Asked, asked, read_form
 from scim_bridge.registry.tokens import CLIENT_SCOPES
-from scim_bridge.settings import OauthSettings
+from scim_bridge.settings.model import OauthSettings
 
 log = structlog.get_logger("scim_bridge.oauth")
 

@@ -34,7 +34,7 @@ from scim_bridge.scim.exchange import (
 )
 from scim_bridge.scim.pace import Pace
 from scim_bridge.scim.routing import EACH, route
-from scim_bridge.settings import ScimSettings
+from scim_bridge.settings.scim import ScimSettings
 from scim_bridge.signals.service import accept
 
 log = structlog.get_logger("scim_bridge.scim")

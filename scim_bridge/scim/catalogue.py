@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scim_bridge.declared import AttributeSettings
-from scim_bridge.declared import documents as declared
 from scim_bridge.scim import schema
 from scim_bridge.scim.schema import ResourceType
+from scim_bridge.settings.attributes import AttributeSettings
+from scim_bridge.settings.attributes import documents as declared
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,7 +22,7 @@ from scim_bridge.scim.projection import Projection
 from scim_bridge.scim.roles import LISTS, Roles, offered
 from scim_bridge.scim.schema import ResourceType
 from scim_bridge.scim.seeking import Seeker
-from scim_bridge.settings import ScimSettings
+from scim_bridge.settings.scim import ScimSettings
 
 T = TypeVar("T")
 Accept = Callable[[Work, Signal], Awaitable[bool]]

@@ -11,7 +11,7 @@ from scim_bridge.kernel.errors import BridgeError
 from scim_bridge.kernel.telemetry import THROTTLED
 from scim_bridge.kernel.throttle import Throttle, TooManyRequests
 from scim_bridge.registry.connections import Connection
-from scim_bridge.settings import ScimSettings
+from scim_bridge.settings.scim import ScimSettings
 
 WRONG_TOKENS_A_MINUTE = 60
 

@@ -13,11 +13,11 @@ from scim_bridge.kernel.effects import Dead, Done, Effect, Handler, Outcome, Ret
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.outbound import OutboundError
 from scim_bridge.kernel.webhook import deliver, retry_after
+from scim_bridge.settings.watch import PAGERDUTY, AlertRouteSettings, AlertSettings
 from scim_bridge.watch import apprise_target
 from scim_bridge.watch.alerts import Alert, alert
 from scim_bridge.watch.baseline_model import HIGH, LOW, MEDIUM
 from scim_bridge.watch.telling import ALERT, OPENED, RESOLVED
-from scim_bridge.watching import PAGERDUTY, AlertRouteSettings, AlertSettings
 
 LONGEST_SUMMARY = 1024
 PAGER_SEVERITY = {HIGH: "critical", MEDIUM: "warning", LOW: "info"}

@@ -12,8 +12,8 @@ from scim_bridge.kernel.effects import lane
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry import outward
 from scim_bridge.registry.holds import place_hold
+from scim_bridge.settings.watch import AlertRouteSettings, AlertSettings
 from scim_bridge.watch.alerts import HOLD, SOURCE, Alert, at_least, held_by_alert, held_lately
-from scim_bridge.watching import AlertRouteSettings, AlertSettings
 
 ALERT = "alert"
 OPENED, RESOLVED = "alert.opened", "alert.resolved"

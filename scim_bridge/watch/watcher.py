@@ -20,6 +20,7 @@ from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.work import SYSTEM, Work
 from scim_bridge.registry.agents import refresh_agent
 from scim_bridge.registry.model import AGENT_URN
+from scim_bridge.settings.watch import ActivitySettings, AlertSettings
 from scim_bridge.watch import baseline
 from scim_bridge.watch.activity_store import forget
 from scim_bridge.watch.alerts import (
@@ -45,7 +46,6 @@ from scim_bridge.watch.baseline_store import (
 )
 from scim_bridge.watch.evidence import evidence_for
 from scim_bridge.watch.telling import OPENED, RESOLVED, Ask, respond, tell
-from scim_bridge.watching import ActivitySettings, AlertSettings
 
 log = structlog.get_logger("scim_bridge.watch")
 

@@ -8,12 +8,12 @@ from scim_bridge.access.history import Wanted, decision, decisions, why
 from scim_bridge.access.log import DecisionLog, Entry
 from scim_bridge.access.model import Decision, Question, Reason
 from scim_bridge.access.retention import forget
-from scim_bridge.deciding import AccessSettings, check_access
 from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.kernel.errors import ConfigurationError, NotFound
 from scim_bridge.kernel.work import Store
 from scim_bridge.registry.agents import find_agent
 from scim_bridge.registry.holds import place_hold
+from scim_bridge.settings.access import AccessSettings, check_access
 from tests.access.gateway import Gateway, OnStore, with_gateway
 from tests.conftest import TESTER
 

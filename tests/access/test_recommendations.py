@@ -16,7 +16,6 @@ from scim_bridge.access.policy_file import packaged
 from scim_bridge.access.recommend import permits_of, review
 from scim_bridge.attestations.opening import Invitation, seen
 from scim_bridge.cli.recommendations import _provable
-from scim_bridge.deciding import AccessSettings
 from scim_bridge.inventory.service import import_manifest
 from scim_bridge.kernel.clock import DAY, ManualClock
 from scim_bridge.kernel.errors import Invalid, Refused
@@ -25,6 +24,7 @@ from scim_bridge.registry import recommendations as kept
 from scim_bridge.registry.agents import find_agent
 from scim_bridge.registry.grants import group_named
 from scim_bridge.registry.groups import add_members, create_group, delete_group, groups_of, remove_members
+from scim_bridge.settings.access import AccessSettings
 from tests.access.gateway import EXAMPLE, OnStore
 from tests.conftest import TESTER
 

@@ -18,7 +18,6 @@ from scim_bridge.access.policies import load_policies
 from scim_bridge.access.versions import activate
 from scim_bridge.api.model import House
 from scim_bridge.api.routes import routes
-from scim_bridge.asking import AttestationSettings
 from scim_bridge.attestations.campaigns import begin, resume
 from scim_bridge.attestations.schedules import policy
 from scim_bridge.attestations.service import ask
@@ -35,7 +34,8 @@ from scim_bridge.registry.connections import connection
 from scim_bridge.registry.groups import add_members, create_group
 from scim_bridge.registry.holds import place_hold
 from scim_bridge.registry.tokens import create_token
-from scim_bridge.settings import Settings
+from scim_bridge.settings.attestations import AttestationSettings
+from scim_bridge.settings.model import Settings
 from scim_bridge.watch.alerts import add_alert
 from scim_bridge.watch.baseline_model import KINDS, Finding
 from tests.conftest import MASTER, TESTER

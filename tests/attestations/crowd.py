@@ -20,7 +20,7 @@ from scim_bridge.registry.groups import add_members, create_group
 from scim_bridge.registry.model import AGENT_URN, ENTERPRISE_URN
 from scim_bridge.registry.outward import opened_for
 from scim_bridge.registry.people import create_person
-from scim_bridge.settings import AttestationSettings
+from scim_bridge.settings.attestations import AttestationSettings
 from tests.attestations.scene import person
 from tests.conftest import MASTER, TESTER
 

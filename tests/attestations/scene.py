@@ -17,7 +17,7 @@ from scim_bridge.registry.credentials import register_credential
 from scim_bridge.registry.groups import add_members, create_group
 from scim_bridge.registry.model import AGENT_URN, GROUP_EXTENSION_URN
 from scim_bridge.registry.people import create_person
-from scim_bridge.settings import AttestationSettings
+from scim_bridge.settings.attestations import AttestationSettings
 from tests.conftest import MASTER, TESTER
 
 SETTINGS = AttestationSettings(valid_days=90, link_days=14)

@@ -24,7 +24,7 @@ from scim_bridge.registry.groups import add_members, create_group
 from scim_bridge.registry.holds import place_hold
 from scim_bridge.registry.model import AGENT
 from scim_bridge.registry.people import set_employed
-from scim_bridge.settings import AttestationSettings
+from scim_bridge.settings.attestations import AttestationSettings
 from tests.attestations.scene import SETTINGS, VISITOR, asked, context, scene, throttle
 from tests.conftest import MASTER, TESTER
 

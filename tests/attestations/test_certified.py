@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from scim_bridge.asking import AttestationSettings
 from scim_bridge.attestations.certifying import METHOD, taking
 from scim_bridge.attestations.evidence import verify_stored
 from scim_bridge.attestations.model import STATEMENT_TYPE
@@ -21,6 +20,7 @@ from scim_bridge.registry.agents import AgentFacts, facts_of
 from scim_bridge.registry.groups import add_members, create_group
 from scim_bridge.registry.people import create_person
 from scim_bridge.registry.resources import set_external_id
+from scim_bridge.settings.attestations import AttestationSettings
 from scim_bridge.signals.idp import okta_log, reading
 from scim_bridge.sync import effects as sync
 from scim_bridge.sync.apply import apply_now

@@ -15,7 +15,7 @@ from scim_bridge.app import open_bridge
 from scim_bridge.attestations.answering import answer
 from scim_bridge.attestations.opening import look
 from scim_bridge.cli.attest import app
-from scim_bridge.settings import Settings
+from scim_bridge.settings.model import Settings
 from tests.attestations.scene import SETTINGS, VISITOR, scene, throttle
 
 Attest = Callable[..., Any]

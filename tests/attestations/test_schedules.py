@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from scim_bridge.asking import AttestationSettings, CampaignSettings, check_attestations
 from scim_bridge.attestations.campaign_view import campaigns
 from scim_bridge.attestations.chasing import chase
 from scim_bridge.attestations.facts import facts_together
@@ -21,7 +20,8 @@ from scim_bridge.kernel.work import Store, Work
 from scim_bridge.registry.agents import facts_of, set_attestation, update_agent
 from scim_bridge.registry.groups import add_members, create_group
 from scim_bridge.registry.model import AGENT_URN, Attestation
-from scim_bridge.settings import load_settings
+from scim_bridge.settings.attestations import AttestationSettings, CampaignSettings, check_attestations
+from scim_bridge.settings.load import load_settings
 from tests.attestations.crowd import answer, browser, company, mails
 from tests.attestations.scene import SETTINGS, context, scene
 from tests.conftest import TESTER, run_with_store

@@ -27,9 +27,9 @@ from scim_bridge.kernel.effects import Effects
 from scim_bridge.kernel.errors import ConfigurationError
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.work import Store, Work
-from scim_bridge.outlets import AnchorSettings, AuditSettings, SinkSettings
 from scim_bridge.sandbox.kit.tls import ensure_ca
-from scim_bridge.settings import load_settings
+from scim_bridge.settings.audit import AnchorSettings, AuditSettings, SinkSettings
+from scim_bridge.settings.load import load_settings
 from tests.conftest import MASTER, TESTER, run_with_store
 from tests.watch.receiver import receiver
 

@@ -52,7 +52,7 @@ from scim_bridge.registry.outward import CREDENTIAL_REVOKE, IDP_PUSH, NOTIFY, RU
 from scim_bridge.registry.people_refs import find_person
 from scim_bridge.registry.signal import LEFT, Signal
 from scim_bridge.registry.tokens import create_token
-from scim_bridge.settings import AttestationSettings
+from scim_bridge.settings.attestations import AttestationSettings
 from scim_bridge.signals.doors import note_heard
 from scim_bridge.signals.service import accept
 from scim_bridge.sync.plan import make_plan

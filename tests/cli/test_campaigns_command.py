@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from scim_bridge.app import open_bridge
 from scim_bridge.cli.campaigns import app
-from scim_bridge.settings import Settings
+from scim_bridge.settings.model import Settings
 from tests.attestations.crowd import company
 
 

@@ -12,7 +12,7 @@ import pytest
 from scim_bridge.app import open_bridge
 from scim_bridge.kernel.crypto import signing_key
 from scim_bridge.kernel.errors import ConfigurationError
-from scim_bridge.settings import Settings
+from scim_bridge.settings.model import Settings
 from tests.cli.command import Command
 from tests.conftest import TESTER
 

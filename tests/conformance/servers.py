@@ -21,7 +21,7 @@ from scim_bridge.kernel.context import Context
 from scim_bridge.registry.connections import create_connection
 from scim_bridge.registry.tokens import CONNECTION_SCOPES, create_token
 from scim_bridge.server import serving
-from scim_bridge.settings import load_settings
+from scim_bridge.settings.load import load_settings
 from tests.conftest import TESTER
 
 TOKEN = "a-token-nobody-may-ever-see-printed"

@@ -20,7 +20,7 @@ from scim_bridge.kernel.crypto import public_keys, verify
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.work import Store, Work
 from scim_bridge.registry.tokens import create_token
-from scim_bridge.signing_in import SignInSettings
+from scim_bridge.settings.sign_in import SignInSettings
 from tests.conftest import MASTER, TESTER
 from tests.console.browser import BASE, Browser, application
 from tests.console.idp import CLIENT, SECRET, Idp

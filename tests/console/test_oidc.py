@@ -23,7 +23,7 @@ from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.work import Store, Work
 from scim_bridge.registry.connections import create_connection
 from scim_bridge.registry.people import create_person, set_employed
-from scim_bridge.signing_in import SignInSettings
+from scim_bridge.settings.sign_in import SignInSettings
 from tests.conftest import MASTER, TESTER, run_with_store
 from tests.console.browser import BASE, Browser, application, company
 from tests.console.idp import CLIENT, KEYS, SECRET, Idp, identity_provider

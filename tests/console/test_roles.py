@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from scim_bridge.asking import AttestationSettings
 from scim_bridge.attestations.service import ask
 from scim_bridge.console.permissions import NEEDS, PUBLIC, SIGNED_IN
 from scim_bridge.console.routes import routes
@@ -15,6 +14,7 @@ from scim_bridge.kernel.clock import DAY, ManualClock
 from scim_bridge.kernel.work import Store, Work
 from scim_bridge.registry.roles import ADMIN, OWNER, PERMISSIONS, ROLES, Reach, reach
 from scim_bridge.registry.sessions import revoke_session, sessions
+from scim_bridge.settings.attestations import AttestationSettings
 from tests.conftest import TESTER, run_with_store
 from tests.console.browser import company, context
 from tests.console.idp import Idp, identity_provider

@@ -29,7 +29,8 @@ from scim_bridge.kernel.clock import SystemClock
 from scim_bridge.kernel.work import Store
 from scim_bridge.migrations import upgrade
 from scim_bridge.server import serving
-from scim_bridge.settings import Settings, load_settings
+from scim_bridge.settings.load import load_settings
+from scim_bridge.settings.model import Settings
 from tests.conftest import TESTER, run_with_store
 from tests.credentials import house, servers
 from tests.credentials.house import EntraApp, House, OktaApp

@@ -40,7 +40,8 @@ from scim_bridge.registry.rotation import rotate_token
 from scim_bridge.registry.signing_keys import forget_signing_keys, rotate_signing_key
 from scim_bridge.registry.tokens import authenticate, create_token
 from scim_bridge.scim.app import ScimApp
-from scim_bridge.settings import OauthSettings, ScimSettings
+from scim_bridge.settings.model import OauthSettings
+from scim_bridge.settings.scim import ScimSettings
 from scim_bridge.signals.routes import routes as signal_routes
 from tests.conftest import TESTER
 

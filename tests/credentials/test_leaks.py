@@ -35,7 +35,8 @@ from scim_bridge.registry.connections import connection, create_connection
 from scim_bridge.registry.credential_traces import leave_trace
 from scim_bridge.registry.credentials import credentials_of, register_credential
 from scim_bridge.registry.tokens import authenticate, create_token, new_token
-from scim_bridge.settings import LeakSettings, load_settings
+from scim_bridge.settings.load import load_settings
+from scim_bridge.settings.model import LeakSettings
 from tests.conftest import MASTER, TESTER, run_with_store
 
 URL = "https://github.com/octocat/app/blob/0123/.env"

@@ -21,7 +21,7 @@ from scim_bridge.credentials.rotation import settle
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.credentials import revoke_all, revoke_one
 from scim_bridge.registry.holds import place_hold, release_hold
-from scim_bridge.settings import load_settings
+from scim_bridge.settings.load import load_settings
 from tests.conftest import TESTER
 from tests.credentials.house import House
 from tests.credentials.test_rotation import acknowledged, rotate

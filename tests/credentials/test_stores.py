@@ -23,7 +23,7 @@ from scim_bridge.kernel.clock import SECOND, ManualClock
 from scim_bridge.kernel.errors import ConfigurationError
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.webhook import check
-from scim_bridge.settings import load_settings
+from scim_bridge.settings.load import load_settings
 from tests.credentials.kube import Cluster
 from tests.credentials.servers import Aws, Bao
 from tests.receiver import Receiver, receiving

@@ -16,7 +16,8 @@ import yaml
 import scim_bridge.server  # noqa: F401  (every room registers its metrics)
 from scim_bridge.cli.run import build
 from scim_bridge.kernel.telemetry import REGISTRY
-from scim_bridge.settings import Settings, load_settings
+from scim_bridge.settings.load import load_settings
+from scim_bridge.settings.model import Settings
 from tests.docs.reference import commands
 
 ROOT = Path(__file__).resolve().parents[2]

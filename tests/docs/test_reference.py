@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scim_bridge.inventory.entries import AGENT, CREDENTIAL, GROUP, PERSON
-from scim_bridge.settings import Settings
+from scim_bridge.settings.model import Settings
 from tests.docs.reference import FILE, ROLES_FILE, page, roles_page
 
 ROOT = Path(__file__).resolve().parents[2]

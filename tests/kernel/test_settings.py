@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scim_bridge.kernel.errors import ConfigurationError
-from scim_bridge.settings import load_settings
+from scim_bridge.settings.load import load_settings
 
 GOOD = "whsec_" + base64.b64encode(os.urandom(32)).decode()
 STRONG = "0123456789abcdef" * 4

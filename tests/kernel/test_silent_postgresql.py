@@ -21,7 +21,7 @@ from scim_bridge.kernel.work import Work
 from scim_bridge.registry.connections import create_connection
 from scim_bridge.registry.tokens import create_token
 from scim_bridge.server import Server
-from scim_bridge.settings import Settings
+from scim_bridge.settings.model import Settings
 from tests.conftest import TESTER
 
 KEY = "b3f1c2d4e5a60718293a4b5c6d7e8f90a1b2c3d4e5f60718"

@@ -14,7 +14,7 @@ from scim_bridge.migrations.rooms import metadata
 from scim_bridge.moving.kept import TABLES
 from scim_bridge.moving.status import UNKNOWN, status
 from scim_bridge.server import jobs_of, open_bridge
-from scim_bridge.settings import Settings, TransmitterSettings
+from scim_bridge.settings.model import Settings, TransmitterSettings
 from tests.conftest import TESTER, Runner
 
 

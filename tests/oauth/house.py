@@ -26,7 +26,8 @@ from scim_bridge.oauth.routes import routes
 from scim_bridge.registry.connections import connection, create_connection
 from scim_bridge.registry.tokens import CONNECTION_SCOPES
 from scim_bridge.scim.app import ScimApp
-from scim_bridge.settings import OauthSettings, ScimSettings
+from scim_bridge.settings.model import OauthSettings
+from scim_bridge.settings.scim import ScimSettings
 from tests.conftest import MASTER, TESTER
 from tests.oauth.issuer import AUDIENCE, SUBJECT, TENANT, Issuer
 

@@ -14,7 +14,7 @@ from scim_bridge.kernel.errors import ConfigurationError, StoreUnavailable
 from scim_bridge.oauth import clients
 from scim_bridge.oauth.routes import REFUSALS_A_MINUTE, TOKENS_A_MINUTE
 from scim_bridge.registry.tokens import minted, well_formed
-from scim_bridge.settings import load_settings
+from scim_bridge.settings.load import load_settings
 from tests.conftest import MASTER, TESTER
 from tests.oauth.conftest import Live
 from tests.oauth.house import BASE, House

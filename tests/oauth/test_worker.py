@@ -13,7 +13,7 @@ from scim_bridge.kernel.clock import DAY, SystemClock
 from scim_bridge.oauth import clients, trusts, upkeep
 from scim_bridge.registry.connections import create_connection
 from scim_bridge.server import serving
-from scim_bridge.settings import load_settings
+from scim_bridge.settings.load import load_settings
 from scim_bridge.watch.notices import read_templates, written
 from tests.conftest import MASTER, TESTER
 from tests.oauth.conftest import Live

@@ -13,7 +13,7 @@ from scim_bridge.cli.run import run
 from scim_bridge.inventory.read import read_manifest
 from scim_bridge.sandbox.kit.server import open_sandbox
 from scim_bridge.sandbox.platform.rehearsal import prepare
-from scim_bridge.settings import load_settings
+from scim_bridge.settings.load import load_settings
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "examples" / "agents.yaml"
 

@@ -11,7 +11,6 @@ from typing import Any
 import httpx2
 import orjson
 
-from scim_bridge.declared import indexes_of
 from scim_bridge.departures import service as departures
 from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.kernel.context import Context
@@ -25,7 +24,8 @@ from scim_bridge.registry.connections import create_connection
 from scim_bridge.registry.signal import Signal
 from scim_bridge.registry.tokens import CONNECTION_SCOPES, create_token
 from scim_bridge.scim.app import ScimApp
-from scim_bridge.settings import ScimSettings
+from scim_bridge.settings.attributes import indexes_of
+from scim_bridge.settings.scim import ScimSettings
 from tests.conftest import MASTER, TESTER
 
 BASE = "http://bridge.test/scim/v2"

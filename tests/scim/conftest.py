@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from scim_bridge.kernel.clock import ManualClock
-from scim_bridge.settings import ScimSettings
+from scim_bridge.settings.scim import ScimSettings
 from tests.conftest import with_database
 from tests.scim.bridge import Bridge, serve
 

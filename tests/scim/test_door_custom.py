@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from scim_bridge.declared import AttributeSettings, indexes_of
 from scim_bridge.inventory.service import import_manifest
 from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.kernel.document_index import Indexes
@@ -19,7 +18,8 @@ from scim_bridge.registry import indexing
 from scim_bridge.registry.model import CUSTOM_AGENT_URN, CUSTOM_GROUP_URN, CUSTOM_USER_URN
 from scim_bridge.scim import schema
 from scim_bridge.scim.catalogue import catalogue
-from scim_bridge.settings import load_settings
+from scim_bridge.settings.attributes import AttributeSettings, indexes_of
+from scim_bridge.settings.load import load_settings
 from tests.conftest import TESTER
 from tests.scim.bridge import Bridge, Client
 from tests.scim.conftest import Door

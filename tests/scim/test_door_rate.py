@@ -14,7 +14,8 @@ from scim_bridge.kernel.throttle import KEYS
 from scim_bridge.registry.tokens import new_token
 from scim_bridge.scim.exchange import refusal
 from scim_bridge.scim.pace import WRONG_TOKENS_A_MINUTE, Pace
-from scim_bridge.settings import GENEROUS_RATE, ScimSettings, load_settings
+from scim_bridge.settings.load import load_settings
+from scim_bridge.settings.scim import GENEROUS_RATE, ScimSettings
 from tests.scim.bridge import Bridge, Client, Reply
 
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"

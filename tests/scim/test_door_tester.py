@@ -28,7 +28,7 @@ from scim_bridge.kernel.work import Store
 from scim_bridge.registry.connections import create_connection
 from scim_bridge.registry.tokens import CONNECTION_SCOPES, create_token
 from scim_bridge.scim.app import ScimApp
-from scim_bridge.settings import ScimSettings
+from scim_bridge.settings.scim import ScimSettings
 from tests.conftest import MASTER, TESTER
 from tests.scim.taught import teach
 

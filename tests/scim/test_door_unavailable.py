@@ -10,7 +10,7 @@ import pytest
 
 from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.kernel.errors import StoreUnavailable
-from scim_bridge.settings import ScimSettings
+from scim_bridge.settings.scim import ScimSettings
 from tests.conftest import with_database
 from tests.scim.bridge import Bridge, Client, serve
 

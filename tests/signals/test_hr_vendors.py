@@ -25,7 +25,7 @@ from scim_bridge.registry.employee_numbers import EMPLOYEE_NUMBER
 from scim_bridge.registry.model import ENTERPRISE_URN
 from scim_bridge.registry.people import create_person
 from scim_bridge.registry.signal import AWAY, LEFT, RETURNED, Signal
-from scim_bridge.settings import load_settings
+from scim_bridge.settings.load import load_settings
 from scim_bridge.signals.doors import Door as DoorState
 from scim_bridge.signals.doors import door as door_state
 from scim_bridge.signals.hr import items, read_notice

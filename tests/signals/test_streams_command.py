@@ -14,7 +14,7 @@ import pytest
 from scim_bridge.cli.run import run
 from scim_bridge.sandbox.kit.clock import SystemClock
 from scim_bridge.server import serving
-from scim_bridge.settings import load_settings
+from scim_bridge.settings.load import load_settings
 from tests.sandbox.servers import Running
 from tests.signals.ssf_stage import SharedClock, afresh, served
 

@@ -19,10 +19,10 @@ from scim_bridge.kernel.work import Store, Work
 from scim_bridge.registry.agents import create_agent
 from scim_bridge.registry.model import AGENT_URN
 from scim_bridge.registry.tokens import create_token
+from scim_bridge.settings.watch import AlertSettings
 from scim_bridge.watch.intake import MOST, Intake
 from scim_bridge.watch.routes import ActivityDoor
 from scim_bridge.watch.watcher import Watcher
-from scim_bridge.watching import AlertSettings
 from tests.conftest import MASTER, TESTER
 
 OnStore = Callable[[Callable[[Store], Awaitable[None]]], None]

@@ -23,7 +23,7 @@ from scim_bridge.registry.holds import place_hold, release_hold
 from scim_bridge.registry.model import AGENT_URN
 from scim_bridge.registry.resources import INSERT_EXTERNAL
 from scim_bridge.registry.tokens import create_token
-from scim_bridge.settings import TransmitterSettings
+from scim_bridge.settings.model import TransmitterSettings
 from scim_bridge.watch import ssf_push
 from scim_bridge.watch.ssf_fill import fill
 from scim_bridge.watch.ssf_routes import routes

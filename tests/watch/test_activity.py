@@ -12,9 +12,9 @@ import pytest
 from scim_bridge.kernel.clock import DAY, HOUR, iso
 from scim_bridge.kernel.errors import StoreUnavailable
 from scim_bridge.registry.tokens import create_token
+from scim_bridge.settings.watch import ActivitySettings
 from scim_bridge.watch.activity_model import family
 from scim_bridge.watch.watcher import forget_old
-from scim_bridge.watching import ActivitySettings
 from tests.conftest import MASTER, TESTER, run_with_store
 from tests.watch.activity import Sender, with_sender
 

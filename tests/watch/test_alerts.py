@@ -7,26 +7,26 @@ from typing import Any
 import orjson
 import pytest
 
-from scim_bridge import watching
 from scim_bridge.kernel.clock import DAY, HOUR, iso
 from scim_bridge.kernel.effects import Dead, Done, Effect, Retry
 from scim_bridge.kernel.errors import ConfigurationError, Invalid, Refused
 from scim_bridge.kernel.webhook import check
 from scim_bridge.registry.agents import find_agent
 from scim_bridge.registry.holds import place_hold
-from scim_bridge.watch import alerts as watch
-from scim_bridge.watch import baseline_model
-from scim_bridge.watch.activity_store import decided
-from scim_bridge.watch.alert_delivery import handlers
-from scim_bridge.watch.telling import RESOLVED
-from scim_bridge.watch.watcher import Watcher
-from scim_bridge.watching import (
+from scim_bridge.settings import watch as watching
+from scim_bridge.settings.watch import (
     ActivitySettings,
     AlertResponseSettings,
     AlertRouteSettings,
     AlertSettings,
     check_watching,
 )
+from scim_bridge.watch import alerts as watch
+from scim_bridge.watch import baseline_model
+from scim_bridge.watch.activity_store import decided
+from scim_bridge.watch.alert_delivery import handlers
+from scim_bridge.watch.telling import RESOLVED
+from scim_bridge.watch.watcher import Watcher
 from tests.conftest import TESTER, run_with_store
 from tests.watch.activity import Sender, with_sender
 from tests.watch.receiver import receiver

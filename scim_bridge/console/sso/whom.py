@@ -10,7 +10,7 @@ from scim_bridge.kernel.database import Reader
 from scim_bridge.registry.model import PERSON, PersonRef, fold
 from scim_bridge.registry.people_refs import people, people_named
 from scim_bridge.registry.roles import OWNER
-from scim_bridge.signing_in import SignInSettings
+from scim_bridge.settings.sign_in import SignInSettings
 
 LONGEST = 320
 MOST_GROUPS = 2000

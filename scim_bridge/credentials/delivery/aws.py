@@ -19,7 +19,7 @@ from scim_bridge.credentials.delivery.failures import away, misplaced, refused
 from scim_bridge.credentials.delivery.missing import library
 from scim_bridge.credentials.delivery.places import entries, field_of, only_keys, path_of, version_of
 from scim_bridge.credentials.model import Delivered, Fresh, Target
-from scim_bridge.store_settings import Options
+from scim_bridge.settings.stores import Options
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from scim_bridge.credentials.delivery.failures import away, misplaced, refused
 from scim_bridge.credentials.delivery.places import only_keys, path_of, version_of
 from scim_bridge.credentials.model import Delivered, Fresh, Target
-from scim_bridge.store_settings import Options
+from scim_bridge.settings.stores import Options
 
 CANARY = "scim-bridge-canary"
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -27,7 +27,7 @@ from scim_bridge.credentials.delivery.failures import (
 from scim_bridge.credentials.delivery.places import only_keys, version_of
 from scim_bridge.credentials.model import Delivered, DeliveryFailed, Fresh, Target
 from scim_bridge.kernel.outbound import Answer, Outbound, OutboundError
-from scim_bridge.store_settings import LOCAL, Options
+from scim_bridge.settings.stores import LOCAL, Options
 
 CANARY = "scim-bridge-canary"
 RIGHTS = "Allow get, create and patch of secrets in that namespace (and delete, for `stores test`)."

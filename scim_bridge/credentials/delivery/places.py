@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from scim_bridge.credentials.delivery.failures import misplaced
 from scim_bridge.credentials.model import Fresh, Target
-from scim_bridge.store_settings import Options
+from scim_bridge.settings.stores import Options
 
 SEGMENT = re.compile(r"[A-Za-z0-9_@=+,.-]{1,255}")
 FIELD = re.compile(r"[A-Za-z0-9_.-]{1,128}")

@@ -10,7 +10,7 @@ from scim_bridge.credentials.model import Delivered, Delivery, Fresh, Target
 from scim_bridge.kernel.clock import Clock
 from scim_bridge.kernel.errors import ConfigurationError, NotFound
 from scim_bridge.kernel.outbound import Outbound
-from scim_bridge.store_settings import Options, read_options
+from scim_bridge.settings.stores import Options, read_options
 
 
 class Adapter(Delivery, Protocol):

@@ -19,7 +19,7 @@ from scim_bridge.kernel.clock import Clock, iso
 from scim_bridge.kernel.envelope import encrypted, receiver_key
 from scim_bridge.kernel.outbound import Answer, Outbound, OutboundError
 from scim_bridge.kernel.webhook import signed
-from scim_bridge.store_settings import Options
+from scim_bridge.settings.stores import Options
 
 FIX = "Look at what the receiver expects."
 

@@ -14,7 +14,6 @@ from starlette.applications import Starlette
 
 from scim_bridge.access.policy_file import packaged
 from scim_bridge.access.routes import open_door
-from scim_bridge.deciding import AccessSettings
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.edge import Edge, unexpected, unrouted
 from scim_bridge.kernel.outbound import Outbound
@@ -24,6 +23,7 @@ from scim_bridge.registry.groups import add_members, create_group
 from scim_bridge.registry.people import create_person
 from scim_bridge.registry.resources import set_external_id
 from scim_bridge.registry.tokens import create_token
+from scim_bridge.settings.access import AccessSettings
 from tests.access.gateway import OnStore
 from tests.conftest import MASTER, TESTER
 

@@ -18,7 +18,7 @@ from scim_bridge.registry.connections import create_connection
 from scim_bridge.registry.model import AGENT_URN
 from scim_bridge.registry.people import create_person
 from scim_bridge.registry.resources import load
-from scim_bridge.settings import Settings
+from scim_bridge.settings.model import Settings
 from scim_bridge.sync.apply import apply_now
 from tests.conftest import TESTER
 from tests.sync.scale.peer import OWNERS, Peer, owner

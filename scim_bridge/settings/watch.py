@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scim_bridge.kernel.errors import ConfigurationError
-from scim_bridge.outlets import is_address
+from scim_bridge.settings.audit import is_address
 
 # The words of `watch/baseline_model.py`: settings are read by rooms beside that one, so they cannot import it.
 KINDS = (
