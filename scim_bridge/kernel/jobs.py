@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import time
 import warnings
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions
 from scim_bridge.kernel.effects import Effects
 from scim_bridge.kernel.errors import ConfigurationError, StoreUnavailable
 from scim_bridge.kernel.memory import few_arenas
+from scim_bridge.kernel.polling import BUSY, Polling
 from scim_bridge.kernel.work import BULK, ORDINARY, SYSTEM, URGENT, Store, Work
 
 if TYPE_CHECKING:
@@ -108,6 +110,7 @@ class Jobs:
         self._lock: SingleProcess | None = None
         self._slot: Slot | None = None
         self._wake = asyncio.Event()
+        self._polling: Polling
         self._tasks: list[asyncio.Task[None]] = []
         self._periodic: list[tuple[str, float, Callable[[], Awaitable[object]]]] = []
         self.last_relay = 0
@@ -141,12 +144,13 @@ class Jobs:
             DBOS(config=config)
             DBOS.launch()
         # Enough room for every lane: one that waits out a rate limit keeps its place.
-        await DBOS.register_queue_async(
-            QUEUE, worker_concurrency=64, partition_concurrency=1, polling_interval_sec=0.1
-        )
-        await DBOS.register_queue_async(
-            URGENT_QUEUE, worker_concurrency=32, partition_concurrency=1, polling_interval_sec=0.2
-        )
+        queues = [
+            await DBOS.register_queue_async(
+                name, worker_concurrency=room, partition_concurrency=1, polling_interval_sec=BUSY
+            )
+            for name, room in ((QUEUE, 64), (URGENT_QUEUE, 32))
+        ]
+        self._polling = Polling(queues, self._any_open, time.monotonic)
         await self._hand_over("handed")
         self._store.on_effects(self._wake.set)
         self._tasks = [asyncio.create_task(self._relay(), name="effects-relay")]
@@ -193,8 +197,10 @@ class Jobs:
         while True:
             self._wake.clear()
             try:
-                while await self._hand_over("pending"):
-                    pass
+                handed = 0
+                while more := await self._hand_over("pending"):
+                    handed += more
+                await self._polling.handed_over(handed)
             except StoreUnavailable as error:
                 log.warning("relay.waiting", action="relay.waiting", reason=error.message)
             except Exception:
@@ -236,6 +242,10 @@ class Jobs:
 
         await self._store.transact(SYSTEM, mark)
         return len(rows)
+
+    async def _any_open(self) -> bool:
+        found = await self._store.reads.one("SELECT 1 AS open FROM sb_effect WHERE state = 'handed' LIMIT 1")
+        return found is not None
 
     async def _repeat(self, name: str, seconds: float, duty: Callable[[], Awaitable[object]]) -> None:
         while True:
