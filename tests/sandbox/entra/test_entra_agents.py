@@ -123,6 +123,18 @@ def test_tags_are_filtered_with_those_that_are_inherited(world: World) -> None:
     assert [one["id"] for one in found] == [own] and found[0]["tags"] == ["inherited"]
 
 
+def test_one_tag_alone_finds_what_it_finds_among_other_terms(world: World) -> None:
+    api, ana = world.admin(), world.user("ana")
+    blueprint = world.blueprint(api, ana)
+    api.ok("PATCH", f"applications(appId='{blueprint}')", {"tags": ["Inherited"]})
+    marked, other = world.identity(api, blueprint, ana), world.identity(api, blueprint, ana)
+    api.ok("PATCH", f"servicePrincipals/{marked}/microsoft.graph.agentIdentity", {"tags": ["Mark"]})
+    for tag, expected in (("mark", {marked}), ("INHERITED", {marked, other}), ("mar", set())):
+        alone = f"tags/any(t:t eq '{tag}')"
+        for text in (alone, f"{alone} and accountEnabled eq true", f"({alone})"):
+            assert {one["id"] for one in api.listed(f"{IDENTITIES}?$filter={text}")} == expected, text
+
+
 def test_disabling_and_naming_need_what_the_permission_tables_say(world: World) -> None:
     admin, ana = world.admin(), world.user("ana")
     own = world.identity(admin, world.blueprint(admin, ana), ana)
