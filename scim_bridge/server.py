@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -192,6 +194,7 @@ class Server:
         self.bridge = bridge
         self._presence = Presence(bridge.ctx.store, bridge.ctx.master)
         self.jobs = jobs_of(bridge, self._presence)
+        self._working: asyncio.Task[None] | None = None
         self._intake = Intake(bridge.ctx.store)
         self._decisions = access.open_door(
             bridge.ctx,
@@ -219,19 +222,41 @@ class Server:
         await self._decisions.refresh()
         await self.jobs.start()
         # What starting made stays. Looking through it for garbage took a tenth of the time of a write.
-        gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)
+        self._working = asyncio.create_task(self._see_it_work(), name="jobs-launch")
         log.info("server.started", action="server.started", database=self.bridge.ctx.store.database.backend)
+
+    async def _see_it_work(self) -> None:
+        """Wait for the worker's engine; the process ends when it cannot be had, for then nothing would be sent."""
+        try:
+            await self.jobs.working()
+        except Exception:
+            log.exception("jobs.failed", action="jobs.failed")
+            signal.raise_signal(signal.SIGTERM)
+            raise
+        gc.collect()
+        gc.freeze()
 
     async def stop(self) -> None:
         """Stop the worker, then close the database."""
         await self.jobs.stop()
+        failure = await self._launched()
         await self._decisions.log.drained()
         await self._intake.drained()
         with suppress(StoreUnavailable):
             await self._presence.leave()
         await self.bridge.close()
+        if failure is not None:
+            raise failure
+
+    async def _launched(self) -> BaseException | None:
+        """What kept the engine from running; None when nothing did, or when it was stopped before."""
+        if self._working is None:
+            return None
+        self._working.cancel()
+        (found,) = await asyncio.gather(self._working, return_exceptions=True)
+        return found if isinstance(found, Exception) else None
 
 
 @asynccontextmanager

@@ -1,7 +1,6 @@
-"""The durable-job engine: hands effects to DBOS, which survives kill -9 and recovers what was open.
+"""The worker of one process: hands effects to the durable engine (`engine.py`), and runs periodic duties.
 
-Everything that knows DBOS is in this file (docs/adr/0003-dbos.md). The workflow id is derived from
-the effect id, so an effect handed over twice is one workflow.
+The engine is loaded and launched beside the first answers: what is to be done is in the database, and waits there.
 """
 
 from __future__ import annotations
@@ -10,20 +9,17 @@ import asyncio
 import fcntl
 import os
 import time
-import warnings
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID
 
 from scim_bridge.kernel.effects import Effects
 from scim_bridge.kernel.errors import ConfigurationError, StoreUnavailable
 from scim_bridge.kernel.memory import few_arenas
-from scim_bridge.kernel.polling import BUSY, Polling
+from scim_bridge.kernel.polling import Polling
 from scim_bridge.kernel.work import BULK, ORDINARY, SYSTEM, URGENT, Store, Work
 
 if TYPE_CHECKING:
@@ -31,46 +27,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("scim_bridge.jobs")
 
-QUEUE = "effects"
-# Stops have a queue of their own, so that no number of other effects, waiting or slow, is in their way.
-URGENT_QUEUE = "urgent"
-QUEUES = (QUEUE, URGENT_QUEUE)
-# Recovery matches on the version: it changes only when a workflow's steps change shape.
-WORKFLOW_VERSION = "1"
 BATCH = 500
 # Others are handed over by so few at a time that a stop written meanwhile waits for no more than these.
 PORTION = 50
-
-_engine: Effects | None = None
-
-
-@DBOS.step(name="attempt_effect", retries_allowed=False)  # type: ignore[untyped-decorator]
-async def _attempt(effect_id: str) -> float | None:
-    if _engine is None:
-        raise RuntimeError("the job engine is not running")
-    return await _engine.attempt(effect_id)
-
-
-@DBOS.workflow(name="perform_effect", max_recovery_attempts=10_000)  # type: ignore[untyped-decorator]
-async def _perform(effect_id: str) -> None:
-    while (wait := await _attempt(effect_id)) is not None:
-        await DBOS.sleep_async(wait)
-
-
-@DBOS.step(name="give_back", retries_allowed=False)  # type: ignore[untyped-decorator]
-async def _give_back(effect_id: str, round_: int, wait: float) -> bool:
-    if _engine is None:
-        raise RuntimeError("the job engine is not running")
-    return await _engine.give_back(effect_id, round_, wait)
-
-
-@DBOS.workflow(name="perform_urgent", max_recovery_attempts=10_000)  # type: ignore[untyped-decorator]
-async def _perform_urgent(effect_id: str, round_: int) -> None:
-    """Never waits where others would wait behind it: one stop that fails must not delay the next."""
-    while (wait := await _attempt(effect_id)) is not None:
-        if await _give_back(effect_id, round_, wait):
-            return
-        await DBOS.sleep_async(wait)
 
 
 class SingleProcess:
@@ -113,6 +72,8 @@ class Jobs:
         self._polling: Polling
         self._tasks: list[asyncio.Task[None]] = []
         self._periodic: list[tuple[str, float, Callable[[], Awaitable[object]]]] = []
+        self._engine: Any = None
+        self._launched: asyncio.Future[None] | None = None
         self.last_relay = 0
 
     def every(self, name: str, seconds: float, duty: Callable[[], Awaitable[object]]) -> None:
@@ -120,46 +81,44 @@ class Jobs:
         self._periodic.append((name, seconds, duty))
 
     async def start(self) -> None:
-        """Launch DBOS, recover what an earlier process left open, and begin to relay.
+        """Take this process's place and begin; the engine comes up meanwhile (`working`).
 
         ConfigurationError when another process already works on this SQLite file.
         """
-        global _engine
         few_arenas()
         executor = await self._take_place()
-        _engine = self._effects
-        config: DBOSConfig = {
-            "name": "scim-bridge",
-            "system_database_url": jobs_database(self._store.database.url),
-            "application_version": WORKFLOW_VERSION,
-            "executor_id": executor,
-            "serializer": DBOSPortableJSONSerializer(),
-            "log_level": "ERROR",
-            "console_log_level": "ERROR",
-            "enable_otlp": False,
-            "use_listen_notify": False,
-        }
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            DBOS(config=config)
-            DBOS.launch()
-        # Enough room for every lane: one that waits out a rate limit keeps its place.
-        queues = [
-            await DBOS.register_queue_async(
-                name, worker_concurrency=room, partition_concurrency=1, polling_interval_sec=BUSY
-            )
-            for name, room in ((QUEUE, 64), (URGENT_QUEUE, 32))
-        ]
-        self._polling = Polling(queues, self._any_open, time.monotonic)
-        await self._hand_over("handed")
+        self._launched = asyncio.get_running_loop().create_future()
         self._store.on_effects(self._wake.set)
-        self._tasks = [asyncio.create_task(self._relay(), name="effects-relay")]
+        self._tasks = [asyncio.create_task(self._work(executor, self._launched), name="effects-relay")]
         for name, seconds, duty in self._periodic:
             self._tasks.append(asyncio.create_task(self._repeat(name, seconds, duty), name=name))
+
+    async def working(self) -> None:
+        """Wait until the engine runs; raises what kept it from running."""
+        assert self._launched is not None, "not started"
+        await asyncio.shield(self._launched)
+
+    async def _work(self, executor: str, launched: asyncio.Future[None]) -> None:
+        """Launch the engine, recover what an earlier process left open, and relay from then on."""
+        try:
+            # In a thread: meanwhile this loop answers requests.
+            self._engine = await asyncio.to_thread(import_module, "scim_bridge.kernel.engine")
+            url = jobs_database(self._store.database.url)
+            queues = await self._engine.launch(self._effects, url, executor)
+            self._polling = Polling(queues, self._any_open, time.monotonic)
+            await self._hand_over("handed")
+        except Exception as error:
+            launched.set_exception(error)
+            return
+        launched.set_result(None)
         if self._slot is not None:
-            slot = self._slot
-            reaper = self._repeat("jobs-reaper", 10.0, lambda: _reap(slot))
+            reaper = self._repeat("jobs-reaper", 10.0, self._reap)
             self._tasks.append(asyncio.create_task(reaper, name="jobs-reaper"))
+        await self._relay()
+
+    async def _reap(self) -> None:
+        for queue in self._engine.QUEUES:
+            await self._engine.reap(self._slot, queue)
 
     async def _take_place(self) -> str:
         database = self._store.database
@@ -178,16 +137,14 @@ class Jobs:
 
     async def stop(self) -> None:
         """Stop taking work, let running steps finish for a moment, and leave the rest to recovery."""
-        global _engine
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        loop = asyncio.get_running_loop()
-        own = ThreadPoolExecutor(thread_name_prefix="scim-bridge")
-        await loop.run_in_executor(own, partial(DBOS.destroy, workflow_completion_timeout_sec=3))
-        # DBOS made its executor the loop's default and has now shut it down.
-        loop.set_default_executor(own)
-        _engine = None
+        if self._launched is not None:
+            # Nobody waits for it any more, and what it failed with was told to those who did.
+            self._launched.cancel()
+        if self._engine is not None:
+            await self._engine.destroy()
         if self._lock is not None:
             self._lock.release()
         if self._slot is not None:
@@ -227,7 +184,7 @@ class Jobs:
                 limit if state == "pending" else BATCH,
             )
         for row in rows:
-            await _enqueue(row)
+            await self._engine.enqueue(row)
         self.last_relay = now
         if not rows or state != "pending":
             return 0
@@ -257,26 +214,6 @@ class Jobs:
                 # One failing duty must not end the others; it is logged and tried again.
                 log.exception("duty.failed", action="duty.failed", duty=name)
             await asyncio.sleep(seconds)
-
-
-async def _enqueue(row: Any) -> None:
-    workflow = f"effect:{row['id']}:{row['round']}"
-    urgent = row["rank"] == URGENT
-    # Within a lane, one agent's change goes before a run's many.
-    priority = None if urgent else max(1, row["rank"])
-    with (
-        SetWorkflowID(workflow),
-        SetEnqueueOptions(queue_partition_key=row["lane"], priority=priority),
-    ):
-        if urgent:
-            await DBOS.enqueue_workflow_async(URGENT_QUEUE, _perform_urgent, row["id"], row["round"])
-        else:
-            await DBOS.enqueue_workflow_async(QUEUE, _perform, row["id"])
-
-
-async def _reap(slot: Slot) -> None:
-    for queue in QUEUES:
-        await slot.reap(queue)
 
 
 def jobs_database(database_url: str) -> str:

@@ -2,7 +2,7 @@
 
 A process holds one advisory lock for as long as it lives; PostgreSQL frees it when the process or
 its connection dies. DBOS's open part recovers only the jobs of the same executor id, so a reaper
-resumes those whose slot nobody holds.
+(`engine.py`) resumes those whose slot nobody holds.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from typing import Any
 
 import asyncpg
 import structlog
-from dbos import DBOS
-from sqlalchemy.exc import InterfaceError, OperationalError
 
 from scim_bridge.kernel.errors import StoreUnavailable
 
@@ -21,15 +19,7 @@ log = structlog.get_logger("scim_bridge.slots")
 FAMILY = 7264
 SLOTS = 256
 SECONDS = 5.0
-# DBOS speaks to the server through SQLAlchemy.
-GONE = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    OperationalError,
-    InterfaceError,
-)
+GONE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class Slot:
@@ -65,48 +55,21 @@ class Slot:
         except GONE:
             self._connection.terminate()
 
-    async def reap(self, queue: str) -> int:
-        """Resume the jobs of executors that are no longer alive; how many.
-
-        StoreUnavailable while the server is away; its own slot is taken again when the server is back.
-        """
-        try:
-            await self._hold()
-            return await self._reap(queue)
-        except GONE as error:
-            raise StoreUnavailable("Jobs of replicas that ended cannot be looked for.") from error
-
-    async def _hold(self) -> None:
-        """Take the own slot again after the connection that held it was lost."""
+    async def hold(self) -> None:
+        """Take the own slot again after the connection that held it was lost; one of GONE while it cannot be."""
         if not self._connection.is_closed():
             # Asked here, for the job engine would wait for the server without end.
             await self._connection.fetchval("SELECT 1")
             return
         self._connection = await asyncpg.connect(self._url, timeout=SECONDS, command_timeout=SECONDS)
-        if not await self._tried(self.number):
+        if not await self.tried(self.number):
             # Somebody new has the number: what it resumes is done once all the same, by the effect's id.
             log.warning("jobs.slot_lost", action="jobs.slot_lost", slot=self.number)
 
-    async def _tried(self, number: int) -> bool:
+    async def tried(self, number: int) -> bool:
+        """Take a slot beside the own one; True when its process no longer lives."""
         return bool(await self._connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", FAMILY, number))
 
-    async def _reap(self, queue: str) -> int:
-        open_jobs = await DBOS.list_workflows_async(
-            status="PENDING", queue_name=queue, load_input=False, load_output=False, limit=1000
-        )
-        by_slot: dict[int, list[str]] = {}
-        for job in open_jobs:
-            owner = job.executor_id or ""
-            if owner.startswith("slot-") and owner != self.executor:
-                by_slot.setdefault(int(owner.removeprefix("slot-")), []).append(job.workflow_id)
-        resumed = 0
-        for number, jobs in by_slot.items():
-            if not await self._tried(number):
-                continue
-            try:
-                await DBOS.resume_workflows_async(jobs, queue_name=queue)
-                resumed += len(jobs)
-                log.warning("jobs.reaped", action="jobs.reaped", slot=number, jobs=len(jobs))
-            finally:
-                await self._connection.fetchval("SELECT pg_advisory_unlock($1, $2)", FAMILY, number)
-        return resumed
+    async def let_go(self, number: int) -> None:
+        """Give back a slot taken by `tried`."""
+        await self._connection.fetchval("SELECT pg_advisory_unlock($1, $2)", FAMILY, number)

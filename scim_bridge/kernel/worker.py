@@ -8,6 +8,7 @@ from pathlib import Path
 
 from scim_bridge.kernel.database import Database
 from scim_bridge.kernel.errors import ConfigurationError
+from scim_bridge.kernel.jobs import SingleProcess
 
 
 @asynccontextmanager
@@ -17,11 +18,10 @@ async def sole_worker(database: Database) -> AsyncIterator[bool]:
     On SQLite no server can start meanwhile (it would find the file's lock taken). On PostgreSQL one
     may: an effect that both attempt is settled once, and every handler bears being called twice.
     """
-    # Imported here: these bring the job engine, which commands that only look do not need.
-    from scim_bridge.kernel.jobs import SingleProcess
-    from scim_bridge.kernel.slots import FAMILY
-
     if database.backend != "sqlite":
+        # With PostgreSQL's driver: on SQLite it is not needed.
+        from scim_bridge.kernel.slots import FAMILY
+
         row = await database.reads.one(
             "SELECT COUNT(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND classid = ? AND granted"
             " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",

@@ -20,6 +20,7 @@ GROUP_EXTENSION_URN = "urn:ietf:params:scim:schemas:extension:scimbridge:2.0:Gro
 CUSTOM_USER_URN = "urn:ietf:params:scim:schemas:extension:scimbridge:2.0:CustomUser"
 CUSTOM_AGENT_URN = "urn:ietf:params:scim:schemas:extension:scimbridge:2.0:CustomAgent"
 CUSTOM_GROUP_URN = "urn:ietf:params:scim:schemas:extension:scimbridge:2.0:CustomGroup"
+AGENT_CORE_URN = "urn:ietf:params:scim:schemas:core:2.0:Agent"
 APPLICATION_URN = "urn:ietf:params:scim:schemas:core:2.0:AgenticApplication"
 CUSTOM_URNS = (CUSTOM_USER_URN, CUSTOM_AGENT_URN, CUSTOM_GROUP_URN)
 

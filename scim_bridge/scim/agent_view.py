@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scim_bridge.registry.model import AGENT_URN, CUSTOM_AGENT_URN, CUSTOM_USER_URN
-from scim_bridge.scim.extension import AGENT_CORE_URN
+from scim_bridge.registry.model import AGENT_CORE_URN, AGENT_URN, CUSTOM_AGENT_URN, CUSTOM_USER_URN
 
 Doc = dict[str, Any]
 

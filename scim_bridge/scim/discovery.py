@@ -11,13 +11,12 @@ from typing import Any
 import orjson
 
 from scim_bridge.kernel.errors import Forbidden, NotFound
-from scim_bridge.registry.model import CUSTOM_AGENT_URN
+from scim_bridge.registry.model import AGENT_CORE_URN, CUSTOM_AGENT_URN
 from scim_bridge.scim import render, schema
 from scim_bridge.scim.agent_view import ABBEY, IDENTIFIER, shape_of
 from scim_bridge.scim.door import Call
 from scim_bridge.scim.endpoints import FOREIGN
 from scim_bridge.scim.exchange import Answered
-from scim_bridge.scim.extension import AGENT_CORE_URN
 from scim_bridge.scim.limits import CURSOR_SECONDS, MAX_BULK_OPERATIONS
 from scim_bridge.scim.roles import any_of, offered
 from scim_bridge.scim.schema import ResourceType

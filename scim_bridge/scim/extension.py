@@ -26,11 +26,17 @@ from scim2_models import (
 from scim2_models.resources.user import Entitlement, GroupMembership, Role, X509Certificate
 
 from scim_bridge.inventory.manifest import ENVIRONMENTS, RISK_TIERS
-from scim_bridge.registry.model import AGENT_URN, APPLICATION_URN, ENTITLEMENT, GROUP_EXTENSION_URN, ROLE
+from scim_bridge.registry.model import (
+    AGENT_CORE_URN,
+    AGENT_URN,
+    APPLICATION_URN,
+    ENTITLEMENT,
+    GROUP_EXTENSION_URN,
+    ROLE,
+)
 
 OKTA_ROLE_URN = "urn:okta:scim:schemas:core:1.0:Role"
 OKTA_ENTITLEMENT_URN = "urn:okta:scim:schemas:core:1.0:Entitlement"
-AGENT_CORE_URN = "urn:ietf:params:scim:schemas:core:2.0:Agent"
 
 ReadOnly = Mutability.read_only
 

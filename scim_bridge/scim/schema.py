@@ -1,4 +1,8 @@
-"""Attribute definitions, compiled once from the scim2-models classes; the same ones that /Schemas serves."""
+"""Attribute definitions, compiled once from schema documents; the same ones that /Schemas serves.
+
+The documents are those the scim2-models classes declare (`classes.py`), kept in `schemas.json`: making them anew at
+every start would load that library and pydantic, half a second and 20 MB, for what never changes.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from scim2_models import EnterpriseUser, Extension, Group, Resource, User
+import orjson
 
 from scim_bridge.registry.model import (
+    AGENT_CORE_URN,
     AGENT_URN,
     APPLICATION_URN,
     CUSTOM_URNS,
@@ -18,16 +24,8 @@ from scim_bridge.registry.model import (
     GROUP_EXTENSION_URN,
     GROUP_URN,
 )
-from scim_bridge.scim.extension import (
-    AGENT_CORE_URN,
-    Agent,
-    AgentExtension,
-    AgenticApplication,
-    Common,
-    GroupExtension,
-    OktaEntitlement,
-    OktaRole,
-)
+
+FILE = Path(__file__).with_name("schemas.json")
 
 STRING = "string"
 BOOLEAN = "boolean"
@@ -39,20 +37,21 @@ BINARY = "binary"
 COMPLEX = "complex"
 
 NAMES = ("User", "Group", "Agent", "AgenticApplication")
+# The documents under /Schemas, by the names of their classes, in this order.
+SERVED = (
+    "User",
+    "Group",
+    "EnterpriseUser",
+    "AgentExtension",
+    "GroupExtension",
+    "Agent",
+    "AgenticApplication",
+)
 # Okta's own, which others do not see.
 FOREIGN = ("Role", "Entitlement")
 
 CANONICAL = "canonical"
 SPELLED = "spelled"
-
-# Where we promise something else than the classes: Entra demands unique group names, a member is its id,
-# and a reference that follows from the id need not be sent.
-_OURS: Mapping[tuple[str, str], Mapping[str, Any]] = {
-    (GROUP_URN, "displayName"): {"uniqueness": "server"},
-    (GROUP_URN, "members.value"): {"required": True},
-    (APPLICATION_URN, "agents.value"): {"required": True},
-    (ENTERPRISE_URN, "manager.$ref"): {"required": False},
-}
 
 # What we say and do not hold to: a member's name comes from the member, and is only remembered of one
 # that is not known yet.
@@ -72,9 +71,6 @@ RULES: Mapping[str, Mapping[str, str]] = {
 # Where they are spelled as they are: scopes, policies and imports compare environments and risk tiers exactly.
 SPELT = (AGENT_URN,)
 NO_RULES: Mapping[str, str] = {}
-
-# The descriptions of RFC 7643 section 8.7.1, which clients look for.
-_DESCRIBED = {"User": "User Account", "EnterpriseUser": "Enterprise User"}
 
 # URNs compare without case (RFC 8141 section 3.1). What a resource lists follows from what it holds.
 _SCHEMAS: Mapping[str, Any] = {
@@ -242,7 +238,7 @@ def resource_type(
     any_of: tuple[str, ...] = (),
 ) -> ResourceType:
     """A resource type of schema documents: a core one and its extensions."""
-    shared = [_SCHEMAS, *_document(Common)["attributes"]]
+    shared = [_SCHEMAS, *_declared()["Common"]["attributes"]]
     attributes = compiled([*shared, *core["attributes"]], rules=RULES.get(core["id"], NO_RULES))
     extended = {
         str(each["id"]): compiled(each["attributes"], closed=each["id"] in CLOSED, spelt=each["id"] in SPELT)
@@ -264,26 +260,22 @@ def _required(attributes: Mapping[str, Attribute]) -> tuple[Attribute, ...]:
     return tuple({each.name: each for each in attributes.values() if each.required}.values())
 
 
-def _document(model: type[Resource[Any]] | type[Extension]) -> dict[str, Any]:
-    document: dict[str, Any] = model.to_schema().model_dump(mode="json", by_alias=True, exclude_none=True)
-    for path, attribute in _walk(document["attributes"]):
-        if "description" in attribute:
-            attribute["description"] = " ".join(attribute["description"].split())
-        attribute.update(_OURS.get((document["id"], path), {}))
-    document["description"] = _DESCRIBED.get(model.__name__, " ".join(document["description"].split()))
-    return document
-
-
-def _walk(attributes: list[dict[str, Any]], prefix: str = "") -> Iterable[tuple[str, dict[str, Any]]]:
+def walk(attributes: list[dict[str, Any]], prefix: str = "") -> Iterable[tuple[str, dict[str, Any]]]:
+    """Every attribute and sub-attribute of a document with its path."""
     for attribute in attributes:
         yield prefix + attribute["name"], attribute
-        yield from _walk(attribute.get("subAttributes") or [], f"{prefix}{attribute['name']}.")
+        yield from walk(attribute.get("subAttributes") or [], f"{prefix}{attribute['name']}.")
+
+
+@cache
+def _declared() -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = orjson.loads(FILE.read_bytes())
+    return found
 
 
 @cache
 def _documents() -> dict[str, dict[str, Any]]:
-    models = (User, Group, EnterpriseUser, AgentExtension, GroupExtension, Agent, AgenticApplication)
-    return {model.__name__: _document(model) for model in models}
+    return {name: _declared()[name] for name in SERVED}
 
 
 def types(users: Documents = (), agents: Documents = (), groups: Documents = ()) -> dict[str, ResourceType]:
@@ -315,7 +307,7 @@ def of(resource: str | ResourceType) -> ResourceType:
 @cache
 def foreign() -> dict[str, dict[str, Any]]:
     """The schemas of FOREIGN by the name of the resource type; to be read only."""
-    return dict(zip(FOREIGN, (_document(OktaRole), _document(OktaEntitlement)), strict=True))
+    return {name: _declared()[f"Okta{name}"] for name in FOREIGN}
 
 
 @cache
@@ -323,6 +315,6 @@ def documents() -> list[dict[str, Any]]:
     """Every schema as /Schemas serves it, without meta (RFC 7643 section 7); to be read only."""
     said = deepcopy(list(_documents().values()))
     for document in said:
-        for path, attribute in _walk(document["attributes"]):
+        for path, attribute in walk(document["attributes"]):
             attribute.update(_SAID.get((document["id"], path), {}))
     return said

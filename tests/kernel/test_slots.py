@@ -10,9 +10,10 @@ import pytest
 from scim_bridge.kernel.clock import SystemClock
 from scim_bridge.kernel.database import open_database
 from scim_bridge.kernel.effects import Effects
+from scim_bridge.kernel.engine import QUEUE, reap
 from scim_bridge.kernel.errors import StoreUnavailable
 from scim_bridge.kernel.ids import UuidV7
-from scim_bridge.kernel.jobs import QUEUE, Jobs
+from scim_bridge.kernel.jobs import Jobs
 from scim_bridge.kernel.slots import Slot
 from scim_bridge.kernel.work import Store
 from tests.conftest import with_database
@@ -34,9 +35,10 @@ def test_a_reaper_waits_for_a_server_that_is_away_and_holds_its_slot_again(
         store = Store(database, clock, UuidV7(clock))
         jobs = Jobs(store, Effects(store, {}, []))
         await jobs.start()
+        await jobs.working()
         slot = await Slot.take(postgres_url)
         try:
-            assert await slot.reap(QUEUE) == 0
+            assert await reap(slot, QUEUE) == 0
             say(
                 f"ALTER DATABASE {name} ALLOW_CONNECTIONS false",
                 f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",
@@ -44,10 +46,10 @@ def test_a_reaper_waits_for_a_server_that_is_away_and_holds_its_slot_again(
             try:
                 for _ in range(2):
                     with pytest.raises(StoreUnavailable):
-                        await slot.reap(QUEUE)
+                        await reap(slot, QUEUE)
             finally:
                 say(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-            assert await slot.reap(QUEUE) == 0
+            assert await reap(slot, QUEUE) == 0
             other = await Slot.take(postgres_url)
             assert other.number != slot.number
             await other.release()

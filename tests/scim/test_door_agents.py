@@ -7,9 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scim_bridge.registry.model import AGENT_URN, ENTERPRISE_URN
+from scim_bridge.registry.model import AGENT_CORE_URN, AGENT_URN, ENTERPRISE_URN
 from scim_bridge.scim.agent_view import ABBEY, WZDK, as_agent, as_user
-from scim_bridge.scim.extension import AGENT_CORE_URN
 from tests.scim.bridge import Bridge
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from scim_bridge.registry.model import AGENT_URN, ENTERPRISE_URN, GROUP_URN, USER_URN
-from scim_bridge.scim.extension import AGENT_CORE_URN
+from scim_bridge.registry.model import AGENT_CORE_URN, AGENT_URN, ENTERPRISE_URN, GROUP_URN, USER_URN
 from tests.scim.bridge import Bridge
 
 

@@ -30,8 +30,9 @@ from scim_bridge.registry.model import (
     PersonRef,
     agent_document,
 )
+from scim_bridge.scim.classes import written
 from scim_bridge.scim.errors import ERROR_URN, ScimError, body_of, too_many
-from scim_bridge.scim.schema import compiled, documents, of, resource_type
+from scim_bridge.scim.schema import FILE, compiled, documents, of, resource_type
 from scim_bridge.scim.validate import clean
 
 
@@ -156,3 +157,7 @@ def test_an_extension_declared_elsewhere_fits_in() -> None:
     kind = resource_type("User", served(USER_URN), [custom])
     body = {"userName": "a", "URN:CORP:COST": {"COSTCODE": "x"}}
     assert clean(body, kind, True) == {"userName": "a", "urn:corp:Cost": {"costCode": "x"}}
+
+
+def test_the_kept_schemas_are_what_the_classes_declare() -> None:
+    assert FILE.read_bytes() == written(), "run: python -m scim_bridge.scim.classes"
