@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,9 +15,18 @@ import typer
 from rich.table import Table
 
 from scim_bridge.cli.output import EXIT_ERROR, Format, console, fail
+from scim_bridge.cli.story import signing_in
 from scim_bridge.cli.story.play import Play, Step
 from scim_bridge.cli.story.world import Broken
 from scim_bridge.kernel.errors import BridgeError
+
+
+class SignIn(StrEnum):
+    """The sandbox at which people sign in to the console."""
+
+    OKTA = signing_in.OKTA
+    ENTRA = signing_in.ENTRA
+
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -33,6 +43,9 @@ def demo(
     again: Annotated[
         bool, typer.Option("--again", help="throw away the story in the directory and start over")
     ] = False,
+    sign_in: Annotated[
+        SignIn | None, typer.Option("--sign-in", help="where people sign in: okta (default) or entra")
+    ] = None,
     output: Annotated[
         Format, typer.Option("--output", "-o", help="table, json or jsonl (one event a step)")
     ] = Format.TABLE,
@@ -46,7 +59,7 @@ def demo(
     code = EXIT_ERROR
     before = {number: signal.signal(number, _stopped) for number in SIGNALS}
     try:
-        play = Play(data, database_url, again=again)
+        play = Play(data, database_url, again=again, sign_in=sign_in.value if sign_in is not None else "")
         code = _shown(play, began, once, output)
     except BridgeError as error:
         fail(error.message, error.fix)
@@ -173,6 +186,8 @@ def _stay(play: Play, output: Format) -> None:
         page.print("\nIt keeps running; press Ctrl-C to stop. Look around:\n")
         page.print(f"  Console        {world.bridge}/console")
         page.print(f"  Sign in with   {token}")
+        for line in signing_in.told(world):
+            page.print(f"  {line}", soft_wrap=True)
         page.print(f"  SCIM           {world.bridge}/scim/v2   (token: {play.notes.get('token:okta')})")
         page.print(
             f"  Decisions      POST {world.bridge}/access/v1/evaluation   (token: {play.notes.get('token:access')})"

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import httpx2
 
@@ -92,7 +92,7 @@ class Desk:
 @asynccontextmanager
 async def at_desk(store: Store, idp: Idp, **more: Any) -> AsyncIterator[Desk]:
     """A desk before a console on this store that trusts this IdP."""
-    port = idp.issuer.rpartition(":")[2]
+    port = urlsplit(idp.issuer).port
     out = Outbound(allow=[f"127.0.0.1:{port}"], ca_file=idp.ca_file)
     ctx = Context(store, MASTER, out, BASE, Path("/nonexistent"))
     provider = Provider(ctx, SignInSettings(**{**SETTINGS, "issuer": idp.issuer, **more}))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-STEPS = 12
+STEPS = 13
 PATIENCE = 480.0
 
 

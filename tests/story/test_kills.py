@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.story.lasting import gone, running
-from tests.story.playing import Kill, Run, complete, play
+from tests.story.playing import STEPS, Kill, Run, complete, play
 
 KILLS = [
     Kill(3, "bridge", 0.7),
@@ -59,7 +59,7 @@ def test_a_finished_story_is_opened_as_it_was_left_and_ctrl_c_ends_all_of_it(
         assert demo.ended() == (130, "")
     assert gone(list(pids.values()))
     steps = [event for event in demo.events if event["event"] == "step"]
-    assert len(steps) == 12 and all("(before the restart)" in step["detail"] for step in steps)
+    assert len(steps) == STEPS and all("(before the restart)" in step["detail"] for step in steps)
     assert (directory / "bridge.db").stat().st_ino == database
 
 

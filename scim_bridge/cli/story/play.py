@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from scim_bridge.cli.story import opening, turning
+from scim_bridge.cli.story import opening, signing_in, turning
 from scim_bridge.cli.story.notes import Notes
 from scim_bridge.cli.story.parts import Parts
 from scim_bridge.cli.story.world import Broken, World, manifest
@@ -44,7 +44,9 @@ def example() -> Path:
 class Play:
     """The running demo: parts started, story played, parts left running or stopped."""
 
-    def __init__(self, directory: Path, database_url: str | None = None, *, again: bool = False) -> None:
+    def __init__(
+        self, directory: Path, database_url: str | None = None, *, again: bool = False, sign_in: str = ""
+    ) -> None:
         self.notes = Notes.open(directory)
         self.parts = Parts(self.notes)
         self.parts.wait_for_earlier_ones()
@@ -53,6 +55,7 @@ class Play:
             self.parts = Parts(self.notes)
         self.finished = bool(self.notes.get("finished"))
         self._database_url = self._database(directory.resolve(), database_url)
+        self.notes.put("sign-in", sign_in or self.notes.get("sign-in") or signing_in.OKTA)
         self.world: World | None = None
         self.steps: list[Step] = []
 
@@ -82,6 +85,9 @@ class Play:
         environment = self._environment(urls, str(self._bundle(ca.ca_file)))
         world = World(self.notes, environment, urls, str(self._bundle(ca.ca_file)), self.parts.ended)
         self._wire_platform(world)
+        bridge = environment["SCIM_BRIDGE_PUBLIC_URL"]
+        # The same mapping that the commands of the story get.
+        environment |= signing_in.prepare(world, self.manifest(), str(self.notes.get("sign-in")), bridge)
         world.bridge, world.bridge_tls = self.parts.start_bridge(environment, cert, key)
         self.world = world
         return world
@@ -150,6 +156,7 @@ class Play:
             ("second sync plan is empty", lambda: turning.sync_again(world)),
             ("audit verifies, flipped byte is found", lambda: turning.audit_holds(world)),
             ("nothing was doubled at the other side", lambda: turning.nothing_doubled(world)),
+            ("people sign in, each with their role", lambda: signing_in.signs_in(world)),
         ]
         if self.notes.get("done:2"):
             opening.resume(world)

@@ -46,7 +46,7 @@ class World:
         self.ca_file = ca_file
         self.bridge = ""
         self.bridge_tls = ""
-        self._http = httpx2.Client(verify=_trust(ca_file), timeout=60, trust_env=False)
+        self._http = httpx2.Client(verify=trust(ca_file), timeout=60, trust_env=False)
 
     def close(self) -> None:
         """Close connections."""
@@ -118,7 +118,7 @@ class World:
         raise Broken(f"waited {PATIENCE:.0f} s in vain for {what}")
 
 
-def _trust(ca_file: str) -> Any:
+def trust(ca_file: str) -> Any:
     import ssl
 
     return ssl.create_default_context(cafile=ca_file)

@@ -1,7 +1,8 @@
 """An OpenID provider that refuses what real ones refuse: the authorization code flow with PKCE, and logout.
 
 In: who the clients and the people are (callables of the simulated Okta or Entra), a clock and a signing key.
-Out: four routes. Codes live a minute and are good once; nothing of a sign-in survives a restart.
+Out: what discovery says, and the answers of three endpoints. Codes live a minute and are good once; nothing of a
+sign-in survives a restart.
 """
 
 from __future__ import annotations
@@ -58,7 +59,6 @@ class OpenId:
     token_path: str
     logout_path: str
     codes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    used: set[str] = field(default_factory=set)
     since: dict[str, int] = field(default_factory=dict)
 
     def described(self, base: str) -> dict[str, Any]:
@@ -81,10 +81,10 @@ class OpenId:
         asked = dict(request.query_params)
         client = self.clients(asked.get("client_id", ""))
         if client is None:
-            return _page("invalid_client", "No application has this client_id.")
+            return _page("invalid_client", self.stranger(asked.get("client_id", "")))
         # Never a redirect to an address nobody registered (RFC 6749 section 4.1.2.1).
         if asked.get("redirect_uri") not in client.redirect_uris:
-            return _page("invalid_request", "The redirect_uri is not one of the application's.")
+            return _page("invalid_request", self.misdirected(client.id, asked.get("redirect_uri", "")))
         wrong = _wrong(asked)
         if wrong is not None:
             return self._back(asked, {"error": wrong[0], "error_description": wrong[1]})
@@ -112,6 +112,7 @@ class OpenId:
             "redirect_uri": asked["redirect_uri"],
             "challenge": asked["code_challenge"],
             "nonce": asked.get("nonce"),
+            "scopes": asked["scope"].split(),
             "auth_time": self.since[account.id],
             "until": now + CODE_SECONDS,
         }
@@ -158,7 +159,19 @@ class OpenId:
         }
         if kept["nonce"] is not None:
             claims["nonce"] = kept["nonce"]
-        return self.signed(claims)
+        return self.signed(self.shaped(client_id, claims, kept["scopes"]))
+
+    def shaped(self, client_id: str, claims: dict[str, Any], scopes: Sequence[str]) -> dict[str, Any]:
+        """The claims as this vendor gives them to this application, for these scopes."""
+        return claims
+
+    def stranger(self, client_id: str) -> str:
+        """What this vendor says to an application it does not know."""
+        return "No application has this client_id."
+
+    def misdirected(self, client_id: str, redirect_uri: str) -> str:
+        """What this vendor says to an address that is not the application's."""
+        return "The redirect_uri is not one of the application's."
 
     def signed(self, claims: Mapping[str, Any]) -> str:
         """These claims under this provider's key."""

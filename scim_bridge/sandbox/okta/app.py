@@ -23,6 +23,7 @@ from scim_bridge.sandbox.okta.api import (
     owners,
     reviews,
     schemas,
+    sign_in,
     user_types,
     users,
 )
@@ -40,6 +41,7 @@ def build(sandbox: Sandbox, transport: httpx2.AsyncBaseTransport | None = None) 
     sender = Sender(parts.org, transport)
     sandbox.background += [runner.forever, sender.forever]
     rooms = (
+        sign_in,
         oauth,
         app_token,
         users,

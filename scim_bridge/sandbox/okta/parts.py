@@ -17,6 +17,7 @@ from scim_bridge.sandbox.okta.oidc_apps import OidcApps
 from scim_bridge.sandbox.okta.org import Org
 from scim_bridge.sandbox.okta.owners import Owners
 from scim_bridge.sandbox.okta.scim_side.tasks import Tasks
+from scim_bridge.sandbox.okta.sign_in import SignIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Parts:
     owners: Owners
     client_credentials: ClientCredentials
     oidc_apps: OidcApps
+    sign_in: SignIn
 
 
 def assemble(sandbox: Sandbox) -> Parts:
@@ -47,6 +49,7 @@ def assemble(sandbox: Sandbox) -> Parts:
     groups = Groups(org, directory, tasks)
     owners = Owners(org, directory, groups)
     client_credentials = ClientCredentials(org)
+    oidc_apps = OidcApps(org, client_credentials)
     return Parts(
         org,
         Gate(org, proofs),
@@ -59,5 +62,6 @@ def assemble(sandbox: Sandbox) -> Parts:
         AiAgents(org, owners),
         owners,
         client_credentials,
-        OidcApps(org, client_credentials),
+        oidc_apps,
+        SignIn(org, groups, oidc_apps, client_credentials),
     )

@@ -12,11 +12,12 @@ from starlette.routing import BaseRoute, Route
 
 from scim_bridge.sandbox.entra.sts.errors import StsError, unknown_tenant
 from scim_bridge.sandbox.entra.sts.service import TokenService
+from scim_bridge.sandbox.entra.sts.sign_in import SignIn
 from scim_bridge.sandbox.kit.control import json_answer
 
 
-def routes(service: TokenService) -> list[BaseRoute]:
-    """Discovery, keys and the token endpoint of the tenant, by id or domain."""
+def routes(service: TokenService, people: SignIn) -> list[BaseRoute]:
+    """Discovery, keys, the token endpoint, and where people sign in and out, by id or domain of the tenant."""
 
     def refused(error: StsError) -> Response:
         body = error.body(service.tenant.now(), service.tenant.base_url)
@@ -32,7 +33,7 @@ def routes(service: TokenService) -> list[BaseRoute]:
             known(request)
         except StsError as error:
             return refused(error)
-        return json_answer(service.discovery())
+        return json_answer({**service.discovery(), **people.described()})
 
     async def keys(request: Request) -> Response:
         return json_answer(service.jwks())
@@ -40,11 +41,30 @@ def routes(service: TokenService) -> list[BaseRoute]:
     async def token(request: Request) -> Response:
         try:
             known(request)
-            return _uncached(service.token(await _form(request)))
+            form = await _form(request)
+            if form.get("grant_type") == "authorization_code":
+                return _uncached(people.token(form, request.headers.get("authorization", "")))
+            return _uncached(service.token(form))
         except StsError as error:
             return refused(error)
 
+    async def authorize(request: Request) -> Response:
+        try:
+            known(request)
+        except StsError as error:
+            return refused(error)
+        return people.authorize(request)
+
+    async def logout(request: Request) -> Response:
+        try:
+            known(request)
+        except StsError as error:
+            return refused(error)
+        return people.logout(request)
+
     return [
+        Route("/{tenant}/oauth2/v2.0/authorize", authorize, methods=["GET"]),
+        Route("/{tenant}/oauth2/v2.0/logout", logout, methods=["GET"]),
         Route("/{tenant}/v2.0/.well-known/openid-configuration", discovery, methods=["GET"]),
         Route("/{tenant}/discovery/v2.0/keys", keys, methods=["GET"]),
         Route("/{tenant}/oauth2/v2.0/token", token, methods=["POST"]),

@@ -42,6 +42,9 @@ def routes(parts: Parts) -> list[BaseRoute]:
                 raise OktaError("E0000022")
             form = await request.form()
             given = {name: str(value) for name, value in form.items()}
+            if given.get("grant_type") == "authorization_code":
+                status, told = parts.sign_in.token(given, request.headers.get("authorization", ""))
+                return answer(told, status)
             try:
                 return answer(_grant(parts, given, request.headers.get("dpop")))
             except BadProof as bad:

@@ -1,4 +1,4 @@
-"""The tenant's signing key: a file of the sandbox's directory, the same one after a restart."""
+"""A sandbox's signing key: a file of its directory, the same one after a restart."""
 
 from __future__ import annotations
 
