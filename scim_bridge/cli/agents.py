@@ -8,7 +8,17 @@ from typing import Annotated, Any
 import typer
 
 from scim_bridge.cli.lines import report_lines, run_lines
-from scim_bridge.cli.output import EXIT_ERROR, EXIT_PENDING, DatabaseUrl, Format, Output, fail, say, show
+from scim_bridge.cli.output import (
+    EXIT_ERROR,
+    EXIT_PENDING,
+    DatabaseUrl,
+    Format,
+    Output,
+    done,
+    fail,
+    say,
+    show,
+)
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.inventory.a2a import draft
 from scim_bridge.inventory.fetch import fetch_card
@@ -120,20 +130,24 @@ def hold(
     name: str,
     reason: Annotated[str, typer.Option("--reason", help="audited and shown")],
     database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
 ) -> None:
     """Stop an agent until an admin resumes it."""
-    _switch(name, reason, True, database_url)
+    _switch(name, reason, True, database_url, output)
 
 
 @app.command()
 def resume(
-    name: str, reason: Annotated[str, typer.Option("--reason")], database_url: DatabaseUrl = None
+    name: str,
+    reason: Annotated[str, typer.Option("--reason")],
+    database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
 ) -> None:
     """Release the admin's hold; holds of other sources stand."""
-    _switch(name, reason, False, database_url)
+    _switch(name, reason, False, database_url, output)
 
 
-def _switch(name: str, reason: str, stop: bool, database_url: str | None) -> None:
+def _switch(name: str, reason: str, stop: bool, database_url: str | None, output: Format) -> None:
     async def body(bridge: Any) -> AgentFacts | None:
         store = bridge.ctx.store
         facts = await find_agent(store.reads, name)
@@ -153,7 +167,9 @@ def _switch(name: str, reason: str, stop: bool, database_url: str | None) -> Non
     after = with_bridge(database_url, body)
     assert after is not None
     why = "; ".join(h.reason for h in after.holds)
-    say(f"{after.slug} is {'active' if after.resource.active else f'held: {why}'}.")
+    state = "active" if after.resource.active else "held"
+    text = f"{after.slug} is {state}{f': {why}' if why else ''}."
+    done(text, {"slug": after.slug, "state": state, "why": why or None}, output)
 
 
 @app.command("import")

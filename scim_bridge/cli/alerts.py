@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from scim_bridge.cli.duration import duration
-from scim_bridge.cli.output import DatabaseUrl, Format, Output, say, show
+from scim_bridge.cli.output import DatabaseUrl, Format, Output, done, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.ids import UuidV7
@@ -104,6 +104,7 @@ def mute(
     reason: Reason = "",
     span: Annotated[str, typer.Option("--for", help="how long: 12h, 7d")] = "7d",
     database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
 ) -> None:
     """Tell nobody of these alerts for a while. They are kept and shown all the same."""
 
@@ -114,18 +115,23 @@ def mute(
 
         return await bridge.ctx.store.transact(actor(), make)  # type: ignore[no-any-return]
 
-    say(f"Muted for {span}: {with_bridge(database_url, body)}")
+    made = with_bridge(database_url, body)
+    done(f"Muted for {span}: {made}", {"id": made, "for": span}, output)
 
 
 @app.command("unmute")
-def unmute(mute_id: str, database_url: DatabaseUrl = None) -> None:
+def unmute(
+    mute_id: str,
+    database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
+) -> None:
     """End a mute now (its id is in `alerts mutes`)."""
 
     async def body(bridge: Any) -> None:
         await bridge.ctx.store.transact(actor(), lambda work: watch.unmute(work, mute_id))
 
     with_bridge(database_url, body)
-    say(f"Ended {mute_id}.")
+    done(f"Ended {mute_id}.", {"id": mute_id, "state": "ended"}, output)
 
 
 @app.command("mutes")

@@ -12,7 +12,7 @@ from scim_bridge.attestations import bundle, evidence
 from scim_bridge.attestations.requests import requests
 from scim_bridge.attestations.service import ask
 from scim_bridge.cli.files import read, write
-from scim_bridge.cli.output import EXIT_ERROR, DatabaseUrl, Format, Output, say, show
+from scim_bridge.cli.output import EXIT_ERROR, DatabaseUrl, Format, Output, done, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.crypto import public_keys
@@ -158,6 +158,7 @@ def export(
     file: Annotated[Path, typer.Option("--file", help="where to write the JSON lines")],
     agent: AgentOption = None,
     database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
 ) -> None:
     """Write the statements with their facts and public keys, verifiable on any machine."""
 
@@ -166,7 +167,8 @@ def export(
 
     lines = with_bridge(database_url, body)
     write(file, b"\n".join(lines) + b"\n")
-    say(f"Wrote {len(lines) - 2} statements to {file}.")
+    count = len(lines) - 2
+    done(f"Wrote {count} statements to {file}.", {"file": str(file), "statements": count}, output)
 
 
 @app.command("bundle")
@@ -175,6 +177,7 @@ def bundle_(
     agent: AgentOption = None,
     of: Annotated[str | None, typer.Option("--campaign", help="only what was answered in it")] = None,
     database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
 ) -> None:
     """Evidence for an auditor in one file: statements, the audit chain, keys, and a page to read."""
     if agent is not None and of is not None:
@@ -186,9 +189,11 @@ def bundle_(
 
     made = with_bridge(database_url, body)
     write(file, made.content)
-    say(
+    done(
         f"Wrote {made.statements} statements to {file}. Check it anywhere:"
-        f" scim-bridge attest verify --file {file} --public-keys KEYS (from `attest keys`, kept apart)"
+        f" scim-bridge attest verify --file {file} --public-keys KEYS (from `attest keys`, kept apart)",
+        {"file": str(file), "statements": made.statements},
+        output,
     )
 
 

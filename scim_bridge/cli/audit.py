@@ -15,7 +15,7 @@ from scim_bridge.audit.seal import seal
 from scim_bridge.audit.verify import LONGEST_LINE, read_anchors, verify_database, verify_export
 from scim_bridge.cli import audit_streams
 from scim_bridge.cli.files import lines, read, writing
-from scim_bridge.cli.output import EXIT_ERROR, DatabaseUrl, Format, Output, show
+from scim_bridge.cli.output import EXIT_ERROR, DatabaseUrl, Format, Output, busy, show
 from scim_bridge.cli.session import with_bridge
 from scim_bridge.kernel import crypto
 from scim_bridge.kernel.clock import iso, parse_iso
@@ -65,7 +65,8 @@ def verify(
     anchors = [] if anchor is None else read_anchors(lines(anchor, LONGEST_LINE))
     if file is not None:
         trusted = trusted_keys(read(public_keys), "audit keys") if public_keys is not None else None
-        found = verify_export(lines(file, LONGEST_LINE), trusted, anchors)
+        with busy("Checking every row of the export"):
+            found = verify_export(lines(file, LONGEST_LINE), trusted, anchors)
         report(found, "given" if trusted is not None else "the file's own", output)
         return
     if public_keys is not None:
@@ -75,7 +76,9 @@ def verify(
         await seal(bridge.ctx.store, bridge.ctx.master)
         return await verify_database(bridge.ctx.store.database, anchors)
 
-    report(with_bridge(database_url, body), "the database's", output)
+    with busy("Checking every row and signature"):
+        found = with_bridge(database_url, body)
+    report(found, "the database's", output)
 
 
 def _instant(name: str, text: str | None) -> int | None:
@@ -112,7 +115,9 @@ def export(
             return await _chain(bridge, file)
         return await _rows(bridge, file, format_, begin, end)
 
-    show({"file": str(file), "format": format_, "lines": with_bridge(database_url, body)}, output)
+    with busy(f"Writing {file}"):
+        count = with_bridge(database_url, body)
+    show({"file": str(file), "format": format_, "lines": count}, output)
 
 
 async def _chain(bridge: Any, file: Path) -> int:

@@ -18,7 +18,7 @@ from scim_bridge.app import Bridge
 from scim_bridge.cli.duration import duration
 from scim_bridge.cli.files import read
 from scim_bridge.cli.grants import agent_named
-from scim_bridge.cli.output import EXIT_ERROR, DatabaseUrl, Format, Output, fail, say, show
+from scim_bridge.cli.output import EXIT_ERROR, DatabaseUrl, Format, Output, done, fail, say, show
 from scim_bridge.cli.pairs import pairs
 from scim_bridge.cli.session import actor, settings, with_bridge
 from scim_bridge.kernel.errors import NotFound
@@ -149,6 +149,7 @@ def reset_(
         str | None, typer.Option("--agent", help="only what counts this agent by itself")
     ] = None,
     database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
 ) -> None:
     """Give a budget back all its room."""
 
@@ -166,7 +167,8 @@ def reset_(
         return await store.transact(actor(), change)
 
     count = with_bridge(database_url, body)
-    say(f"{budget}: {count} count{'' if count == 1 else 's'} forgotten.")
+    text = f"{budget}: {count} count{'' if count == 1 else 's'} forgotten."
+    done(text, {"budget": budget, "forgotten": count}, output)
 
 
 @app.command()
@@ -174,6 +176,7 @@ def release(
     agent: str,
     reason: Annotated[str, typer.Option("--reason", help="audited and shown")],
     database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
 ) -> None:
     """Release the hold of an agent that was over a budget too often; holds of other sources stand."""
 
@@ -187,5 +190,9 @@ def release(
 
         return slug, await store.transact(actor(), change)
 
-    slug, done = with_bridge(database_url, body)
-    say(f"{slug}: {'released' if done else 'no budget holds it'}.")
+    slug, freed = with_bridge(database_url, body)
+    done(
+        f"{slug}: {'released' if freed else 'no budget holds it'}.",
+        {"agent": slug, "released": freed},
+        output,
+    )

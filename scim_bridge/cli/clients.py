@@ -8,7 +8,7 @@ import typer
 
 from scim_bridge.cli.client_view import listed, listed_trust, shown
 from scim_bridge.cli.duration import duration
-from scim_bridge.cli.output import DatabaseUrl, Format, Output, say, show
+from scim_bridge.cli.output import DatabaseUrl, Format, Output, done, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.work import Work
@@ -139,7 +139,11 @@ def _once(client_id: str, made: oauth.NewSecret) -> dict[str, Any]:
 
 
 @app.command("delete-secret")
-def delete_secret(secret_id: str, database_url: DatabaseUrl = None) -> None:
+def delete_secret(
+    secret_id: str,
+    database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
+) -> None:
     """Delete a secret at once, and end the access tokens it was shown for (by the id `clients show` shows)."""
 
     async def body(bridge: Any) -> int:
@@ -148,11 +152,16 @@ def delete_secret(secret_id: str, database_url: DatabaseUrl = None) -> None:
         )
 
     ended = with_bridge(database_url, body)
-    say(f"Deleted {secret_id}; {ended} access token(s) ended.")
+    told = {"secret_id": secret_id, "state": "deleted", "access_tokens_ended": ended}
+    done(f"Deleted {secret_id}; {ended} access token(s) ended.", told, output)
 
 
 @app.command()
-def delete(client_id: str, database_url: DatabaseUrl = None) -> None:
+def delete(
+    client_id: str,
+    database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
+) -> None:
     """Delete a client with its secrets and trusts, and end its access tokens at once."""
 
     async def body(bridge: Any) -> int:
@@ -161,7 +170,8 @@ def delete(client_id: str, database_url: DatabaseUrl = None) -> None:
         )
 
     ended = with_bridge(database_url, body)
-    say(f"Deleted {client_id}; {ended} access token(s) ended.")
+    told = {"client_id": client_id, "state": "deleted", "access_tokens_ended": ended}
+    done(f"Deleted {client_id}; {ended} access token(s) ended.", told, output)
 
 
 @trust.command("add")
@@ -222,7 +232,11 @@ def trust_list(
 
 
 @trust.command("remove")
-def trust_remove(trust_id: str, database_url: DatabaseUrl = None) -> None:
+def trust_remove(
+    trust_id: str,
+    database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
+) -> None:
     """Stop trusting at once, and end the access tokens given for it."""
 
     async def body(bridge: Any) -> int:
@@ -231,4 +245,5 @@ def trust_remove(trust_id: str, database_url: DatabaseUrl = None) -> None:
         )
 
     ended = with_bridge(database_url, body)
-    say(f"Removed {trust_id}; {ended} access token(s) ended.")
+    told = {"trust_id": trust_id, "state": "removed", "access_tokens_ended": ended}
+    done(f"Removed {trust_id}; {ended} access token(s) ended.", told, output)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from scim_bridge.cli import credentials_policy
-from scim_bridge.cli.output import DatabaseUrl, Format, Output, say, show
+from scim_bridge.cli.output import DatabaseUrl, Format, Output, busy, done, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.credentials import view
 from scim_bridge.credentials.begin import rotate_agent, rotate_client, rotate_credential
@@ -127,7 +127,9 @@ def scan(
             "revoked_again": found.revived,
         }
 
-    show(with_bridge(database_url, body), output)
+    with busy(f"Reading the clients of {connection}"):
+        seen = with_bridge(database_url, body)
+    show(seen, output)
 
 
 @app.command()
@@ -139,6 +141,7 @@ def register(
     label: Annotated[str, typer.Option("--label")] = "",
     expires: Annotated[str | None, typer.Option("--expires", help="RFC 3339")] = None,
     database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
 ) -> None:
     """Enter a credential that no IdP keeps, so that it is shown, and revoked by its system's revoker."""
 
@@ -167,7 +170,9 @@ def register(
 
         return await bridge.ctx.store.transact(actor(), enter)  # type: ignore[no-any-return]
 
-    say("Registered." if with_bridge(database_url, body) else "Known already.")
+    made = with_bridge(database_url, body)
+    text = "Registered." if made else "Known already."
+    done(text, {"agent": agent, "system": system, "reference": reference, "new": made}, output)
 
 
 @app.command("link")
@@ -176,6 +181,7 @@ def link_(
     connection: Annotated[str, typer.Option("--connection")],
     client: Annotated[str, typer.Option("--client", help="the app's or application's id there")],
     database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
 ) -> None:
     """Say that an app at an IdP is an agent's, where the app carries no mark of it."""
 
@@ -193,18 +199,23 @@ def link_(
         await read_there(bridge.ctx, bridge.idps.keeper, connection, actor())
         return str(remote.name)
 
-    say(f"{with_bridge(database_url, body)} is {agent}'s.")
+    name = with_bridge(database_url, body)
+    done(f"{name} is {agent}'s.", {"connection": connection, "client": client, "agent": agent}, output)
 
 
 @app.command("adopt")
-def adopt_(credential: str, database_url: DatabaseUrl = None) -> None:
+def adopt_(
+    credential: str,
+    database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
+) -> None:
     """Say that a stranger is right: it is not shown as one any more."""
 
     async def body(bridge: Any) -> None:
         await bridge.ctx.store.transact(actor(), lambda work: adopt(work, credential))
 
     with_bridge(database_url, body)
-    say(f"Adopted {credential}.")
+    done(f"Adopted {credential}.", {"credential": credential, "stranger": False}, output)
 
 
 @app.command()
@@ -264,7 +275,11 @@ def rotations_(
 
 
 @app.command()
-def ack(rotation: str, database_url: DatabaseUrl = None) -> None:
+def ack(
+    rotation: str,
+    database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
+) -> None:
     """Confirm by hand that the consumer uses the new credential."""
 
     async def body(bridge: Any) -> None:
@@ -272,17 +287,22 @@ def ack(rotation: str, database_url: DatabaseUrl = None) -> None:
         await bridge.ctx.store.transact(who, lambda work: confirm(work, rotation, f"cli {who.name}"))
 
     with_bridge(database_url, body)
-    say(f"Confirmed {rotation}.")
+    done(f"Confirmed {rotation}.", {"rotation": rotation, "confirmed": True}, output)
 
 
 @app.command("settle")
-def settle_(rotation: str, database_url: DatabaseUrl = None) -> None:
+def settle_(
+    rotation: str,
+    database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
+) -> None:
     """Let a stuck rotation try again what it was stuck at."""
 
     async def body(bridge: Any) -> str:
         return await bridge.ctx.store.transact(actor(), lambda work: settle(work, rotation))  # type: ignore[no-any-return]
 
-    say(f"{rotation} goes on: {with_bridge(database_url, body)}.")
+    state = with_bridge(database_url, body)
+    done(f"{rotation} goes on: {state}.", {"rotation": rotation, "state": state}, output)
 
 
 @app.command()
@@ -291,6 +311,7 @@ def revoke(
     agent: Agent = None,
     reason: Because = "revoked by an administrator",
     database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
 ) -> None:
     """Revoke one credential, or with --agent every one of an agent; tried until the IdP confirms it."""
 
@@ -310,4 +331,5 @@ def revoke(
         return await bridge.ctx.store.transact(actor(), end)  # type: ignore[no-any-return]
 
     count = with_bridge(database_url, body)
-    say(f"{count} credential{'s are' if count != 1 else ' is'} being revoked.")
+    text = f"{count} credential{'s are' if count != 1 else ' is'} being revoked."
+    done(text, {"revoking": count}, output)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from scim_bridge.cli.duration import duration
-from scim_bridge.cli.output import DatabaseUrl, Format, Output, say, show
+from scim_bridge.cli.output import DatabaseUrl, Format, Output, done, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.credentials.policies import clear_policy, policies, set_policy
 from scim_bridge.kernel.clock import SECOND
@@ -103,11 +103,15 @@ def _pairs(address: list[str]) -> dict[str, str]:
 
 
 @app.command()
-def clear(subject: Subject, database_url: DatabaseUrl = None) -> None:
+def clear(
+    subject: Subject,
+    database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
+) -> None:
     """Take a policy away."""
 
     async def body(bridge: Any) -> None:
         await bridge.ctx.store.transact(actor(), lambda work: clear_policy(work, subject))
 
     with_bridge(database_url, body)
-    say(f"No policy for {subject} any more.")
+    done(f"No policy for {subject} any more.", {"subject": subject, "policy": None}, output)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from scim_bridge.audit.record import record
-from scim_bridge.cli.output import DatabaseUrl, Format, Output, say, show
+from scim_bridge.cli.output import DatabaseUrl, Format, Output, done, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.effects import revive
 from scim_bridge.kernel.errors import NotFound
@@ -53,7 +53,11 @@ def list_(
 
 
 @app.command()
-def retry(effect_id: str, database_url: DatabaseUrl = None) -> None:
+def retry(
+    effect_id: str,
+    database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
+) -> None:
     """Give a dead effect a fresh round of attempts."""
 
     async def body(bridge: Any) -> None:
@@ -63,12 +67,16 @@ def retry(effect_id: str, database_url: DatabaseUrl = None) -> None:
         await revive(bridge.ctx.store, actor(), effect_id, note)
 
     with_bridge(database_url, body)
-    say(f"Effect {effect_id} will be tried again by the worker.")
+    text = f"Effect {effect_id} will be tried again by the worker."
+    done(text, {"id": effect_id, "state": "pending"}, output)
 
 
 @app.command()
 def drop(
-    effect_id: str, reason: Annotated[str, typer.Option("--reason")], database_url: DatabaseUrl = None
+    effect_id: str,
+    reason: Annotated[str, typer.Option("--reason")],
+    database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
 ) -> None:
     """Give up a dead effect for good, with a reason that is audited."""
 
@@ -87,4 +95,4 @@ def drop(
         await bridge.ctx.store.transact(actor(), change)
 
     with_bridge(database_url, body)
-    say(f"Dropped {effect_id}.")
+    done(f"Dropped {effect_id}.", {"id": effect_id, "state": "dropped"}, output)

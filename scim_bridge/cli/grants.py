@@ -8,7 +8,7 @@ import typer
 
 from scim_bridge.app import Bridge
 from scim_bridge.cli.duration import duration
-from scim_bridge.cli.output import DatabaseUrl, Format, Output, say, show
+from scim_bridge.cli.output import DatabaseUrl, Format, Output, done, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.clock import iso, parse_iso
 from scim_bridge.kernel.database import Reader
@@ -17,6 +17,7 @@ from scim_bridge.kernel.work import Work
 from scim_bridge.registry import grants
 from scim_bridge.registry.agents import find_agent
 
+STAYS = "stays in"
 app = typer.Typer(no_args_is_help=True, help="Memberships that end by themselves, at the decision.")
 Why = Annotated[str, typer.Option("--reason", help="audited and shown")]
 
@@ -76,10 +77,11 @@ def add(
     until: Annotated[str, typer.Option("--until", help="8h, 7d, or 2026-12-31T18:00:00Z")],
     reason: Why,
     database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
 ) -> None:
     """Put an agent into a group for a time, or give the membership it has an end."""
 
-    async def body(bridge: Bridge) -> str:
+    async def body(bridge: Bridge) -> tuple[str, dict[str, Any]]:
         store = bridge.ctx.store
         agent_id, slug = await agent_named(store.reads, agent)
         group_id, name = await grants.group_named(store.reads, group)
@@ -89,37 +91,52 @@ def add(
             return await grants.grant(work, agent_id, group_id, end, reason)
 
         added = await store.transact(actor(), change)
-        return f"{slug} is in {name} until {iso(end)}{'' if added else '; it was in it already'}."
+        text = f"{slug} is in {name} until {iso(end)}{'' if added else '; it was in it already'}."
+        return text, {"agent": slug, "group": name, "until": iso(end), "new": added}
 
-    say(with_bridge(database_url, body))
+    text, told = with_bridge(database_url, body)
+    done(text, told, output)
 
 
 @app.command()
-def end(agent: str, group: str, reason: Why, database_url: DatabaseUrl = None) -> None:
+def end(
+    agent: str,
+    group: str,
+    reason: Why,
+    database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
+) -> None:
     """End a grant now."""
 
     async def change(work: Work, agent_id: str, group_id: str) -> None:
         await grants.end(work, agent_id, group_id, reason)
 
-    _change(agent, group, change, "is no longer in", database_url)
+    _change(agent, group, change, "is no longer in", database_url, output)
 
 
 @app.command()
-def keep(agent: str, group: str, reason: Why, database_url: DatabaseUrl = None) -> None:
+def keep(
+    agent: str,
+    group: str,
+    reason: Why,
+    database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
+) -> None:
     """Take the end away: the agent stays in the group."""
 
     async def change(work: Work, agent_id: str, group_id: str) -> None:
         await grants.keep(work, agent_id, group_id, reason)
 
-    _change(agent, group, change, "stays in", database_url)
+    _change(agent, group, change, STAYS, database_url, output)
 
 
-def _change(agent: str, group: str, change: Any, word: str, database_url: str | None) -> None:
-    async def body(bridge: Bridge) -> str:
+def _change(agent: str, group: str, change: Any, word: str, database_url: str | None, output: Format) -> None:
+    async def body(bridge: Bridge) -> tuple[str, str]:
         store = bridge.ctx.store
         agent_id, slug = await agent_named(store.reads, agent)
         group_id, name = await grants.group_named(store.reads, group)
         await store.transact(actor(), lambda work: change(work, agent_id, group_id))
-        return f"{slug} {word} {name}."
+        return slug, name
 
-    say(with_bridge(database_url, body))
+    slug, name = with_bridge(database_url, body)
+    done(f"{slug} {word} {name}.", {"agent": slug, "group": name, "member": word == STAYS}, output)

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from scim_bridge.cli.output import DatabaseUrl, Format, Output, say, show
+from scim_bridge.cli.output import DatabaseUrl, Format, Output, busy, done, show
 from scim_bridge.cli.session import with_bridge
 from scim_bridge.registry import indexing
 
@@ -32,7 +32,10 @@ def list_(database_url: DatabaseUrl = None, output: Output = Format.TABLE) -> No
 
 
 @app.command()
-def rebuild(database_url: DatabaseUrl = None) -> None:
+def rebuild(
+    database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
+) -> None:
     """Build every declared index anew, and forget those that are not declared any more.
 
     Needed after replicas with different declarations have run side by side; servers may go on meanwhile.
@@ -41,5 +44,6 @@ def rebuild(database_url: DatabaseUrl = None) -> None:
     async def body(bridge: Any) -> int:
         return await indexing.rebuild(bridge.ctx.store)
 
-    seen = with_bridge(database_url, body)
-    say(f"Looked at {seen:,} resources.")
+    with busy("Looking at every resource"):
+        seen = with_bridge(database_url, body)
+    done(f"Looked at {seen:,} resources.", {"resources": seen}, output)

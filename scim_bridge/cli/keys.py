@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from scim_bridge.cli.dry_run import refuse_rehearsal
 from scim_bridge.cli.duration import duration
 from scim_bridge.cli.key_view import listed, named
 from scim_bridge.cli.output import DatabaseUrl, Format, Output, say, show
@@ -86,6 +87,7 @@ async def _rotated(bridge: Any, name: str, overlap: int, given: SecretText | Non
     if given is not None and what.kind != "webhook":
         raise Invalid("key-given", f"{name} is made here.", "Leave --from-stdin out.")
     if what.kind == "master":
+        refuse_rehearsal("A rotation of the master key", "It can be broken off and run again at any point.")
         done = await MasterRotation(ctx, what.key_file).rotate(actor(), _progress())
         return {
             "name": "master",
@@ -137,6 +139,7 @@ async def _retired(bridge: Any, name: str, *, now: bool) -> dict[str, Any]:
     ctx = bridge.ctx
     what = await named(bridge, name)
     if what.kind == "master":
+        refuse_rehearsal("Retiring master keys", "`keys list` says what still needs the one before.")
         gone = await MasterRotation(ctx, what.key_file).retire(actor(), now=now)
         if what.key_file is None:
             say("Take it out of secret_key_previous when each process is restarted next.")

@@ -6,7 +6,8 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -124,6 +125,24 @@ def harmless(text: str, keep: str = "") -> str:
 def say(text: str = "") -> None:
     """Print a line of text for people."""
     _write(harmless(text, "\n"))
+
+
+@contextmanager
+def busy(what: str) -> Iterator[None]:
+    """Show on a terminal that something takes its time; elsewhere nothing."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    with _Screen(stderr=True, highlight=False).status(harmless(what)):
+        yield
+
+
+def done(text: str, record: Record, fmt: Format) -> None:
+    """What a command did: a line for people, a record for programs."""
+    if fmt is Format.TABLE:
+        say(text)
+    else:
+        show(record, fmt)
 
 
 def _cell(value: Any) -> str:

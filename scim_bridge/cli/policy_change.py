@@ -16,7 +16,7 @@ from scim_bridge.access.policy_file import PolicyText, read_policies
 from scim_bridge.access.simulate import Outcome, combinations, every_agent, known_resources, replay
 from scim_bridge.app import Bridge
 from scim_bridge.cli.duration import duration
-from scim_bridge.cli.output import EXIT_PENDING, DatabaseUrl, Format, Output, fail, say, show
+from scim_bridge.cli.output import EXIT_PENDING, DatabaseUrl, Format, Output, busy, fail, say, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.errors import Invalid
 from scim_bridge.kernel.work import Work
@@ -107,7 +107,9 @@ def simulate(
     async def body(bridge: Bridge) -> Outcome:
         return await _replayed(bridge, await _change(bridge, file, sets, version, False), since, limit)
 
-    _told(with_bridge(database_url, body), "decisions", output)
+    with busy("Asking recent decisions again"):
+        found = with_bridge(database_url, body)
+    _told(found, "decisions", output)
 
 
 def _told(found: Outcome, what: str, output: Format) -> None:
@@ -169,7 +171,8 @@ def activate(
 
         return found, await bridge.ctx.store.transact(actor(), put)
 
-    found, number = with_bridge(database_url, body)
+    with busy("Asking recent decisions again"):
+        found, number = with_bridge(database_url, body)
     if number is None:
         show([each.row() for each in found.differences][:SHOWN], output, brief=BRIEF)
         fail(f"{_summary(found, 'decisions')} Nothing was activated.", "Look at them; then add --accept.")

@@ -9,7 +9,7 @@ import orjson
 import typer
 
 from scim_bridge.cli.files import read, write
-from scim_bridge.cli.output import EXIT_ERROR, DatabaseUrl, Format, Output, say, show
+from scim_bridge.cli.output import EXIT_ERROR, DatabaseUrl, Format, Output, done, say, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.departures.cases import find_case
 from scim_bridge.departures.receipt import PURPOSE, export, rotate_key, trusted_keys, verify_case, verify_file
@@ -46,6 +46,7 @@ def export_(
     case: CaseArgument,
     file: Annotated[Path, typer.Option("--file", help="where to write the receipt")],
     database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
 ) -> None:
     """Write a receipt with its public keys: one JSON file, verifiable on any machine."""
 
@@ -54,7 +55,8 @@ def export_(
 
     content = orjson.dumps(with_bridge(database_url, body))
     write(file, content + b"\n")
-    say(f"Wrote {file}. Check it anywhere: scim-bridge receipts verify --file {file}")
+    text = f"Wrote {file}. Check it anywhere: scim-bridge receipts verify --file {file}"
+    done(text, {"file": str(file)}, output)
 
 
 @app.command()

@@ -11,7 +11,7 @@ from scim_bridge.access.in_force import policies_now
 from scim_bridge.access.recommend import review
 from scim_bridge.app import Bridge
 from scim_bridge.cli.grants import agent_named
-from scim_bridge.cli.output import EXIT_PENDING, DatabaseUrl, Format, Output, say, show
+from scim_bridge.cli.output import EXIT_PENDING, DatabaseUrl, Format, Output, busy, done, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.clock import DAY
 from scim_bridge.kernel.errors import Refused
@@ -64,7 +64,9 @@ def review_(
         await store.transact(actor(), keep)
         return await kept.recommended(store.reads)
 
-    _listed(with_bridge(database_url, body), output)
+    with busy("Looking through the log of decisions"):
+        found = with_bridge(database_url, body)
+    _listed(found, output)
 
 
 @app.command("list")
@@ -128,18 +130,30 @@ def show_(recommendation: str, database_url: DatabaseUrl = None, output: Output 
 
 
 @app.command()
-def apply(recommendation: str, reason: Why, database_url: DatabaseUrl = None) -> None:
+def apply(
+    recommendation: str,
+    reason: Why,
+    database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
+) -> None:
     """Do it: the agent leaves the group, and joins the one that does instead."""
     found = _settled(kept.apply, recommendation, reason, database_url)
     instead = f" and is in {found.instead}" if found.instead else ""
-    say(f"{found.slug} left {found.group}{instead}.")
+    told = {"agent": found.slug, "left": found.group, "joined": found.instead}
+    done(f"{found.slug} left {found.group}{instead}.", told, output)
 
 
 @app.command()
-def dismiss(recommendation: str, reason: Why, database_url: DatabaseUrl = None) -> None:
+def dismiss(
+    recommendation: str,
+    reason: Why,
+    database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
+) -> None:
     """Leave it as it is: it is not brought up again for as long as a review looks back."""
     found = _settled(kept.dismiss, recommendation, reason, database_url)
-    say(f"{found.slug} stays in {found.group}.")
+    told = {"agent": found.slug, "group": found.group, "state": "dismissed"}
+    done(f"{found.slug} stays in {found.group}.", told, output)
 
 
 def _settled(

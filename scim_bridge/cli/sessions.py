@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scim_bridge.cli.output import DatabaseUrl, Format, Output, say, show
+from scim_bridge.cli.output import DatabaseUrl, Format, Output, done, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.errors import Invalid, NotFound
@@ -53,6 +53,7 @@ def revoke(
     session_id: Annotated[str | None, typer.Argument(help="the id `sessions list` shows")] = None,
     person: Annotated[str | None, typer.Option("--person", help="every session of this person")] = None,
     database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
 ) -> None:
     """End a session at once, or every session of a person."""
     if (session_id is None) == (person is None):
@@ -75,4 +76,4 @@ def revoke(
         return await bridge.ctx.store.transact(actor(), end)  # type: ignore[no-any-return]
 
     ended = with_bridge(database_url, body)
-    say(f"Ended {ended} session{'' if ended == 1 else 's'}.")
+    done(f"Ended {ended} session{'' if ended == 1 else 's'}.", {"ended": ended}, output)

@@ -8,7 +8,7 @@ import typer
 
 from scim_bridge.cli.client_view import listed_token
 from scim_bridge.cli.duration import duration
-from scim_bridge.cli.output import DatabaseUrl, Format, Output, say, show
+from scim_bridge.cli.output import DatabaseUrl, Format, Output, done, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.errors import Invalid
@@ -30,7 +30,7 @@ def create(
         typer.Option(
             "--scope",
             help="with a connection read, users, groups (default these), signals, ssf.read, ssf.manage;"
-            " else access, activity, ssf.read, ssf.manage, admin.read, admin",
+            " else access, activity, ssf.read, ssf.manage, viewer, operator, auditor, admin",
         ),
     ] = None,
     label: Annotated[str, typer.Option("--label")] = "",
@@ -98,11 +98,15 @@ def rotate(
 
 
 @app.command()
-def revoke(token_id: str, database_url: DatabaseUrl = None) -> None:
+def revoke(
+    token_id: str,
+    database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
+) -> None:
     """Revoke a token at once (by the id `tokens list` shows)."""
 
     async def body(bridge: Any) -> None:
         await bridge.ctx.store.transact(actor(), lambda work: registry.revoke_token(work, token_id))
 
     with_bridge(database_url, body)
-    say(f"Revoked {token_id}.")
+    done(f"Revoked {token_id}.", {"id": token_id, "state": "revoked"}, output)

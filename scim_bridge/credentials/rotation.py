@@ -103,7 +103,7 @@ async def begin(
         raise Refused(
             "rotation-target",
             f"No policy says where a new credential of {client.remote.name} is kept.",
-            "Set one: credentials policy set SUBJECT --store NAME --store-kind openbao --address path=…",
+            "Set one: `scim-bridge credentials policy set SUBJECT --store NAME --address path=…`.",
         )
     rotation_id = work.ids.new()
     remote = client.remote
