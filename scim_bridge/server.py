@@ -7,6 +7,7 @@ import gc
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import structlog
@@ -21,6 +22,7 @@ from scim_bridge.access.budget_file import load_budgets
 from scim_bridge.access.log import Entry, Tap
 from scim_bridge.api import idempotency as api_answers
 from scim_bridge.api import routes as api
+from scim_bridge.api.callers import SignedIn
 from scim_bridge.api.model import House
 from scim_bridge.app import Bridge, drill_accept, effects_of, leak_intake, open_bridge
 from scim_bridge.attestations import duties as attestations
@@ -32,6 +34,7 @@ from scim_bridge.audit.seal import seal
 from scim_bridge.console import routes as console
 from scim_bridge.console.agent_search import agents_found
 from scim_bridge.console.known import Known
+from scim_bridge.console.session import form_key, session_of
 from scim_bridge.console.sso.provider import Provider
 from scim_bridge.credentials import routes as credential_routes
 from scim_bridge.credentials.due import duties as credential_duties
@@ -44,6 +47,7 @@ from scim_bridge.departures.upkeep import upkeep
 from scim_bridge.health import components
 from scim_bridge.health import routes as health
 from scim_bridge.kernel import effect_retention
+from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.edge import Edge, unexpected, unrouted
 from scim_bridge.kernel.errors import StoreUnavailable
 from scim_bridge.kernel.jobs import Jobs
@@ -158,7 +162,23 @@ def house_of(bridge: Bridge, jobs: Jobs) -> House:
     """What the API works with."""
     ctx, settings = bridge.ctx, bridge.settings
     budgets = load_budgets(settings.access.budgets)
-    return House(ctx, settings, bridge.rules, agents_found, lambda: components(ctx, jobs), budgets)
+    known = partial(signed_in, ctx)
+    return House(ctx, settings, bridge.rules, agents_found, lambda: components(ctx, jobs), budgets, known)
+
+
+async def signed_in(ctx: Context, request: Request) -> SignedIn | None:
+    """Whoever is signed in at the console, for the API."""
+    session = await session_of(ctx, request)
+    if session is None:
+        return None
+    return SignedIn(
+        session.actor(request),
+        session.roles,
+        session.said_name,
+        session.person_id,
+        session.kept.authenticated,
+        form_key(ctx, session),
+    )
 
 
 def doors(scim: Any) -> Mapping[str, Any]:

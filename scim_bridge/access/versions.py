@@ -80,9 +80,12 @@ async def version(reader: Reader, number: int) -> Version:
     return _version(row)
 
 
-async def versions(reader: Reader, *, limit: int = 50) -> list[Version]:
-    """The newest activations, the one in force first."""
-    rows = await reader.all(f"SELECT {COLUMNS} FROM sb_policy_version ORDER BY version DESC LIMIT ?", limit)
+async def versions(reader: Reader, *, limit: int = 50, before: int | None = None) -> list[Version]:
+    """The newest activations, the one in force first; `before`: those earlier than this version."""
+    where, values = ("", []) if before is None else (" WHERE version < ?", [before])
+    rows = await reader.all(
+        f"SELECT {COLUMNS} FROM sb_policy_version{where} ORDER BY version DESC LIMIT ?", *values, limit
+    )
     return [_version(row) for row in rows]
 
 

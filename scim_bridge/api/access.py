@@ -190,9 +190,12 @@ def _version(of: Version) -> dict[str, Any]:
     }
 
 
-async def list_versions(asked: Asked) -> dict[str, Any]:
+async def list_versions(asked: Asked) -> Page:
     """GET /policy-versions."""
-    return {"items": [_version(each) for each in await versions(asked.reader, limit=asked.limit)]}
+    before = int(asked.after[0]) if asked.after else None
+    found = await versions(asked.reader, limit=asked.limit, before=before)
+    items = [_version(each) for each in found]
+    return Page(items, [found[-1].version] if len(found) == asked.limit else None)
 
 
 async def show_version(asked: Asked) -> dict[str, Any]:
@@ -283,7 +286,7 @@ OPERATIONS: tuple[Operation, ...] = (
         ref("Why"),
         SINCE,
     ),
-    reads(
+    lists(
         *(
             POLICIES,
             "listPolicyVersions",
@@ -291,8 +294,7 @@ OPERATIONS: tuple[Operation, ...] = (
             "Activations, the one in force first",
             list_versions,
         ),
-        closed({"items": many(ref("PolicyVersion"))}),
-        LIMIT,
+        page_of("PolicyVersion"),
     ),
     reads(
         *(

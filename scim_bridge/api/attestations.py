@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from scim_bridge.api.agents import found
-from scim_bridge.api.model import LIMIT, Asked, Operation, Page, Parameter, changes, lists, reads
+from scim_bridge.api.model import Asked, Operation, Page, Parameter, changes, lists, reads
 from scim_bridge.api.shapes import (
     AT,
     INTEGER,
@@ -84,7 +84,15 @@ SCHEMAS: Mapping[str, Schema] = {
         }
     ),
     "CampaignAgent": closed(
-        {"agent": TEXT, "state": TEXT, "of": TEXT, "note": TEXT, "next": maybe(AT), "settled": maybe(AT)}
+        {
+            "id": TEXT,
+            "agent": TEXT,
+            "state": TEXT,
+            "of": TEXT,
+            "note": TEXT,
+            "next": maybe(AT),
+            "settled": maybe(AT),
+        }
     ),
     "Sent": closed({"id": TEXT, "agent": TEXT, "to": TEXT, "expires": AT}),
 }
@@ -108,12 +116,12 @@ async def statements(asked: Asked) -> Page:
     return Page(items, [rows[-1]["at"], rows[-1]["id"]] if len(rows) == asked.limit else None)
 
 
-async def asked_for(asked: Asked) -> dict[str, Any]:
+async def asked_for(asked: Asked) -> Page:
     """GET /attestation-requests."""
-    rows = await requests(asked.reader, asked.now, await _agent_id(asked), asked.limit)
-    return {
-        "items": [{**row, "created": iso(row["created"]), "expires": iso(row["expires"])} for row in rows]
-    }
+    before = str(asked.after[0]) if asked.after else None
+    rows = await requests(asked.reader, asked.now, await _agent_id(asked), asked.limit, before)
+    items = [{**row, "created": iso(row["created"]), "expires": iso(row["expires"])} for row in rows]
+    return Page(items, [rows[-1]["id"]] if len(rows) == asked.limit else None)
 
 
 async def ask(work: Work, asked: Asked) -> dict[str, Any]:
@@ -129,10 +137,11 @@ async def ask(work: Work, asked: Asked) -> dict[str, Any]:
     }
 
 
-async def campaigns(asked: Asked) -> dict[str, Any]:
+async def campaigns(asked: Asked) -> Page:
     """GET /campaigns."""
-    every = bool(asked.query.get("events", False))
-    return {"items": await view.campaigns(asked.reader, events=every, limit=asked.limit)}
+    every, before = bool(asked.query.get("events", False)), str(asked.after[0]) if asked.after else None
+    rows = await view.campaigns(asked.reader, events=every, limit=asked.limit, before=before)
+    return Page(rows, [rows[-1]["id"]] if len(rows) == asked.limit else None)
 
 
 async def show(asked: Asked) -> dict[str, Any]:
@@ -146,10 +155,12 @@ async def _shown(asked: Asked, name: str) -> dict[str, Any]:
     return {**told, "waited_for": await view.most_waited_for(asked.reader, of.id)}
 
 
-async def agents(asked: Asked) -> dict[str, Any]:
+async def agents(asked: Asked) -> Page:
     """GET /campaigns/{campaign}/agents."""
-    of = await campaign(asked.reader, asked.path["campaign"])
-    return {"items": await view.agents(asked.reader, of, state=asked.query.get("state"), limit=asked.limit)}
+    of, state = await campaign(asked.reader, asked.path["campaign"]), asked.query.get("state")
+    after = (str(asked.after[0]), str(asked.after[1])) if asked.after else None
+    rows = await view.agents(asked.reader, of, state=state, limit=asked.limit, after=after)
+    return Page(rows, [rows[-1]["agent"], rows[-1]["id"]] if len(rows) == asked.limit else None)
 
 
 async def open_(work: Work, asked: Asked) -> dict[str, Any]:
@@ -194,7 +205,7 @@ OPERATIONS: tuple[Operation, ...] = (
         page_of("Statement"),
         AGENT,
     ),
-    reads(
+    lists(
         *(
             TAG,
             "listAttestationRequests",
@@ -202,9 +213,8 @@ OPERATIONS: tuple[Operation, ...] = (
             "Who was asked, and what became of it",
             asked_for,
         ),
-        closed({"items": many(ref("AttestationRequest"))}),
+        page_of("AttestationRequest"),
         AGENT,
-        LIMIT,
     ),
     changes(
         *(TAG, "requestAttestation", "POST", "/agents/{agent}/attestation-requests"),
@@ -214,11 +224,10 @@ OPERATIONS: tuple[Operation, ...] = (
         closed({"to": text("userName or e-mail; else the first of its owners who is there")}, ()),
         status=201,
     ),
-    reads(
+    lists(
         *(TAG, "listCampaigns", "/campaigns", "Campaigns, the newest first", campaigns),
-        closed({"items": many(ref("CampaignLine"))}),
+        page_of("CampaignLine"),
         Parameter("events", TRUTH, "also those about one agent that changed"),
-        LIMIT,
     ),
     changes(
         *(TAG, "openCampaign", "POST", "/campaigns", "Ask the owners of every agent in a scope", open_),
@@ -228,7 +237,7 @@ OPERATIONS: tuple[Operation, ...] = (
         about="The answer says `opening`: the worker takes the agents in, and asks.",
     ),
     reads(TAG, "showCampaign", "/campaigns/{campaign}", "One campaign", show, ref("Campaign")),
-    reads(
+    lists(
         *(
             TAG,
             "listAgentsOfCampaign",
@@ -236,9 +245,8 @@ OPERATIONS: tuple[Operation, ...] = (
             "Its agents and how they stand",
             agents,
         ),
-        closed({"items": many(ref("CampaignAgent"))}),
+        page_of("CampaignAgent"),
         Parameter("state", text(choices=[each.value for each in ItemState]), "only in this state"),
-        LIMIT,
     ),
     changes(
         *(TAG, "cancelCampaign", "POST", "/campaigns/{campaign}/cancel", "Stop asking; answers stay", cancel),

@@ -13,6 +13,7 @@ from scim_bridge.api import (
     credentials,
     departures,
     drift,
+    me,
     people,
     running,
     sync,
@@ -21,6 +22,7 @@ from scim_bridge.api.model import Operation
 from scim_bridge.api.shapes import Schema
 
 _PARTS = (
+    me,
     agents,
     people,
     departures,

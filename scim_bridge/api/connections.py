@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scim_bridge.api.model import Asked, Operation, Parameter, changes, reads
+from scim_bridge.api.model import Asked, Operation, Page, Parameter, changes, lists, reads
 from scim_bridge.api.shapes import (
     ANYTHING,
     AT,
@@ -16,6 +16,7 @@ from scim_bridge.api.shapes import (
     closed,
     many,
     maybe,
+    page_of,
     ref,
     text,
     whole,
@@ -167,13 +168,14 @@ async def configure(work: Work, asked: Asked) -> None:
     )
 
 
-async def list_tokens(asked: Asked) -> dict[str, Any]:
+async def list_tokens(asked: Asked) -> Page:
     """GET /tokens."""
     name = asked.query.get("connection")
     only = None if name is None else (await connection(asked.reader, name)).name
-    rows = [dict(row) for row in await tokens(asked.reader)]
-    return {
-        "items": [
+    before = (int(asked.after[0]), str(asked.after[1])) if asked.after else None
+    rows = await tokens(asked.reader, connection=only, before=before, limit=asked.limit)
+    return Page(
+        [
             {
                 "id": row["id"],
                 "connection": row["connection"],
@@ -188,9 +190,9 @@ async def list_tokens(asked: Asked) -> dict[str, Any]:
                 "successor": row["successor"],
             }
             for row in rows
-            if only is None or row["connection"] == only
-        ]
-    }
+        ],
+        [rows[-1]["created"], rows[-1]["id"]] if len(rows) == asked.limit else None,
+    )
 
 
 async def make_token(work: Work, asked: Asked) -> dict[str, Any]:
@@ -286,9 +288,9 @@ OPERATIONS: tuple[Operation, ...] = (
         CHANGED,
         shown=show,
     ),
-    reads(
+    lists(
         *(TOKENS, "listTokens", "/tokens", "Tokens, the newest first; never a value", list_tokens),
-        closed({"items": many(ref("Token"))}),
+        page_of("Token"),
         ONLY,
     ),
     changes(

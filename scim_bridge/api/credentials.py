@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scim_bridge.api.model import LIMIT, Asked, Operation, Page, Parameter, changes, lists, reads
+from scim_bridge.api.model import Asked, Operation, Page, Parameter, changes, lists, reads
 from scim_bridge.api.shapes import (
     AT,
     FREE,
@@ -131,10 +131,13 @@ def _rotation(found: Mapping[str, Any]) -> dict[str, Any]:
     return {**_dated(found, "created", "since"), "version": None if version is None else str(version)}
 
 
-async def under_way(asked: Asked) -> dict[str, Any]:
+async def under_way(asked: Asked) -> Page:
     """GET /rotations."""
-    rows = await rotations(asked.reader, every=bool(asked.query.get("all", False)), limit=asked.limit)
-    return {"items": [_dated(row, "created", "since") for row in rows]}
+    before = (int(asked.after[0]), str(asked.after[1])) if asked.after else None
+    every = bool(asked.query.get("all", False))
+    rows = await rotations(asked.reader, every=every, limit=asked.limit, before=before)
+    items = [_dated(row, "created", "since") for row in rows]
+    return Page(items, [rows[-1]["created"], rows[-1]["id"]] if len(rows) == asked.limit else None)
 
 
 async def rotate(work: Work, asked: Asked) -> dict[str, Any]:
@@ -185,10 +188,9 @@ OPERATIONS: tuple[Operation, ...] = (
         closed({"reason": text("audited and shown")}),
         status=202,
     ),
-    reads(
+    lists(
         *(TAG, "listRotations", "/rotations", "Rotations under way", under_way),
-        closed({"items": many(ref("RotationLine"))}),
+        page_of("RotationLine"),
         EVERY,
-        LIMIT,
     ),
 )

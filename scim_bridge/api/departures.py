@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from scim_bridge.api.model import Asked, Operation, Parameter, changes, reads
+from scim_bridge.api.model import Asked, Operation, Page, Parameter, changes, lists, reads
 from scim_bridge.api.shapes import (
     AT,
     FREE,
@@ -19,12 +18,11 @@ from scim_bridge.api.shapes import (
     closed,
     many,
     maybe,
+    page_of,
     ref,
     text,
-    whole,
     wrong,
 )
-from scim_bridge.departures.approver import approver_of
 from scim_bridge.departures.cases import find_case
 from scim_bridge.departures.hand_over import hand_over
 from scim_bridge.departures.model import ADMIN_SOURCE, State
@@ -33,7 +31,7 @@ from scim_bridge.departures.releasing import brakes, held_people, reject, releas
 from scim_bridge.departures.service import reactor
 from scim_bridge.departures.view import listed, shown
 from scim_bridge.kernel.clock import iso
-from scim_bridge.kernel.errors import Invalid, NotFound
+from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.people_refs import find_person
 from scim_bridge.registry.signal import LEFT, RETURNED, Signal
@@ -41,7 +39,6 @@ from scim_bridge.signals.hr import end_of_day, zone_of
 from scim_bridge.signals.service import accept
 
 TAG = "Departures"
-CASE_ID = re.compile(r"[0-9a-f-]{1,36}")
 _HEAD: Mapping[str, Schema] = {
     "id": TEXT,
     "person": TEXT,
@@ -128,13 +125,11 @@ SCHEMAS: Mapping[str, Schema] = {
 }
 
 
-async def cases(asked: Asked) -> dict[str, Any]:
+async def cases(asked: Asked) -> Page:
     """GET /departures."""
-    limit, before = asked.limit, asked.query.get("before")
-    if before is not None and not CASE_ID.fullmatch(before):
-        raise Invalid("before", "before is not the id of a case.", "Take it from the previous page.")
-    rows = await listed(asked.reader, state=asked.query.get("state"), before=before, limit=limit)
-    return {"departures": rows, "before": rows[-1]["id"] if len(rows) == limit else None}
+    before = str(asked.after[0]) if asked.after else None
+    rows = await listed(asked.reader, state=asked.query.get("state"), before=before, limit=asked.limit)
+    return Page(rows, [rows[-1]["id"]] if len(rows) == asked.limit else None)
 
 
 async def case(asked: Asked) -> dict[str, Any]:
@@ -162,14 +157,14 @@ async def held(asked: Asked) -> dict[str, Any]:
 
 async def let_go(work: Work, asked: Asked) -> dict[str, Any]:
     """POST /departure-brakes/{id}/release."""
-    who = approver_of(asked.label, asked.actor.id)
+    who = asked.caller.approver()
     done = await release(work, asked.house.rules.brake, asked.path["id"], who, asked.body["reason"])
     return {"state": done.state, "cases": done.cases, "still_needed": done.missing}
 
 
 async def turn_down(work: Work, asked: Asked) -> dict[str, Any]:
     """POST /departure-brakes/{id}/reject."""
-    who = approver_of(asked.label, asked.actor.id)
+    who = asked.caller.approver()
     done = await reject(work, asked.path["id"], who, asked.body["reason"])
     return {"state": done.state, "cases": done.cases, "still_needed": done.missing}
 
@@ -217,7 +212,6 @@ async def give(work: Work, asked: Asked) -> dict[str, Any]:
 
 
 REASON = closed({"reason": text("audited and shown")})
-CASES = closed({"departures": many(ref("DepartureLine")), "before": maybe(TEXT)})
 REPORT = closed(
     {
         "person": text("userName, e-mail or id"),
@@ -251,12 +245,10 @@ OPERATIONS: tuple[Operation, ...] = (
     changes(
         TAG, "rejectBrake", "POST", f"{ID}/reject", "The news was wrong", turn_down, ref("Verdict"), REASON
     ),
-    reads(
+    lists(
         *(TAG, "listDepartures", "/departures", "Cases, the newest first", cases),
-        CASES,
+        page_of("DepartureLine"),
         Parameter("state", text(choices=[each.value for each in State]), "only in this state"),
-        Parameter("limit", whole(least=1, most=500), "1 to 500 (default 100)"),
-        Parameter("before", text(most=36), "`before` of the previous page"),
     ),
     changes(
         *(TAG, "reportDeparture", "POST", "/departures", "Report that somebody leaves, or is back", report),

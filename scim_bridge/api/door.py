@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from scim_bridge.api.callers import caller_of, let_pass
 from scim_bridge.api.cursors import Cursors
 from scim_bridge.api.idempotency import HEADER, Kept, keep, keyed, recalled
 from scim_bridge.api.model import PATH_SHAPE, Asked, House, Operation, Page
@@ -21,8 +22,6 @@ from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Stale
 from scim_bridge.kernel.web import JSON, Handler, WrongMedia, endpoint, read_json
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.callers import api_caller
-from scim_bridge.registry.tokens import ADMIN_READ
 
 SECONDS = 5.0
 MAX_BODY = 65_536
@@ -48,7 +47,7 @@ def _by_method(known: Mapping[str, Handler]) -> Handler:
 
 def _reading(house: House, operation: Operation) -> Handler:
     async def answer(request: Request) -> Response:
-        asked = await _asked(house, operation, request, ADMIN_READ)
+        asked = await _asked(house, operation, request)
         read = operation.read
         assert read is not None
         if operation.beside:
@@ -89,7 +88,7 @@ def tag_of(raw: bytes) -> str:
 
 def _changing(house: House, operation: Operation) -> Handler:
     async def answer(request: Request) -> Response:
-        asked = await _asked(house, operation, request, "admin")
+        asked = await _asked(house, operation, request)
         sent = request.headers.get(HEADER) if operation.method == "POST" else None
         key = (
             None
@@ -138,9 +137,10 @@ def _check_version(expected: str, current: bytes) -> None:
         )
 
 
-async def _asked(house: House, operation: Operation, request: Request, scope: str) -> Asked:
+async def _asked(house: House, operation: Operation, request: Request) -> Asked:
     ctx = house.ctx
-    actor = await api_caller(ctx, request, scope)
+    fresh = house.settings.sign_in.reauthenticate_minutes
+    caller = await caller_of(ctx, request, house.signed_in, fresh)
     path = dict(request.path_params)
     for name, value in path.items():
         check(
@@ -149,6 +149,7 @@ async def _asked(house: House, operation: Operation, request: Request, scope: st
             name,
         )
         _on_one_line(value, name)
+    await let_pass(ctx, caller, operation.id, path)
     query = _query(operation, request)
     body: Mapping[str, Any] = {}
     if operation.body is not None:
@@ -156,8 +157,7 @@ async def _asked(house: House, operation: Operation, request: Request, scope: st
     after: Sequence[Any] | None = None
     if operation.paged and "cursor" in query:
         after = Cursors(ctx.master, operation.id, {**query, **path}).open(query["cursor"])
-    label = None if actor.name == f"token {actor.id[-6:]}" else actor.name
-    return Asked(house, ctx.store.reads, ctx.store.clock.now(), actor, label, path, query, body, after)
+    return Asked(house, ctx.store.reads, ctx.store.clock.now(), caller, path, query, body, after)
 
 
 def _query(operation: Operation, request: Request) -> dict[str, Any]:

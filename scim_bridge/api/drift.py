@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scim_bridge.api.model import Asked, Operation, Parameter, changes, reads
-from scim_bridge.api.shapes import ANYTHING, AT, FREE, TEXT, TRUTH, Schema, closed, many, maybe, ref, text
+from scim_bridge.api.model import Asked, Operation, Page, Parameter, changes, lists
+from scim_bridge.api.shapes import ANYTHING, AT, FREE, TEXT, TRUTH, Schema, closed, maybe, page_of, ref, text
 from scim_bridge.api.sync import HERE, REASON, TAG, there_of, when
 from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.errors import Refused
@@ -86,16 +86,21 @@ def _stranger(of: KeptStranger) -> dict[str, Any]:
     }
 
 
-async def drift(asked: Asked) -> dict[str, Any]:
+async def drift(asked: Asked) -> Page:
     """GET /connections/{connection}/drift."""
     there, every = await there_of(asked), bool(asked.query.get("all", False))
-    return {"items": [_drift(each) for each in await drifts_of(asked.reader, there.id, every=every)]}
+    after = str(asked.after[0]) if asked.after else None
+    found = await drifts_of(asked.reader, there.id, every=every, after=after, limit=asked.limit)
+    return Page([_drift(each) for each in found], [found[-1].id] if len(found) == asked.limit else None)
 
 
-async def strangers(asked: Asked) -> dict[str, Any]:
+async def strangers(asked: Asked) -> Page:
     """GET /connections/{connection}/strangers."""
     there, every = await there_of(asked), bool(asked.query.get("all", False))
-    return {"items": [_stranger(each) for each in await strangers_of(asked.reader, there.id, every=every)]}
+    after = (str(asked.after[0]), str(asked.after[1])) if asked.after else None
+    found = await strangers_of(asked.reader, there.id, every=every, after=after, limit=asked.limit)
+    last = [found[-1].name, found[-1].remote_id] if len(found) == asked.limit else None
+    return Page([_stranger(each) for each in found], last)
 
 
 async def decide_drift(work: Work, asked: Asked) -> dict[str, Any]:
@@ -123,9 +128,9 @@ async def decide_stranger(work: Work, asked: Asked) -> dict[str, Any]:
 
 EVERY = Parameter("all", TRUTH, "those that are settled, too")
 OPERATIONS: tuple[Operation, ...] = (
-    reads(
+    lists(
         *(TAG, "listDrift", f"{HERE}/drift", "What somebody changed at the IdP", drift),
-        closed({"items": many(ref("Drift"))}),
+        page_of("Drift"),
         EVERY,
     ),
     changes(
@@ -142,9 +147,9 @@ OPERATIONS: tuple[Operation, ...] = (
             {"agent": text(), "attribute": text(), "take": text(choices=("theirs", "ours")), "reason": REASON}
         ),
     ),
-    reads(
+    lists(
         *(TAG, "listStrangers", f"{HERE}/strangers", "Objects at the IdP that are nobody's here", strangers),
-        closed({"items": many(ref("Stranger"))}),
+        page_of("Stranger"),
         EVERY,
     ),
     changes(

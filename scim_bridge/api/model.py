@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scim_bridge.access.budget_model import Budget
+from scim_bridge.api.callers import Caller, FindSession
 from scim_bridge.api.shapes import LONGEST, Schema, text, whole
 from scim_bridge.departures.rules import Rules
 from scim_bridge.kernel.context import Context
@@ -33,22 +34,27 @@ class House:
     find: FindAgents
     components: Components
     budgets: Sequence[Budget] = ()
+    signed_in: FindSession | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request that passed every check of form. `after` is the key of the page's beginning, `label` what the
-    token is called (None: it has no name). `reader` is the transaction in a change."""
+    """One request that passed every check of form, by somebody who may. `after` is the key of the page's beginning.
+    `reader` is the transaction in a change."""
 
     house: House
     reader: Reader
     now: int
-    actor: Actor
-    label: str | None
+    caller: Caller
     path: Mapping[str, str]
     query: Mapping[str, Any]
     body: Mapping[str, Any]
     after: Sequence[Any] | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """Who calls, as the audit names them."""
+        return self.caller.actor
 
     @property
     def limit(self) -> int:

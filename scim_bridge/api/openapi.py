@@ -8,6 +8,7 @@ from typing import Any
 
 from scim_bridge import __version__
 from scim_bridge.api.model import PATH, PATH_SHAPE, Operation
+from scim_bridge.api.permissions import ADMIN_ALONE, NEEDS
 from scim_bridge.api.shapes import TEXT, Schema, ref, text
 from scim_bridge.kernel.web import JSON, PROBLEM
 
@@ -27,7 +28,7 @@ PROBLEM_SHAPE: Schema = {
 REFUSALS: Mapping[int, str] = {
     400: "something that was sent is not what is asked for",
     401: "no token, or none that is valid",
-    403: "the token lacks the scope, or is a connection's",
+    403: "the role does not let one, or the token is a connection's",
     404: "what is named does not exist",
     409: "it collides with something that exists",
     412: "If-Match names another version",
@@ -37,10 +38,11 @@ REFUSALS: Mapping[int, str] = {
     503: "the database is away, or it takes too long: try again",
 }
 ABOUT = (
-    "What the console and the command line do. Send an API token as `Authorization: Bearer`: with the scope `admin`, or"
-    " `admin.read` to look only. Tokens of connections are refused everywhere here. Unknown parameters and members are"
-    " refused. A POST may carry an `Idempotency-Key`: within a day the same request with the same key is answered as"
-    " before and changes nothing again. Whatever is read has an `ETag`; a PATCH may send it as `If-Match`."
+    "What the console and the command line do. Send an API token as `Authorization: Bearer`: its scope is a role"
+    " (`viewer`, `operator`, `auditor`, `admin`), and `x-permission` says what each operation needs. Whoever is signed"
+    " in at the console may call as what they are there. Tokens of connections are refused. Unknown parameters and"
+    " members are refused. A POST may carry an `Idempotency-Key`: within a day the same request with the same key is"
+    " answered as before and changes nothing again. Whatever is read has an `ETag`; a PATCH may send it as `If-Match`."
 )
 
 
@@ -54,7 +56,7 @@ def document(operations: Sequence[Operation], schemas: Mapping[str, Schema], url
         "openapi": "3.1.0",
         "info": {"title": "scim-bridge", "version": __version__, "description": ABOUT},
         **({"servers": [{"url": url}]} if url else {}),
-        "security": [{"token": []}],
+        "security": [{"token": []}, {"session": []}],
         "tags": tags,
         "paths": paths,
         "components": {
@@ -66,7 +68,15 @@ def document(operations: Sequence[Operation], schemas: Mapping[str, Schema], url
                 }
                 for status, what in REFUSALS.items()
             },
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "__Host-sb_console",
+                    "description": "Whoever is signed in at the console; changes carry X-Form-Key.",
+                },
+            },
         },
     }
 
@@ -77,6 +87,7 @@ def _operation(of: Operation) -> dict[str, Any]:
         "tags": [of.tag],
         "summary": of.summary,
         **({"description": of.about} if of.about else {}),
+        "x-permission": NEEDS.get(of.id, ADMIN_ALONE),
         "parameters": [*_in_path(of), *_in_query(of), *_in_headers(of)],
         "responses": _responses(of),
     }

@@ -20,7 +20,6 @@ from scim_bridge.api.shapes import (
     ref,
     text,
 )
-from scim_bridge.departures.approver import approver_of
 from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.errors import Refused
 from scim_bridge.kernel.work import Work
@@ -265,8 +264,9 @@ async def apply(work: Work, asked: Asked) -> dict[str, Any]:
         raise Refused("plan-applied", "This plan was applied before.", "Make a new one.")
     release = str(asked.body.get("release", ""))
     if release:
+        asked.caller.need("sync.release")
         # A word that counts is somebody's: a token without a label has no name to give it.
-        approver_of(asked.label, asked.actor.id)
+        asked.caller.approver()
     return {"effect": await ask_to_apply(work, of, release)}
 
 

@@ -19,11 +19,21 @@ WORDS = {
 }
 
 
-async def campaigns(reader: Reader, *, events: bool = False, limit: int = 50) -> list[dict[str, Any]]:
-    """The newest campaigns with their progress; those about one agent only with `events`."""
-    where = "" if events else " WHERE kind <> 'event'"
+async def campaigns(
+    reader: Reader, *, events: bool = False, limit: int = 50, before: str | None = None
+) -> list[dict[str, Any]]:
+    """The newest campaigns with their progress; those about one agent only with `events`.
+
+    `before`: opened earlier than the one with this id.
+    """
+    tests = [] if events else ["kind <> 'event'"]
+    if before is not None:
+        tests.append("(opened, id) < (SELECT c.opened, c.id FROM sb_campaign c WHERE c.id = ?)")
+    where = f" WHERE {' AND '.join(tests)}" if tests else ""
     rows = await reader.all(
-        f"SELECT {COLUMNS} FROM sb_campaign{where} ORDER BY opened DESC, id DESC LIMIT ?", limit
+        f"SELECT {COLUMNS} FROM sb_campaign{where} ORDER BY opened DESC, id DESC LIMIT ?",
+        *(() if before is None else (before,)),
+        limit,
     )
     return [summary(found, await counts(reader, found.id)) for found in map(campaign_of, rows)]
 
@@ -63,12 +73,22 @@ async def details(reader: Reader, found: Campaign, now: int) -> dict[str, Any]:
 
 
 async def agents(
-    reader: Reader, found: Campaign, *, state: str | None = None, limit: int = 1000
+    reader: Reader,
+    found: Campaign,
+    *,
+    state: str | None = None,
+    limit: int = 1000,
+    after: tuple[str, str] | None = None,
 ) -> list[dict[str, Any]]:
-    """The agents of a campaign: who is waited for, how it was answered, the last step."""
+    """The agents of a campaign: who is waited for, how it was answered, the last step.
+
+    `after`: behind the agent of this slug and id.
+    """
     where, values = (" AND i.state = ?", [state]) if state is not None else ("", [])
+    if after is not None:
+        where, values = f"{where} AND (i.slug, i.agent_id) > (?, ?)", [*values, *after]
     rows = await reader.all(
-        "SELECT i.slug, i.state, i.note, i.next_at, i.settled, p.name AS person FROM sb_campaign_item i"
+        "SELECT i.agent_id, i.slug, i.state, i.note, i.next_at, i.settled, p.name AS person FROM sb_campaign_item i"
         f" LEFT JOIN sb_resource p ON p.id = i.person_id WHERE i.campaign_id = ?{where}"
         " ORDER BY i.slug, i.agent_id LIMIT ?",
         found.id,
@@ -77,6 +97,7 @@ async def agents(
     )
     return [
         {
+            "id": row["agent_id"],
             "agent": row["slug"],
             "state": row["state"],
             "of": row["person"] or "nobody",

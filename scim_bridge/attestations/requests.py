@@ -8,10 +8,16 @@ from scim_bridge.kernel.database import Reader
 
 
 async def requests(
-    reader: Reader, now: int, agent_id: str | None = None, limit: int = 50
+    reader: Reader, now: int, agent_id: str | None = None, limit: int = 50, before: str | None = None
 ) -> list[dict[str, Any]]:
-    """The newest requests: agent, whom, by whom, until when, and state (open, expired, answered, replaced)."""
-    where, values = ("WHERE q.agent_id = ? ", [agent_id]) if agent_id is not None else ("", [])
+    """The newest requests: agent, whom, by whom, until when, and state (open, expired, answered, replaced).
+
+    `before`: older than the one with this id.
+    """
+    asked = (("q.agent_id = ?", agent_id), ("q.id < ?", before))
+    tests = [test for test, value in asked if value is not None]
+    values = [value for _, value in asked if value is not None]
+    where = f"WHERE {' AND '.join(tests)} " if tests else ""
     rows = await reader.all(
         "SELECT q.id, a.slug, COALESCE(p.name, q.person_id) AS person, q.created_by, q.created, q.expires,"
         " q.closed_why FROM sb_attestation_request q"

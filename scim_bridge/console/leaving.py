@@ -139,9 +139,7 @@ def _approver(session: Session) -> Approver:
     """Who decides: a person by their userName, an admin's token by its label."""
     if session.token_id is None:
         return Approver(session.name.casefold(), session.name, "console")
-    # A session of a token without a label bears a name made up for it, which is nobody's.
-    label = None if session.name == f"token {session.token_id[-6:]}" else session.name
-    return approver_of(label, session.token_id)
+    return approver_of(session.said_name, session.token_id)
 
 
 def kept_tile(kept: int, closed: int) -> Tile:

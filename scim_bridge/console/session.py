@@ -39,6 +39,12 @@ class Session:
         return self.kept.name
 
     @property
+    def said_name(self) -> str | None:
+        """The same; None for a token without a label, for which a name is made up that is nobody's."""
+        made_up = self.token_id is not None and self.name == f"token {self.token_id[-6:]}"
+        return None if made_up else self.name
+
+    @property
     def token_id(self) -> str | None:
         """The admin's token it was opened with."""
         return self.kept.token_id

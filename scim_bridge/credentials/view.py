@@ -121,12 +121,19 @@ async def shown(reader: Reader, now: int, key: str) -> dict[str, Any]:
     }
 
 
-async def rotations(reader: Reader, *, every: bool = False, limit: int = 100) -> list[dict[str, Any]]:
-    """Rotations under way, or the latest of all with `every`."""
-    where = "" if every else " WHERE finished IS NULL"
+async def rotations(
+    reader: Reader, *, every: bool = False, limit: int = 100, before: tuple[int, str] | None = None
+) -> list[dict[str, Any]]:
+    """Rotations under way, or the latest of all with `every`; `before`: begun earlier than that instant and id."""
+    tests = [
+        *([] if every else ["finished IS NULL"]),
+        *([] if before is None else ["(created, id) < (?, ?)"]),
+    ]
+    where = f" WHERE {' AND '.join(tests)}" if tests else ""
     rows = await reader.all(
         f"SELECT id, slug, client_name, kind, cause, state, created, step_at, note FROM sb_rotation{where}"
         " ORDER BY created DESC, id DESC LIMIT ?",
+        *(before or ()),
         limit,
     )
     return [

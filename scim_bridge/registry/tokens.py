@@ -30,7 +30,9 @@ SSF_SCOPES = (SSF_READ, SSF_MANAGE)
 CLIENT_SCOPES = (*CONNECTION_SCOPES, *SSF_SCOPES)
 # To look at everything an admin sees by the API, and change nothing.
 ADMIN_READ = "admin.read"
-API_SCOPES = ("access", "activity", *SSF_SCOPES, ADMIN_READ, "admin")
+# The roles a token can be (registry/roles.py): what its holder may, at the API.
+ROLE_SCOPES = ("viewer", "operator", "auditor", ADMIN_READ, "admin")
+API_SCOPES = ("access", "activity", *SSF_SCOPES, *ROLE_SCOPES)
 # Writing last_used at every call would make each read a write; once a minute tells as much.
 USED_EVERY = 60_000_000
 
@@ -227,12 +229,28 @@ async def find_token(reader: Reader, master: MasterKey, text: str) -> Any:
     return None if found is None else found.row
 
 
-async def tokens(reader: Reader) -> list[Any]:
-    """Every token's row (no digest), newest first. Access tokens of OAuth clients are not listed."""
+async def tokens(
+    reader: Reader,
+    *,
+    connection: str | None = None,
+    before: tuple[int, str] | None = None,
+    limit: int | None = None,
+) -> list[Any]:
+    """Every token's row (no digest), newest first. Access tokens of OAuth clients are not listed.
+
+    `connection`: of the one with this name only; `before`: older than that instant and id, at most `limit`.
+    """
+    only = ("" if connection is None else " AND c.name = ?") + (
+        "" if before is None else " AND (t.created, t.id) < (?, ?)"
+    )
     return list(
         await reader.all(
             "SELECT t.id, c.name AS connection, t.label, t.hint, t.scopes, t.created, t.expires, t.last_used,"
             " t.revoked, t.successor FROM sb_token t LEFT JOIN sb_connection c ON c.id = t.connection_id"
-            " WHERE t.client_id IS NULL ORDER BY t.created DESC, t.id DESC"
+            f" WHERE t.client_id IS NULL{only} ORDER BY t.created DESC, t.id DESC"
+            f"{'' if limit is None else ' LIMIT ?'}",
+            *(() if connection is None else (connection,)),
+            *(before or ()),
+            *(() if limit is None else (limit,)),
         )
     )

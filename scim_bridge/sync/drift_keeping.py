@@ -54,12 +54,26 @@ def drift_of(row: Any) -> KeptDrift:
     return KeptDrift(**{**made, "ours": orjson.loads(row["ours"]), "theirs": orjson.loads(row["theirs"])})
 
 
-async def drifts_of(reader: Reader, connection_id: str, *, every: bool = False) -> list[KeptDrift]:
-    """The open drifts of a connection by agent and attribute; with `every`, settled ones as well, the newest last."""
+async def drifts_of(
+    reader: Reader,
+    connection_id: str,
+    *,
+    every: bool = False,
+    after: str | None = None,
+    limit: int | None = None,
+) -> list[KeptDrift]:
+    """The open drifts of a connection by agent and attribute; with `every`, settled ones as well, the newest last.
+
+    `after`: behind the one with this id, at most `limit` of them.
+    """
     only = "" if every else " AND slot = ''"
+    if after is not None:
+        place = "d.slug, d.attribute, d.first_seen, d.id"
+        only += f" AND (slug, attribute, first_seen, id) > (SELECT {place} FROM sb_drift d WHERE d.id = ?)"
     rows = await reader.all(
-        f"SELECT * FROM sb_drift WHERE connection_id = ?{only} ORDER BY slug, attribute, first_seen, id",
-        connection_id,
+        f"SELECT * FROM sb_drift WHERE connection_id = ?{only} ORDER BY slug, attribute, first_seen, id"
+        f"{'' if limit is None else ' LIMIT ?'}",
+        *(value for value in (connection_id, after, limit) if value is not None),
     )
     return [drift_of(row) for row in rows]
 

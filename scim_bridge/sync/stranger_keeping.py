@@ -50,11 +50,26 @@ def stranger_of(row: Any) -> KeptStranger:
     return KeptStranger(**{**made, "attributes": orjson.loads(row["attributes"])})
 
 
-async def strangers_of(reader: Reader, connection_id: str, *, every: bool = False) -> list[KeptStranger]:
-    """The strangers of a connection that wait for a decision; with `every`, all there ever were."""
+async def strangers_of(
+    reader: Reader,
+    connection_id: str,
+    *,
+    every: bool = False,
+    after: tuple[str, str] | None = None,
+    limit: int | None = None,
+) -> list[KeptStranger]:
+    """The strangers of a connection that wait for a decision; with `every`, all there ever were.
+
+    `after`: behind the one of this name and remote id, at most `limit` of them.
+    """
     only = "" if every else " AND state = 'open'"
+    only += "" if after is None else " AND (name, remote_id) > (?, ?)"
     rows = await reader.all(
-        f"SELECT * FROM sb_stranger WHERE connection_id = ?{only} ORDER BY name, remote_id", connection_id
+        f"SELECT * FROM sb_stranger WHERE connection_id = ?{only} ORDER BY name, remote_id"
+        f"{'' if limit is None else ' LIMIT ?'}",
+        connection_id,
+        *(after or ()),
+        *(() if limit is None else (limit,)),
     )
     return [stranger_of(row) for row in rows]
 

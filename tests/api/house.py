@@ -7,6 +7,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,6 +35,7 @@ from scim_bridge.registry.connections import connection
 from scim_bridge.registry.groups import add_members, create_group
 from scim_bridge.registry.holds import place_hold
 from scim_bridge.registry.tokens import create_token
+from scim_bridge.server import signed_in
 from scim_bridge.settings.attestations import AttestationSettings
 from scim_bridge.settings.model import Settings
 from scim_bridge.watch.alerts import add_alert
@@ -56,7 +58,8 @@ async def _well() -> list[dict[str, str]]:
 
 def application(ctx: Context, rules: Rules = RULES) -> Any:
     """The API alone, with the edge that the server puts around it."""
-    house = House(ctx, Settings(), rules, agents_found, _well, (BUDGET,))
+    known = partial(signed_in, ctx)
+    house = House(ctx, Settings(), rules, agents_found, _well, (BUDGET,), known)
     handlers = {404: unrouted, 405: unrouted, Exception: unexpected}
     return Edge({}, Starlette(routes=routes(house), exception_handlers=handlers))
 

@@ -49,11 +49,11 @@ def test_an_admin_reads_cases_one_case_and_its_receipt(on_store, receiver, clock
         api = Api(ctx, await token(store, "admin"))
         status, page = await api.get("?limit=1")
         assert status == 200
-        (newest,) = page["departures"]
+        (newest,) = page["items"]
         assert (newest["person"], newest["state"], newest["held"]) == ("lena@corp.test", "open", 2)
-        status, rest = await api.get(f"?limit=1&before={page['before']}")
-        case_id = rest["departures"][0]["id"]
-        assert rest["departures"][0]["person"] == "priya@corp.test"
+        status, rest = await api.get(f"?limit=1&cursor={page['next']}")
+        case_id = rest["items"][0]["id"]
+        assert rest["items"][0]["person"] == "priya@corp.test"
         status, problem = await api.get(f"/{case_id}/receipt")
         assert (status, problem["code"]) == (404, "receipt-none")
         await drain(engine(ctx, receiver), store)
@@ -65,7 +65,7 @@ def test_an_admin_reads_cases_one_case_and_its_receipt(on_store, receiver, clock
         assert told == {row["name"] for row in rows}, "which IdP was told is said by its name"
         status, receipt = await api.get(f"/{case_id}/receipt")
         assert (status, set(receipt)) == (200, {"receipt", "keys"})
-        assert (await api.get("?state=open"))[1]["departures"] == []
+        assert (await api.get("?state=open"))[1]["items"] == []
         await ctx.outbound.aclose()
 
     on_store(body)
@@ -87,7 +87,7 @@ def test_nobody_but_an_admin_reads_them_and_odd_questions_are_refused(on_store, 
             "?limit=x": 400,
             "?limit=²": 400,
             "?state=nonsense": 400,
-            "?before=%00": 400,
+            "?cursor=AAAA": 400,
             "/no-such-case": 404,
             "/%00": 400,
             "/%ED%A0%80": 404,
