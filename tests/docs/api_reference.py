@@ -12,6 +12,7 @@ from typing import Any
 from scim_bridge.api.catalogue import OPERATIONS, SCHEMAS
 from scim_bridge.api.model import PATH, Operation
 from scim_bridge.api.openapi import REFUSALS, refusals, slots
+from scim_bridge.api.permissions import ADMIN_ALONE, NEEDS
 from scim_bridge.api.shapes import Schema
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "api.md"
@@ -20,17 +21,23 @@ HEAD = """# REST API
 Made from the declarations of the operations by `python -m tests.docs.api_reference`. The same as OpenAPI 3.1:
 `GET /openapi.json`, without a token.
 
-**Who may.** `Authorization: Bearer TOKEN` with an API token: `scim-bridge tokens create --scope admin --label
-NAME`, or `--scope admin.read` for one that only looks. What counts for a named person (the brake, letting a
-held plan go) takes the token's label. Tokens of connections (SCIM, OAuth clients) get 403 at every address
-below `/api/`.
+**Who may.** `Authorization: Bearer TOKEN` with an API token whose scope is a [role](roles.md): `scim-bridge tokens
+create --scope operator --label NAME` (viewer, operator, auditor, admin). Each operation says which permission it
+needs; the same table of rights holds for pages of the console. What counts for a named person (the brake, letting a
+held plan go) takes the token's label. Tokens of connections (SCIM, OAuth clients) get 403 at every address below
+`/api/`.
+
+**People.** Whoever is signed in at the console (Okta, Entra) may call with that session, as what they are there: an
+owner sees and stops their own agents, and no others. A change carries `X-Form-Key`, the value of `form_key` in any
+page of the console, so that no other site can send it; what is dangerous asks for a sign-in of the last minutes (403
+`sign-in-again`). `GET /api/v1/me` says who one is and what one may.
 
 **Errors** are `application/problem+json` (RFC 9457): `code` stays the same, `title` says what was wrong,
 `detail` what to do. Unknown parameters and members are refused: a typo changes nothing.
 
 **Pages.** A list answers `{"items": […], "next": …}`. Send `next` as `cursor` with the same other parameters
 for the next page; null: this was the last. Whatever comes or goes meanwhile, everything that stays is seen
-once. `limit` is 1 to 500. (`/departures` is older: it answers `before`, to be sent as `before`.)
+once. `limit` is 1 to 500.
 
 **Once only.** A POST may carry `Idempotency-Key` (1 to 255 printable ASCII characters, best a UUID). Within a
 day the same request with the same key and token changes nothing again and gets the same answer, with
@@ -68,7 +75,7 @@ def _members(shape: Schema) -> Iterator[str]:
 
 def _operation(of: Operation) -> Iterator[str]:
     yield f"\n### `{of.method} {of.address}`\n"
-    yield f"{of.summary}. {of.about}".strip()
+    yield f"{of.summary}. {of.about}".strip() + f" Needs `{NEEDS.get(of.id, ADMIN_ALONE)}`."
     rows = [f"| `{name}` | in the path | {PATH[name]} |" for name in slots(of.path)]
     rows += [f"| `{each.name}` | {_type(each.schema)} | {each.about} |" for each in of.query]
     if rows:

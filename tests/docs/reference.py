@@ -11,6 +11,10 @@ from typing import Any
 
 import typer
 
+from scim_bridge.api.catalogue import OPERATIONS
+from scim_bridge.api.permissions import ADMIN_ALONE, KNOWN
+from scim_bridge.api.permissions import NEEDS as NEEDED
+from scim_bridge.cli.dry_run import UNPLANNED
 from scim_bridge.cli.run import build, verb
 from scim_bridge.console.permissions import NEEDS, PUBLIC
 from scim_bridge.registry.roles import PERMISSIONS, ROLES, Reach, reach
@@ -23,24 +27,31 @@ Made from the commands themselves by `python -m tests.docs.reference`.
 Every command works on the database directly, whether a server runs or not. Most take `--database-url` (or
 `SCIM_BRIDGE_DATABASE_URL`) and `--output table|json|jsonl|csv`.
 
-| exit code | meaning | of which commands |
-|---|---|---|
-| 0 | done, or nothing to do | all |
-| 1 | an error, told in one line with its fix; or what was looked at does not hold | all; `doctor`, `audit verify` … |
-| 2 | the command was written wrongly | all |
-| 3 | changes are pending: something would be, or is still to be, written | `--dry-run`, `sync plan` |
-| 4 | held by the brake: a person has to look | `sync plan`, `sync apply`, `sync one` |
-| 78 | the settings are wrong | all but `doctor`, which tells of it as a finding |
-| 130 | Ctrl-C; what was done stays, the same command goes on | imports, `sync`, `connect` |
+EXIT_TABLE
+With `--dry-run` a command that writes runs to its end in one transaction, tells what would be audited and how many
+outward calls would be asked for, and is rolled back; a refusal is the same as without. These write and have none:
 
-Where a command that writes has `--dry-run`, it runs to its end in one transaction, tells what would be audited and
-how many outward calls would be asked for, and is rolled back; a refusal is the same as without. Others are looked at
-first with `sync plan`, `sync one --dry-run`, `departures simulate`, `policy simulate`, `mappings preview`.
-
+UNPLANNED_TABLE
 `scim-bridge --version` prints the version. `scim-bridge --install-completion` sets up completion of nouns, verbs and
 options for the shell you are in (bash, zsh, fish, PowerShell); `--show-completion` prints it instead. It asks the
 program itself: a new version needs no new set-up.
 """
+# Every exit code: what it means, and which commands end with it.
+EXITS = {
+    "0": ("done, or nothing to do", "all"),
+    "1": (
+        "an error, told in one line with its fix; or what was looked at does not hold",
+        "all; `doctor`, `audit verify` …",
+    ),
+    "2": ("the command was written wrongly", "all"),
+    "3": ("changes are pending: something would be, or is still to be, written", "`--dry-run`, `sync plan`"),
+    "4": (
+        "held by the brake: a person has to look",
+        "`sync plan`, `sync apply`, `sync one`, `departures brake list`",
+    ),
+    "78": ("the settings are wrong", "all but `doctor`, which tells of it as a finding"),
+    "130": ("Ctrl-C; what was done stays, the same command goes on", "imports, `sync`, `db`, `connect`"),
+}
 ROLES_FILE = FILE.with_name("roles.md")
 ROLES_HEAD = """# Roles
 
@@ -53,6 +64,10 @@ People sign in at the OpenID provider of [`[sign_in]`](settings.md): [Okta](../h
 [Entra](../how-to/sign-in-entra.md). Their groups there are roles here; several roles add up. Whoever answers for an
 agent is its owner without any group. An admin's token opens the console as an admin, too, unless `sign_in.admin_token`
 is false.
+
+Programs have roles by the scope of their token (`scim-bridge tokens create --scope operator`): viewer, operator,
+auditor and admin, with the same permissions at the [REST API](api.md). `admin.read` is an older word for auditor. A
+token is not asked for a fresh sign-in: give one that may do dangerous things a short life (`--days`).
 
 A session ends after eight hours, after an hour of silence, when it is revoked (`scim-bridge sessions revoke`), and at
 once when its person leaves. What is marked **dangerous** asks for a sign-in of the last fifteen minutes; the IdP then
@@ -91,7 +106,14 @@ def described(name: str, command: Any) -> Iterator[str]:
 
 def page() -> str:
     """The whole page."""
-    lines = [HEAD.rstrip()]
+    exits = ["| exit code | meaning | of which commands |", "|---|---|---|"]
+    exits += [f"| {code} | {meaning} | {whose} |" for code, (meaning, whose) in EXITS.items()]
+    without = ["| command | why not |", "|---|---|"]
+    without += [f"| `{name}` | {why} |" for name, why in UNPLANNED.items()]
+    head = HEAD.replace("EXIT_TABLE", "\n".join(exits) + "\n").replace(
+        "UNPLANNED_TABLE", "\n".join(without) + "\n"
+    )
+    lines = [head.rstrip()]
     for name, command in commands(build()):
         lines.extend(described(name, command))
     return "\n".join(lines) + "\n"
@@ -111,6 +133,17 @@ def roles_page() -> str:
     lines += ["", "## Addresses of the console", "", "| method | address | permission |", "|---|---|---|"]
     for (method, path), need in NEEDS.items():
         lines.append(f"| {method} | `{path}` | {'everybody' if need == PUBLIC else f'`{need}`'} |")
+    lines += [
+        "",
+        "## Operations of the REST API",
+        "",
+        "| operation | address | permission |",
+        "|---|---|---|",
+    ]
+    words = {ADMIN_ALONE: "an admin alone", KNOWN: "everybody who has a role"}
+    for each in OPERATIONS:
+        need = NEEDED.get(each.id, ADMIN_ALONE)
+        lines.append(f"| `{each.id}` | {each.method} `{each.address}` | {words.get(need, f'`{need}`')} |")
     return "\n".join(lines) + "\n"
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scim_bridge.inventory.entries import AGENT, CREDENTIAL, GROUP, PERSON
 from scim_bridge.settings.model import Settings
+from tests.docs import attributes, errors, metrics
 from tests.docs.reference import FILE, ROLES_FILE, page, roles_page
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+METRIC = re.compile(r"\bscim_bridge_[a-z_]+[a-z]\b(?=[{\[`() \"\n]|$)")
 SOURCE = re.compile(r"`([a-z_]+(?:/[a-z_]+)*/[a-z_]+\.py)`")
 
 
@@ -24,6 +27,21 @@ def test_the_command_line_reference_is_what_the_commands_say() -> None:
 
 def test_the_roles_reference_is_what_the_table_says() -> None:
     assert ROLES_FILE.read_text() == roles_page(), "run: python -m tests.docs.reference"
+
+
+@pytest.mark.parametrize("made", [errors, metrics, attributes], ids=lambda made: made.FILE.stem)
+def test_a_generated_page_is_what_the_program_is(made: Any) -> None:
+    assert made.FILE.read_text() == made.page(), f"run: python -m {made.__name__}"
+
+
+def test_every_metric_of_rules_and_dashboards_is_one_of_ours() -> None:
+    known = {name for name, *_ in metrics.rows()}
+    known |= {f"{name}{end}" for name in known for end in ("_total", "_bucket", "_sum", "_count")}
+    folders = (ROOT / "config" / "prometheus", ROOT / "config" / "grafana", ROOT / "docs")
+    read = (".yml", ".yaml", ".json", ".md")
+    files = [file for folder in folders for file in folder.rglob("*") if file.suffix in read]
+    named = {name for file in files for name in METRIC.findall(file.read_text())}
+    assert len(named) > 10 and not named - known
 
 
 @pytest.mark.parametrize("file", PAGES, ids=lambda file: str(file.relative_to(ROOT)))
