@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 M = TypeVar("M", bound="SQLModel")
 
+# SQLite's own two megabytes do not hold the inner pages of a million agents' indexes: each GET then reads a
+# dozen pages anew, and takes three times as long as with sixteen. Only what is touched is ever taken.
+CACHE_KIB = 2_000
+READ_CACHE_KIB = 16_000
+WRITE_CACHE_KIB = 8_000
 BUSY_SECONDS = 5.0
 BATCH = 64
 # A commit is on the disk when it is told: it survives a power cut, not only the end of the process.
@@ -210,9 +215,9 @@ class SqliteDatabase:
         self.url = url
         self.path = path_of(url)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._read = self._connect()
+        self._read = self._connect(READ_CACHE_KIB)
         # Opened here: what goes wrong is told to who opens, not to a thread nobody hears.
-        self._write = self._connect()
+        self._write = self._connect(WRITE_CACHE_KIB)
         self._inode = self._stat()
         self._checked = 0.0
         self._reads = SqliteReader(self._read, self._present)
@@ -223,7 +228,7 @@ class SqliteDatabase:
         self._thread = threading.Thread(target=self._writer, name="sqlite-writer", daemon=True)
         self._thread.start()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, cache_kib: int = CACHE_KIB) -> sqlite3.Connection:
         try:
             connection = sqlite3.connect(
                 self.path,
@@ -234,7 +239,8 @@ class SqliteDatabase:
             )
             connection.row_factory = sqlite3.Row
             durability = f"synchronous={SYNCHRONOUS}"
-            for pragma in ("journal_mode=WAL", durability, "foreign_keys=ON", "temp_store=MEMORY"):
+            cache = f"cache_size=-{cache_kib}"
+            for pragma in ("journal_mode=WAL", durability, "foreign_keys=ON", "temp_store=MEMORY", cache):
                 connection.execute(f"PRAGMA {pragma}")
         except sqlite3.Error as error:
             raise StoreUnavailable(f"The database file {self.path} cannot be opened ({error}).") from error
