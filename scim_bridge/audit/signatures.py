@@ -14,19 +14,21 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from scim_bridge.audit.model import CHECKPOINT_TYPE
 from scim_bridge.kernel.crypto import Tampered, verify
 
-# Lines that are read ahead at once; with fewer signatures in them than FEW, a process costs more than it saves.
+# Items that are read ahead at once; with fewer signatures in them than FEW, a process costs more than it saves.
 CHUNK = 4_000
 FEW = 200
 IN_FLIGHT = 4
 
-Item = tuple[int, dict[str, Any]]
+T = TypeVar("T")
 Keys = Mapping[str, dict[str, Any]]
 Stated = Mapping[str, Any] | Tampered
+Signed = tuple[T, str | None]
+"""Something on its way to the walk, and the statement in it where it has one."""
 
 
 def stated(statement: str, keys: Keys) -> Stated:
@@ -42,49 +44,63 @@ def _many(statements: Sequence[str], keys: Keys) -> list[Mapping[str, Any] | str
     return [one.message if isinstance(one, Tampered) else one for one in found]
 
 
-def ahead(
-    items: Iterator[Item], keys: Keys
-) -> Generator[tuple[int, dict[str, Any], Stated | None], None, None]:
-    """Each line with what its statement signs, None for lines without one; a few chunks are read ahead."""
-    pool: ProcessPoolExecutor | None = None
-    waiting: deque[tuple[list[Item], list[str], Future[list[Any]] | None]] = deque()
+class Ahead(Generic[T]):
+    """Has statements checked by other processes while a few chunks wait; close it at the end.
+
+    The processes are started with the first chunk that is worth it.
+    """
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = dict(keys)
+        self._pool: ProcessPoolExecutor | None = None
+        self._waiting: deque[tuple[list[Signed[T]], Future[list[Any]] | None]] = deque()
+
+    def take(self, chunk: list[Signed[T]]) -> Iterator[tuple[T, Stated | None]]:
+        """One chunk more; those that had to wait long enough, with what each statement signs."""
+        statements = [statement for _, statement in chunk if statement is not None]
+        self._waiting.append((chunk, self._begun(statements) if len(statements) >= FEW else None))
+        if len(self._waiting) >= IN_FLIGHT:
+            yield from self._told(*self._waiting.popleft())
+
+    def rest(self) -> Iterator[tuple[T, Stated | None]]:
+        """All that still waits."""
+        while self._waiting:
+            yield from self._told(*self._waiting.popleft())
+
+    def close(self) -> None:
+        """Let go of the processes."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _begun(self, statements: list[str]) -> Future[list[Any]] | None:
+        try:
+            if self._pool is None:
+                self._pool = ProcessPoolExecutor(os.cpu_count() or 1, mp_context=get_context("spawn"))
+            return self._pool.submit(_many, statements, self._keys)
+        except (OSError, BrokenProcessPool):
+            # No more processes to be had: this one does it.
+            return None
+
+    def _told(
+        self, chunk: list[Signed[T]], future: Future[list[Any]] | None
+    ) -> Iterator[tuple[T, Stated | None]]:
+        statements = [statement for _, statement in chunk if statement is not None]
+        found: Iterator[Any]
+        try:
+            found = iter(future.result() if future is not None else _many(statements, self._keys))
+        except (OSError, BrokenProcessPool):
+            found = iter(_many(statements, self._keys))
+        for item, statement in chunk:
+            said = None if statement is None else next(found)
+            yield item, Tampered("signature", said) if isinstance(said, str) else said
+
+
+def ahead(items: Iterator[Signed[T]], keys: Keys) -> Generator[tuple[T, Stated | None], None, None]:
+    """Each item with what its statement signs, None for items without one; a few chunks are read ahead."""
+    checking: Ahead[T] = Ahead(keys)
     try:
         while chunk := list(islice(items, CHUNK)):
-            signed = [item["statement"] for _, item in chunk if _signs(item)]
-            future = None
-            if len(signed) >= FEW:
-                pool = pool or ProcessPoolExecutor(os.cpu_count() or 1, mp_context=get_context("spawn"))
-                future = _begun(pool, signed, keys)
-            waiting.append((chunk, signed, future))
-            if len(waiting) >= IN_FLIGHT:
-                yield from _told(*waiting.popleft(), keys)
-        while waiting:
-            yield from _told(*waiting.popleft(), keys)
+            yield from checking.take(chunk)
+        yield from checking.rest()
     finally:
-        if pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _signs(item: Mapping[str, Any]) -> bool:
-    return item.get("type") == "checkpoint" and isinstance(item.get("statement"), str)
-
-
-def _begun(pool: ProcessPoolExecutor, signed: list[str], keys: Keys) -> Future[list[Any]] | None:
-    try:
-        return pool.submit(_many, signed, dict(keys))
-    except (OSError, BrokenProcessPool):
-        # No more processes to be had: this one does it.
-        return None
-
-
-def _told(
-    chunk: list[Item], signed: list[str], future: Future[list[Any]] | None, keys: Keys
-) -> Iterator[tuple[int, dict[str, Any], Stated | None]]:
-    found: Iterator[Any]
-    try:
-        found = iter(future.result()) if future is not None else (stated(one, keys) for one in signed)
-    except (OSError, BrokenProcessPool):
-        found = (stated(one, keys) for one in signed)
-    for number, item in chunk:
-        said = next(found) if _signs(item) else None
-        yield number, item, Tampered("signature", said) if isinstance(said, str) else said
+        checking.close()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
+from itertools import chain
 from typing import Any
 
 import orjson
 
 from scim_bridge.audit.export import COLUMNS, HEAD, MARKS, pages
 from scim_bridge.audit.model import EXPORT_TYPE, Finding, Verdict
-from scim_bridge.audit.signatures import Stated, ahead
+from scim_bridge.audit.signatures import CHUNK, Ahead, Stated, ahead
 from scim_bridge.audit.walk import Walk
 from scim_bridge.kernel.crypto import Tampered, public_keys, verify
 from scim_bridge.kernel.database import Database
@@ -19,17 +20,45 @@ from scim_bridge.kernel.errors import BadFile
 LONGEST_LINE = 16_000_000
 
 
-async def verify_database(database: Database, anchors: Iterable[str] = ()) -> Verdict:
-    """Check every row and checkpoint of a database, page by page; `anchors` are statements kept outside it."""
+async def verify_database(
+    database: Database, anchors: Iterable[str] = (), *, processes: bool = False
+) -> Verdict:
+    """Check every row and checkpoint of a database, page by page; `anchors` are statements kept outside it.
+
+    With `processes` signatures are checked by as many as there are cores, and waited for: not in a server.
+    """
     async with database.snapshot() as reader:
-        walk = Walk(await public_keys(reader, "audit"), anchors)
-        async for kind, rows in pages(reader):
-            take = walk.row if kind == "row" else walk.checkpoint
-            for row in rows:
-                take(row)
+        keys = await public_keys(reader, "audit")
+        walk = Walk(keys, anchors)
+        checking: Ahead[tuple[str, Any]] | None = Ahead(keys) if processes else None
+        try:
+            chunk: list[tuple[tuple[str, Any], str | None]] = []
+            async for kind, rows in pages(reader):
+                if checking is None:
+                    for row in rows:
+                        _step(walk, kind, row)
+                    continue
+                chunk += [((kind, row), row["statement"] if kind == "checkpoint" else None) for row in rows]
+                if len(chunk) >= CHUNK:
+                    for (which, row), known in checking.take(chunk):
+                        _step(walk, which, row, known)
+                    chunk = []
+            if checking is not None:
+                for (which, row), known in chain(checking.take(chunk), checking.rest()):
+                    _step(walk, which, row, known)
+        finally:
+            if checking is not None:
+                checking.close()
         waiting = await reader.one("SELECT COUNT(*) AS n FROM sb_audit WHERE seq IS NULL")
     unsealed = waiting["n"] if waiting is not None else 0
     return Verdict(walk.rows, walk.checkpoints, unsealed, walk.findings(), walk.anchors)
+
+
+def _step(walk: Walk, kind: str, row: Any, known: Stated | None = None) -> None:
+    if kind == "row":
+        walk.row(row)
+    else:
+        walk.checkpoint(row, known)
 
 
 class _Offline:
@@ -138,10 +167,17 @@ def verify_export(
         if taken.begun:
             break
     if taken.begun:
-        with closing(ahead(items, taken.walk.keys)) as rest:
-            for number, item, known in rest:
+        signed = ((each, _statement(each[1])) for each in items)
+        with closing(ahead(signed, taken.walk.keys)) as rest:
+            for (number, item), known in rest:
                 _take(taken, number, item, known)
     return taken.verdict()
+
+
+def _statement(item: Mapping[str, Any]) -> str | None:
+    """What is signed in a line, where it is a checkpoint."""
+    found = item.get("statement") if item.get("type") == "checkpoint" else None
+    return found if isinstance(found, str) else None
 
 
 def _take(taken: _Offline, number: int, item: dict[str, Any], known: Stated | None = None) -> None:

@@ -74,7 +74,7 @@ def verify(
 
     async def body(bridge: Any) -> Verdict:
         await seal(bridge.ctx.store, bridge.ctx.master)
-        return await verify_database(bridge.ctx.store.database, anchors)
+        return await verify_database(bridge.ctx.store.database, anchors, processes=True)
 
     with busy("Checking every row and signature"):
         found = with_bridge(database_url, body)

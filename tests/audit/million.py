@@ -1,6 +1,8 @@
 """A million audit rows: made, exported and verified offline; then broken in every way, and each break located.
 
-python -m tests.audit.million [--rows N] [--keep DIRECTORY]
+python -m tests.audit.million [--rows N] [--every N] [--keep DIRECTORY]
+
+`--every 100` signs a checkpoint for every hundred rows, as a server that is not busy does; else one for 5,000.
 
 Times and peak memory are of this machine. The verification runs in a process of its own that gets
 nothing but the export and the public keys.
@@ -21,10 +23,10 @@ from pathlib import Path
 
 import orjson
 
+from scim_bridge.audit import seal as sealing
 from scim_bridge.audit.export import chain_lines
 from scim_bridge.audit.record import record_all
-from scim_bridge.audit.seal import seal
-from scim_bridge.audit.verify import LONGEST_LINE, verify_export
+from scim_bridge.audit.verify import LONGEST_LINE, verify_database, verify_export
 from scim_bridge.cli.files import lines
 from scim_bridge.kernel.clock import SystemClock
 from scim_bridge.kernel.crypto import MasterKey, public_keys
@@ -38,7 +40,7 @@ FILLER = Actor("connection", "conn-1", "okta", "conn-1", "req-0001", "192.0.2.7"
 BATCH = 5000
 
 
-async def made(directory: Path, count: int) -> None:
+async def made(directory: Path, count: int, every: int) -> None:
     """Make the rows, seal them, export them beside the keys; says how long each took."""
     url = f"sqlite:///{directory / 'million.db'}"
     await upgrade(url)
@@ -52,7 +54,8 @@ async def made(directory: Path, count: int) -> None:
                 FILLER, lambda work, first=first: _batch(work, first, min(BATCH, count - first))
             )
         written = time.perf_counter()
-        await seal(store, MASTER)
+        sealing.BATCH = every
+        await sealing.seal(store, MASTER)
         sealed = time.perf_counter()
         with (directory / "audit.jsonl").open("wb") as out:
             async for line in chain_lines(store, MASTER):
@@ -63,6 +66,12 @@ async def made(directory: Path, count: int) -> None:
         print(f"sealed    in {sealed - written:.1f} s")
         print(
             f"exported  {size / 1e6:.0f} MB in {time.perf_counter() - sealed:.1f} s, peak memory {_peak()} MB"
+        )
+        began = time.perf_counter()
+        verdict = await verify_database(database, processes=True)
+        print(
+            f"living    {verdict.rows:,} rows in {verdict.checkpoints:,} checkpoints verified in"
+            f" {time.perf_counter() - began:.1f} s: {'sound' if verdict.ok else verdict.findings[:2]}"
         )
     finally:
         await database.close()
@@ -156,6 +165,7 @@ def broken(count: int) -> dict[str, Callable[[Iterator[bytes]], Iterator[bytes]]
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--every", type=int, default=sealing.BATCH, help="rows in a checkpoint")
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--verify", type=Path, nargs=2)
     asked = parser.parse_args()
@@ -165,7 +175,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as aside:
         directory = asked.keep or Path(aside)
         directory.mkdir(parents=True, exist_ok=True)
-        asyncio.run(made(directory, asked.rows))
+        asyncio.run(made(directory, asked.rows, asked.every))
         return _judged(directory, asked.rows)
 
 

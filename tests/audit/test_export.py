@@ -175,6 +175,30 @@ def test_signatures_checked_by_other_processes_are_judged_as_by_the_walk_itself(
     )
 
 
+def test_many_processes_judge_the_living_database_as_one_does(sqlite_url, clock, monkeypatch) -> None:
+    monkeypatch.setattr(signatures, "FEW", 1)
+
+    async def body(store: Store) -> None:
+        for _ in range(3):
+            await sealed(store, 3)
+
+        async def forge(work: Work) -> None:
+            work.bookkeeping("somebody else did it")
+            await work.tx.run(
+                "UPDATE sb_checkpoint SET statement = REPLACE(statement, '.ey', '.ez') WHERE last_seq = 6"
+            )
+
+        for change in (None, forge):
+            if change is not None:
+                await store.transact(TESTER, change)
+            alone = await verify_database(store.database)
+            assert await verify_database(store.database, processes=True) == alone
+            assert alone.ok is (change is None) and alone.checkpoints == 3
+        assert "6: checkpoint: The signature does not verify." in told(alone)
+
+    run_with_store(sqlite_url, clock, body)
+
+
 @pytest.mark.parametrize("line", [1, 5])
 def test_a_statement_that_is_no_text_is_no_line_of_ours(exported: Lines, line: int) -> None:
     odd = orjson.dumps({**orjson.loads(exported[line]), "statement": 5})
