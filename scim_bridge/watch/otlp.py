@@ -1,4 +1,4 @@
-"""OpenTelemetry logs (OTLP/HTTP in JSON) as activity, by the semantic conventions for generative AI."""
+"""OpenTelemetry logs (in the form of OTLP/JSON) as activity, by the semantic conventions for generative AI."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def attributes(told: Any) -> dict[str, Any]:
     """OTLP's key values as a plain mapping; what is neither text, number nor truth is left out."""
     found: dict[str, Any] = {}
     for pair in told if isinstance(told, list) else ():
-        if not isinstance(pair, Mapping) or not isinstance(pair.get("key"), str):
+        if not isinstance(pair, Mapping) or not isinstance(pair.get("key"), str) or not pair["key"]:
             continue
         value = pair.get("value")
         if not isinstance(value, Mapping):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from time import perf_counter
 from typing import Any
 
 from starlette.requests import Request
@@ -11,10 +13,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from scim_bridge.kernel.context import Context
-from scim_bridge.kernel.errors import Invalid
-from scim_bridge.kernel.web import JSON, WrongMedia, endpoint, json_response
+from scim_bridge.kernel.errors import BridgeError, Invalid
+from scim_bridge.kernel.web import JSON, WrongMedia, endpoint, json_response, problem_headers
 from scim_bridge.registry.callers import api_caller
-from scim_bridge.watch import cloud_events, otlp
+from scim_bridge.watch import cloud_events, otlp, otlp_wire
 from scim_bridge.watch.activity_body import json_of, lines_of, read_packed
 from scim_bridge.watch.activity_model import Event, Rejected, checked, read_event
 from scim_bridge.watch.activity_store import Sighting
@@ -26,8 +28,11 @@ LINES = ("application/x-ndjson", "application/jsonl", "application/json-lines")
 MOST_EVENTS = 10_000
 # So many reasons are told one by one; beyond, only their number.
 TOLD = 100
-# Between two portions others get their turn on the event loop.
-PORTION = 500
+# After so many seconds of reading events others get their turn on the event loop.
+TURN = 0.005
+# The codes of google.rpc.Status for ours of HTTP.
+RPC_CODES = {400: 3, 401: 16, 403: 7, 413: 8, 415: 3, 429: 8, 503: 14}
+RPC_UNKNOWN = 2
 
 Read = Callable[[Any], Event]
 
@@ -52,25 +57,47 @@ class ActivityDoor:
         return json_response(answer, 422 if nothing else 200)
 
     async def logs(self, request: Request) -> Response:
-        """POST an OTLP export of logs in JSON → 200 with partialSuccess where records were not taken."""
-        await api_caller(self._ctx, request, SCOPE)
-        now = self._ctx.store.clock.now()
-        if request.headers.get("content-type", JSON).split(";", 1)[0].strip().casefold() != JSON:
-            raise WrongMedia(
-                "otlp-json",
-                "OTLP is read here as JSON, not as protobuf.",
-                "Set `encoding: json` on the otlphttp exporter, or OTEL_EXPORTER_OTLP_PROTOCOL=http/json.",
-            )
+        """POST an OTLP export of logs → 200 with partialSuccess where records were not taken.
+
+        In JSON or protobuf, and answered in the same; a refusal in protobuf is a google.rpc.Status.
+        """
+        kind = request.headers.get("content-type", JSON).split(";", 1)[0].strip().casefold()
+        if kind not in otlp_wire.PROTOBUF:
+            rejected, why = await self._logs(request, kind)
+            partial = {"rejectedLogRecords": str(rejected), "errorMessage": why}
+            return json_response({"partialSuccess": partial} if rejected else {})
         try:
-            found = list(otlp.records(json_of(await read_packed(request))))
+            answer = otlp_wire.response(*await self._logs(request, kind))
+        except BridgeError as error:
+            said = otlp_wire.status(RPC_CODES.get(error.status, RPC_UNKNOWN), error.text())
+            headers = problem_headers(error)
+            return Response(said, error.status, media_type=otlp_wire.PROTOBUF[0], headers=headers)
+        return Response(answer, media_type=otlp_wire.PROTOBUF[0], headers={"cache-control": "no-store"})
+
+    async def _logs(self, request: Request, kind: str) -> tuple[int, str]:
+        """Take an export; how many records were not taken, and why."""
+        await api_caller(self._ctx, request, SCOPE)
+        if kind != JSON and kind not in otlp_wire.PROTOBUF:
+            raise WrongMedia(
+                "media-type",
+                f"OTLP of type {kind[:60]!r} is not read here.",
+                f"Send {JSON} or {otlp_wire.PROTOBUF[0]}.",
+            )
+        now, body = self._ctx.store.clock.now(), await read_packed(request)
+        found: Iterator[tuple[Mapping[str, Any], Any]]
+        if kind == JSON:
+            found = otlp.records(json_of(body))
+            read: Read = lambda told: otlp.read_record(told[0], told[1], now)  # noqa: E731
+        else:
+            found = otlp_wire.places(body)
+            read = lambda told: otlp.read_record(told[0], otlp_wire.record(body, told[1]), now)  # noqa: E731
+        try:
+            records = list(islice(found, MOST_EVENTS + 1))
         except Rejected as error:
-            raise Invalid(error.code, error.message, "Send an ExportLogsServiceRequest in JSON.") from error
-        answer = await self._taken(found, lambda told: otlp.read_record(told[0], told[1], now))
-        if not answer["rejected"]:
-            return json_response({})
+            raise Invalid(error.code, error.message, "Send an ExportLogsServiceRequest.") from error
+        answer = await self._taken(records, read)
         reasons = sorted({f"{error['code']}: {error['message']}" for error in answer["errors"]})
-        partial = {"rejectedLogRecords": str(answer["rejected"]), "errorMessage": " ".join(reasons)[:1000]}
-        return json_response({"partialSuccess": partial})
+        return answer["rejected"], " ".join(reasons)[:1000]
 
     async def handshake(self, request: Request) -> Response:
         """OPTIONS: yes to a CloudEvents sender that asks whether it may send (its webhook specification, 4)."""
@@ -122,11 +149,13 @@ class ActivityDoor:
 async def _each(
     told: Sequence[Any], read: Read
 ) -> tuple[list[tuple[int, Event]], list[tuple[int, str, Rejected]]]:
+    began = perf_counter()
     events: list[tuple[int, Event]] = []
     refused: list[tuple[int, str, Rejected]] = []
     for index, one in enumerate(told):
-        if index % PORTION == PORTION - 1:
+        if perf_counter() - began > TURN:
             await asyncio.sleep(0)
+            began = perf_counter()
         try:
             events.append((index, read(one)))
         except Rejected as error:
