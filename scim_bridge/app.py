@@ -158,7 +158,9 @@ def handlers(bridge: Bridge) -> dict[str, Handler]:
         ),
         **sync.handlers(bridge.ctx, bridge.idps),
         **asked.handlers(bridge.ctx, bridge.idps),
-        **credentials.handlers(bridge.ctx, bridge.settings.revokers, bridge.idps.keeper, bridge.stores),
+        **credentials.handlers(
+            bridge.ctx, bridge.settings.revokers, bridge.idps.keeper, bridge.stores, bridge.stores
+        ),
         **watch.handlers(bridge.ctx, bridge.settings),
         **alert_delivery.handlers(bridge.ctx, bridge.settings.alerts),
         **canary.handlers(_probe(bridge)),
@@ -214,7 +216,7 @@ def drill_accept(bridge: Bridge) -> Callable[[Work, Signal], Awaitable[object]]:
 
 def effects_of(bridge: Bridge) -> Effects:
     """The engine that performs effects, with what follows when one is settled."""
-    from scim_bridge.credentials import steps as credentials
+    from scim_bridge.credentials import outcomes as credentials
     from scim_bridge.departures import service as departures
     from scim_bridge.sync import effects as sync
     from scim_bridge.watch.ssf_push import settled as event_settled

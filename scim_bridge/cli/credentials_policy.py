@@ -50,6 +50,13 @@ def set_(
     address: Annotated[
         list[str] | None, typer.Option("--address", help="name=value of the place, {slug} is filled in")
     ] = None,
+    authority: Annotated[
+        str | None,
+        typer.Option("--authority", help="the store that signs certificates; '': they do themselves"),
+    ] = None,
+    key_in: Annotated[
+        str | None, typer.Option("--key-in", help="store: a certificate's key is made there and stays there")
+    ] = None,
     window: Annotated[str | None, typer.Option("--window", help="Mon-Fri 02:00-04:00 Europe/Berlin")] = None,
     signals: Annotated[
         str | None, typer.Option("--on", help="leak,anomaly,owner-changed: rotate at once then")
@@ -66,6 +73,8 @@ def set_(
         "health_url": health_url,
         "kind": kind,
         "lifetime_days": lifetime_days,
+        "authority": authority,
+        "key_in": key_in,
         "window": window,
         "signals": None if signals is None else [one.strip() for one in signals.split(",") if one.strip()],
     }
@@ -76,6 +85,8 @@ def set_(
     async def body(bridge: Any) -> dict[str, Any]:
         if store is not None:
             content.update(store=store, store_kind=_kind(bridge, store))
+        if authority:
+            _signs(bridge, authority)
         return await bridge.ctx.store.transact(  # type: ignore[no-any-return]
             actor(), lambda work: set_policy(work, subject, content)
         )
@@ -90,6 +101,15 @@ def _kind(bridge: Any, store: str) -> str:
     raise NotFound(
         "store-unknown", f"The settings name no store {store!r}.", "See `scim-bridge stores list`."
     )
+
+
+def _signs(bridge: Any, store: str) -> None:
+    if _kind(bridge, store) != "openbao" or not next(o for o in bridge.stores if o.name == store)["pki_role"]:
+        raise Invalid(
+            "policy-authority",
+            f"The store {store!r} signs no certificates.",
+            f"Set stores.{store}.pki_role, the role of a PKI engine; only OpenBao and Vault have one.",
+        )
 
 
 def _pairs(address: list[str]) -> dict[str, str]:

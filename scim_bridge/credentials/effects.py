@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import orjson
 
+from scim_bridge.credentials.certifying import Keys
 from scim_bridge.credentials.model import Delivery
 from scim_bridge.credentials.revoking import Revoker
 from scim_bridge.credentials.steps import Steps
@@ -55,10 +56,12 @@ def handlers(
     revokers: Mapping[str, Mapping[str, str]],
     keeper_of: KeeperOf | None = None,
     delivery: Delivery | None = None,
+    keys: Keys | None = None,
 ) -> dict[str, Handler]:
     """Who performs credential.revoke and credential.rotate. `revokers` gives url and secret (whsec_…) by system.
 
-    What an IdP keeps is revoked there, by `keeper_of`, unless its connection has no push side.
+    What an IdP keeps is revoked there, by `keeper_of`, unless its connection has no push side. `keys` signs
+    certificates and keeps private keys, where a policy asks for that.
 
     The receiver gets the effect's id as webhook-id at every attempt and answers 2xx once the credential
     is revoked, also when it was before. A system without a revoker is a dead effect that names the setting.
@@ -108,4 +111,4 @@ def handlers(
 
     if keeper_of is None or delivery is None:
         return {CREDENTIAL_REVOKE: revoke}
-    return {CREDENTIAL_REVOKE: revoke, **Steps(ctx, keeper_of, delivery).handlers()}
+    return {CREDENTIAL_REVOKE: revoke, **Steps(ctx, keeper_of, delivery, keys).handlers()}

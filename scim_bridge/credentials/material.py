@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -19,12 +19,10 @@ from joserfc.jwk import ECKey, RSAKey
 
 from scim_bridge.kernel.clock import SECOND
 from scim_bridge.kernel.secret_text import SecretText
-from scim_bridge.registry.keeper import CERTIFICATE, JWK
+from scim_bridge.registry.keeper import JWK
 
 BITS = 2048
 YEAR = 365
-Authority = Callable[[str], Awaitable[str]]
-"""Signs a certificate request (PEM) and answers with the certificate (PEM)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +49,34 @@ def made_secret() -> Made:
     return Made(SecretText(secrets.token_urlsafe(48)), {})
 
 
-def certificate_request(label: str, name: str) -> tuple[str, rsa.RSAPrivateKey]:
+def new_key() -> rsa.RSAPrivateKey:
+    """A new RSA key. It takes a moment: call it in a thread."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=BITS)
+
+
+def certificate_request(name: str) -> tuple[str, rsa.RSAPrivateKey]:
     """A certificate request (PEM) for a new RSA key, and that key."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=BITS)
-    request = (
-        x509.CertificateSigningRequestBuilder().subject_name(_subject(label, name)).sign(key, hashes.SHA256())
-    )
-    return request.public_bytes(Encoding.PEM).decode(), key
+    key = new_key()
+    return request_for(key, name), key
 
 
-def self_signed(label: str, name: str, now: int, days: int) -> Made:
-    """A key and its own certificate, for an IdP that asks for a certificate and needs no authority."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=BITS)
+def request_for(key: rsa.RSAPrivateKey, name: str) -> str:
+    """A certificate request (PEM) for a key, signed with it: a common name and nothing else.
+
+    Roles refuse what they do not expect in a subject; the authority gives the certificate a number itself.
+    """
+    builder = x509.CertificateSigningRequestBuilder().subject_name(_subject("", name))
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+
+
+def own_certificate(
+    make: Callable[[], rsa.RSAPrivateKey], label: str, name: str, now: int, days: int, *, private: bool = True
+) -> Made:
+    """A certificate signed with its own key, for an IdP that asks for one and needs no authority.
+
+    Without `private` the key stays where it is. The key takes a moment: call it in a thread.
+    """
+    key = make()
     start = datetime.fromtimestamp(now // SECOND, UTC)
     subject = _subject(label, name)
     certificate = (
@@ -76,42 +90,46 @@ def self_signed(label: str, name: str, now: int, days: int) -> Made:
         .not_valid_after(start + timedelta(days=days or YEAR))
         .sign(key, hashes.SHA256())
     )
-    return with_certificate(key, certificate.public_bytes(Encoding.PEM).decode())
+    text = certificate.public_bytes(Encoding.PEM).decode()
+    return with_certificate(key, text) if private else Made(SecretText(""), public_of(text))
 
 
 def with_certificate(key: rsa.RSAPrivateKey, certificate: str) -> Made:
     """Key and certificate as one PEM text, the key first; ValueError when they do not belong together."""
+    public = public_of(certificate)
     found = x509.load_pem_x509_certificate(certificate.encode())
     if found.public_key() != key.public_key():
         raise ValueError("the certificate is for another key")
     private = key.private_bytes(
         Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
-    raw = found.public_bytes(Encoding.DER)
-    thumbprint = base64.urlsafe_b64encode(hashlib.sha256(raw).digest()).rstrip(b"=").decode()
-    pem = key.public_key().public_bytes(Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    public = {
-        "certificate": certificate,
-        "thumbprint": thumbprint,
+    return Made(SecretText(private + public["certificate"]), public)
+
+
+def public_of(certificate: str) -> dict[str, str]:
+    """What may be known of a certificate (PEM, RSA): itself, its thumbprint, its key's; ValueError."""
+    found = x509.load_pem_x509_certificate(certificate.encode())
+    public = found.public_key()
+    if not isinstance(public, rsa.RSAPublicKey):
+        raise ValueError("no RSA key")
+    thumbprint = base64.urlsafe_b64encode(hashlib.sha256(found.public_bytes(Encoding.DER)).digest())
+    pem = public.public_bytes(Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return {
+        # As it is kept: what came may lack the last line's end, or have more than one certificate.
+        "certificate": found.public_bytes(Encoding.PEM).decode(),
+        "thumbprint": thumbprint.rstrip(b"=").decode(),
         "key": RSAKey.import_key(pem).thumbprint(),
     }
-    return Made(SecretText(private + certificate), public)
 
 
 def _subject(label: str, name: str) -> x509.Name:
     # X.520 allows 64 characters in a common name.
-    return x509.Name(
-        [
-            x509.NameAttribute(NameOID.COMMON_NAME, name[:64] or "agent"),
-            x509.NameAttribute(NameOID.SERIAL_NUMBER, label[:64]),
-        ]
-    )
+    parts = [x509.NameAttribute(NameOID.COMMON_NAME, name[:64] or "agent")]
+    if label:
+        parts.append(x509.NameAttribute(NameOID.SERIAL_NUMBER, label[:64]))
+    return x509.Name(parts)
 
 
-def made(kind: str, label: str, name: str, now: int, days: int) -> Made:
-    """New material of a kind. Certificates take a moment: call it in a thread."""
-    if kind == JWK:
-        return made_jwk(label)
-    if kind == CERTIFICATE:
-        return self_signed(label, name, now, days)
-    return made_secret()
+def made(kind: str, label: str) -> Made:
+    """New material of a kind that needs nobody else: a key pair or a secret."""
+    return made_jwk(label) if kind == JWK else made_secret()

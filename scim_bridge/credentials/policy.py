@@ -33,6 +33,8 @@ class Policy:
 
     `kind` is the kind of the new credential: empty keeps the old one's, "key" takes the best key the client
     can have. `address` is a place in the store; {slug}, {agent}, {client} and {kind} are filled in.
+    `authority` names the store that signs certificates (empty: they sign themselves); `key_in` says where their
+    private keys are made: here (empty), or in the store they go to.
     """
 
     max_age_days: int = 0
@@ -47,6 +49,8 @@ class Policy:
     address: Mapping[str, str] = field(default_factory=dict)
     window: str = ""
     signals: tuple[str, ...] = (LEAK,)
+    authority: str = ""
+    key_in: str = ""
 
     @property
     def overlap(self) -> int:
@@ -92,6 +96,8 @@ def checked(content: Mapping[str, Any]) -> dict[str, Any]:
         raise _invalid(f"{policy.health_url[:80]!r} is no address", "Write https://host/path.")
     if bool(policy.store) is not bool(policy.store_kind) or policy.store_kind not in ("", *TARGETS):
         raise _invalid("a store has a name and a kind", f"Kinds: {', '.join(TARGETS)}.")
+    if policy.key_in not in ("", STORE):
+        raise _invalid(f"{policy.key_in[:40]!r} is no place for a key", "Use store, or nothing: made here.")
     read_windows(policy.window)
     _filled(policy.address, dict.fromkeys(("slug", "agent", "client", "kind"), "x"))
     return dict(content)

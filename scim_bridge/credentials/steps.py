@@ -6,19 +6,28 @@ is delivered. Whatever may have been made is looked for before it is made.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import orjson
 
-from scim_bridge.audit.record import record
 from scim_bridge.credentials import rotation as rows
+from scim_bridge.credentials.certifying import Keys, Wish, certified
 from scim_bridge.credentials.confirming import Confirming
-from scim_bridge.credentials.material import made
+from scim_bridge.credentials.material import Made, made
 from scim_bridge.credentials.model import Delivered, Delivery, DeliveryFailed, Fresh
-from scim_bridge.credentials.policy import LEAK
+from scim_bridge.credentials.outcomes import (
+    created,
+    failed,
+    finished,
+    kept_by,
+    missing,
+    state_of,
+    unmade,
+    wait,
+)
+from scim_bridge.credentials.policy import STORE
 from scim_bridge.credentials.revoking import keep_placeholder
 from scim_bridge.credentials.rotation import Rotation, move, rotation_of
 from scim_bridge.credentials.windows import next_open, read_windows
@@ -30,8 +39,8 @@ from scim_bridge.kernel.errors import Invalid, NotFound, Refused
 from scim_bridge.kernel.secret_text import SecretText
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.credential_traces import leave_trace
-from scim_bridge.registry.credentials import revoke_one
 from scim_bridge.registry.keeper import (
+    CERTIFICATE,
     CredentialKeeper,
     Issued,
     KeeperOf,
@@ -56,10 +65,13 @@ def _done(commit: Commit, outcome: str) -> Done:
 class Steps:
     """Performs credential.rotate. `delivery` puts what was made where the policy says."""
 
-    def __init__(self, ctx: Context, keeper_of: KeeperOf, delivery: Delivery) -> None:
+    def __init__(
+        self, ctx: Context, keeper_of: KeeperOf, delivery: Delivery, keys: Keys | None = None
+    ) -> None:
         self._ctx = ctx
         self._keeper_of = keeper_of
         self._delivery = delivery
+        self._keys = keys
         self._confirming = Confirming(ctx, delivery)
         self._steps: dict[str, Callable[[Rotation], Awaitable[Outcome]]] = {
             rows.PREPARING: self._prepare,
@@ -147,13 +159,43 @@ class Steps:
         sealed: bytes | None = None
         public: dict[str, str] = {}
         if not keeper.generates(of.row["kind"]):
-            found = await asyncio.to_thread(
-                made, of.row["kind"], of.label, of.row["slug"], self._now(), of.policy.lifetime_days
-            )
+            found = await self._made(of)
             public = found.public
             sealed = self._ctx.master.seal(of.place, found.value.reveal().encode())
         told = orjson.dumps(public).decode()
         return _done(lambda work: move(work, of, rows.CREATING, sealed=sealed, public=told), "prepared")
+
+    async def _made(self, of: Rotation) -> Made:
+        if of.row["kind"] != CERTIFICATE:
+            return made(of.row["kind"], of.label)
+        policy = of.policy
+        wish = Wish(
+            of.label,
+            of.row["slug"] or of.row["client_name"],
+            policy.lifetime_days,
+            policy.authority,
+            policy.store if policy.key_in == STORE else "",
+        )
+        try:
+            return await certified(self._keys, wish, self._now(), policy.patience + policy.overlap)
+        except (DeliveryFailed, Refused) as error:
+            if wish.key_store and not getattr(error, "transient", False):
+                # The key was made for nothing.
+                await self._drop_key({"stored_key": wish.label, "stored_in": wish.key_store})
+            raise
+
+    async def _drop_key(self, public: Mapping[str, Any]) -> str:
+        """Destroy the key a store keeps of a credential that is gone; why it could not be, for a person."""
+        key, store = str(public.get("stored_key") or ""), str(public.get("stored_in") or "")
+        if not key or self._keys is None:
+            return ""
+        try:
+            await self._keys.drop_key(store, key)
+        except DeliveryFailed as error:
+            if error.transient:
+                raise
+            return f"The private key {key} is still in {store}: {error.text()}"
+        return ""
 
     def _now(self) -> int:
         return self._ctx.store.clock.now()
@@ -188,7 +230,7 @@ class Steps:
         if issued.value is not None:
             sealed = self._ctx.master.seal(of.place, issued.value.reveal().encode())
         issued = replace(issued, value=None)
-        return _done(lambda work: _created(work, of, issued, sealed), "created")
+        return _done(lambda work: created(work, of, issued, sealed), "created")
 
     async def _deliver(self, of: Rotation) -> Outcome:
         """Put it where its agent reads it, then forget the value."""
@@ -223,12 +265,12 @@ class Steps:
         """When both have worked long enough: the old one goes, if the new one is there and a window is open."""
         opens = next_open(read_windows(of.policy.window), self._now())
         if opens > self._now():
-            return _done(lambda work: _wait(work, of, opens), "waits for its window")
+            return _done(lambda work: wait(work, of, opens), "waits for its window")
         keeper, client = await self._keeper(of)
         there = {one.reference: one for one in await keeper.credentials(client)}
         fresh = there.get(of.row["fresh_reference"])
         if fresh is None or not fresh.active:
-            return _done(lambda work: _missing(work, of, there=fresh is not None), "not there")
+            return _done(lambda work: missing(work, of, there=fresh is not None), "not there")
         return _done(lambda work: move(work, of, rows.REVOKING), "overlapped")
 
     async def _revoke_old(self, of: Rotation) -> Outcome:
@@ -244,7 +286,15 @@ class Steps:
         left = {one.reference for one in await keeper.credentials(client) if one.active}
         if still := left & set(going):
             return Retry(f"{len(still)} old credentials are still there")
-        return _done(lambda work: _finished(work, of, list(going)), "done")
+        note = await self._drop_key(await self._public_of_old(of))
+        return _done(lambda work: finished(work, of, list(going), note), "done")
+
+    async def _public_of_old(self, of: Rotation) -> Mapping[str, Any]:
+        row: Any = await self._ctx.store.reads.one(
+            "SELECT public FROM sb_credential WHERE id = ?", of.row["old_id"]
+        )
+        found: Mapping[str, Any] = orjson.loads(row["public"]) if row is not None and row["public"] else {}
+        return found
 
     async def _superseded(self, of: Rotation) -> dict[str, str]:
         """What the new one takes the place of, by reference: the old one, and placeholders of its client."""
@@ -267,7 +317,7 @@ class Steps:
 
         async def withdrawn(work: Work) -> None:
             # What was revoked already is used by nobody: nothing is waited for.
-            used = await _state(work, of.row["fresh_id"]) in ("active", "inactive")
+            used = await state_of(work, of.row["fresh_id"]) in ("active", "inactive")
             delay = of.policy.overlap if used else 0
             await move(work, of, rows.UNMAKING, delay=delay, version=None)
 
@@ -278,7 +328,7 @@ class Steps:
         try:
             keeper, client = await self._keeper(of)
         except NotFound:
-            return _done(lambda work: _unmade(work, of), "undone")
+            return _done(lambda work: unmade(work, of), "undone")
         reference = of.row["fresh_reference"]
         if reference is None and (of.row["sealed"] is not None or keeper.generates(of.row["kind"])):
             found = await keeper.find(client, self._material(of, keeper.generates(of.row["kind"])))
@@ -288,150 +338,11 @@ class Steps:
             placeholder = await keeper.revoke(client, of.row["kind"], reference)
             if any(one.active and one.reference == reference for one in await keeper.credentials(client)):
                 return Retry("the new credential is still there")
+        note = await self._drop_key(of.public)
 
-        async def unmade(work: Work) -> None:
-            await _unmade(work, of)
+        async def gone(work: Work) -> None:
+            await unmade(work, of, note)
             if placeholder:
-                await keep_placeholder(work, _kept_by(of), placeholder)
+                await keep_placeholder(work, kept_by(of), placeholder)
 
-        return _done(unmade, "undone")
-
-
-async def _created(work: Work, of: Rotation, issued: Issued, sealed: bytes | None) -> None:
-    """Write the new credential down and go on; when the rotation was called off, its undoing finds it."""
-    row = of.row
-    fresh_id = work.ids.new()
-    moved = await move(
-        work,
-        of,
-        rows.DELIVERING,
-        sealed=sealed,
-        fresh_id=fresh_id,
-        fresh_reference=issued.reference,
-        fresh_expires=issued.expires,
-    )
-    if not moved:
-        return
-    there: Any = await work.tx.one("SELECT name FROM sb_connection WHERE id = ?", row["connection_id"])
-    known = {name: of.public[name] for name in ("kid", "thumbprint", "key") if name in of.public}
-    await work.tx.run(
-        "INSERT INTO sb_credential (id, agent_id, label, kind, system, reference, state, created, expires,"
-        " connection_id, client_id, origin, public) VALUES (?, ?, ?, ?, ?, ?, 'active', ?, ?, ?, ?, 'rotation', ?)",
-        fresh_id,
-        row["agent_id"],
-        of.label,
-        row["kind"],
-        there["name"],
-        issued.reference,
-        work.now,
-        issued.expires,
-        row["connection_id"],
-        row["remote_id"],
-        orjson.dumps(known).decode() if known else None,
-    )
-    detail = {"agent": row["agent_id"], "client": row["remote_id"], "reference": issued.reference}
-    await record(
-        work, "credential.issued", "credential", fresh_id, detail, connection_id=row["connection_id"]
-    )
-
-
-def _kept_by(of: Rotation) -> dict[str, Any]:
-    row = of.row
-    names = ("agent_id", "kind", "connection_id")
-    return {**{name: row[name] for name in names}, "client_id": row["remote_id"]}
-
-
-async def _state(work: Work, credential_id: str | None) -> str:
-    row: Any = await work.tx.one("SELECT state FROM sb_credential WHERE id = ?", credential_id)
-    return "" if row is None else str(row["state"])
-
-
-async def _missing(work: Work, of: Rotation, *, there: bool) -> None:
-    """The new credential does not work at the end of the overlap: whose doing it is decides what follows."""
-    if await _state(work, of.row["fresh_id"]) not in ("active", "inactive"):
-        await rows.go_back(work, of, "The new credential was revoked meanwhile.")
-        return
-    why = "The new credential is not there any more, so the old one stays: find out who took it away."
-    if not there:
-        await work.tx.run(
-            "UPDATE sb_credential SET state = 'gone', revoked = ? WHERE id = ?", work.now, of.row["fresh_id"]
-        )
-    await move(work, of, rows.STUCK, note=why)
-
-
-async def _wait(work: Work, of: Rotation, opens: int) -> None:
-    work.bookkeeping("a rotation waits for its window")
-    await rows.go_on(
-        work, of.id, of.row["connection_id"], of.row["remote_id"], of.state, max(0, opens - work.now)
-    )
-
-
-async def _finished(work: Work, of: Rotation, references: list[str]) -> None:
-    if not await move(work, of, rows.DONE, note=""):
-        return
-    for reference in references:
-        await work.tx.run(
-            "UPDATE sb_credential SET state = 'revoked', revoked = ? WHERE connection_id = ? AND client_id = ?"
-            " AND reference = ?",
-            work.now,
-            of.row["connection_id"],
-            of.row["remote_id"],
-            reference,
-        )
-    if of.row["old_id"] is not None:
-        await record(work, "credential.revoked", "credential", of.row["old_id"], {"rotation": of.id})
-
-
-async def _unmade(work: Work, of: Rotation) -> None:
-    left = "The new one is gone."
-    if of.row["old_id"] is not None:
-        left = f"The new one is gone, the old one {await _old_one(work, of)}."
-    if not await move(work, of, rows.UNDONE, note=f"{of.row['note']} {left}".strip()):
-        return
-    if of.row["fresh_id"] is not None:
-        await work.tx.run(
-            "UPDATE sb_credential SET state = 'revoked', revoked = ? WHERE id = ?",
-            work.now,
-            of.row["fresh_id"],
-        )
-        await record(work, "credential.revoked", "credential", of.row["fresh_id"], {"rotation": of.id})
-
-
-async def _old_one(work: Work, of: Rotation) -> str:
-    """What becomes of the old credential of a rotation that came to nothing, in words: one that leaked has to go."""
-    if await _state(work, of.row["old_id"]) not in ("active", "inactive"):
-        return "was revoked, too"
-    if of.row["cause"] != LEAK:
-        return "stays"
-    await revoke_one(
-        work, of.row["old_id"], f"It leaked, and nothing could replace it: {of.row['reason']}"[:500]
-    )
-    return "leaked and is revoked without a replacement"
-
-
-async def failed(work: Work, of: Rotation, why: str) -> None:
-    """What a step that failed for good turns a rotation to."""
-    if of.state == rows.PREPARING:
-        old = "" if of.row["old_id"] is None else f", the old one {await _old_one(work, of)}"
-        await move(work, of, rows.REFUSED, note=f"{why} Nothing was made{old}.")
-    elif of.state in rows.FORWARD:
-        await rows.go_back(work, of, why)
-    else:
-        await move(work, of, rows.STUCK, note=f"{why} {_left(of)}")
-
-
-def _left(of: Rotation) -> str:
-    """What is left to do, for a person."""
-    new, old = of.row["fresh_reference"] or "the new one", of.row["old_reference"] or "none"
-    if of.state in (rows.OVERLAPPING, rows.REVOKING):
-        return f"New ({new}) and old ({old}) both work: the old one has to go."
-    return f"The old one ({old}) works; the new one ({new}) may still be there and has to go."
-
-
-async def settled(work: Work, effect: Effect, state: str, reason: str) -> None:
-    """The settled hook: a step that was given up after all its attempts turns its rotation round."""
-    if effect.kind != rows.CREDENTIAL_ROTATE or state != "dead":
-        return
-    row = await work.tx.one("SELECT * FROM sb_rotation WHERE id = ?", str(effect.payload["rotation_id"]))
-    if row is not None and row["state"] == effect.payload["step"]:
-        await failed(work, rotation_of(row), reason)
+        return _done(gone, "undone")

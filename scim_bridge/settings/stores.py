@@ -45,6 +45,9 @@ KINDS: Mapping[str, Kind] = {
             "ca_file": "",
             "prefix": "",
             "timeout": "10",
+            "pki": "pki",
+            "pki_role": "",
+            "transit": "",
         },
         {
             "token": (("token", "token_path"),),

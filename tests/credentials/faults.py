@@ -17,7 +17,7 @@ from scim_bridge.sandbox.entra.app import build as build_entra
 from tests.conftest import run_with_store, with_database
 from tests.credentials import house
 from tests.credentials.house import OktaApp
-from tests.credentials.test_killed import ended, prepared
+from tests.credentials.scenes import ended, prepared
 from tests.sandbox.servers import running
 from tests.sync.okta_org import okta_org
 

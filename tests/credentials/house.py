@@ -22,9 +22,9 @@ from scim_bridge.audit.record import effect_settled
 from scim_bridge.credentials.delivery.stores import Stores
 from scim_bridge.credentials.effects import handlers
 from scim_bridge.credentials.model import Delivery
+from scim_bridge.credentials.outcomes import settled
 from scim_bridge.credentials.policies import set_policy
 from scim_bridge.credentials.scan import Scanned, scan
-from scim_bridge.credentials.steps import settled
 from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.effects import Effects
@@ -135,17 +135,18 @@ class House:
     tenant: Tenant | None = None
     delivery: Delivery | None = None
     outbound: Outbound = field(default_factory=lambda: Outbound(allow=["127.0.0.0/8"]))
+    more_stores: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.ctx = Context(self.store, MASTER, self.outbound, "https://bridge.example", self.directory)
         self.idps = Idps(self.ctx)
         files = {"kind": "file", "directory": str(self.directory)}
-        self.stores = Stores({"files": files}, self.outbound, self.clock)
+        self.stores = Stores({"files": files, **self.more_stores}, self.outbound, self.clock)
         self.effects = self.engine(self.delivery or self.stores)
 
     def engine(self, delivery: Delivery) -> Effects:
         """The engine, delivering by this."""
-        made = handlers(self.ctx, {}, self.idps.keeper, delivery)
+        made = handlers(self.ctx, {}, self.idps.keeper, delivery, self.stores)
         return Effects(self.store, made, [effect_settled, settled])
 
     async def close(self) -> None:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from scim_bridge.credentials.begin import rotate_agent
-from scim_bridge.kernel.clock import Clock, ManualClock
+from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.kernel.work import Store
 from scim_bridge.sandbox.kit.store import Store as SandboxStore
-from tests.conftest import TESTER, run_with_store
+from tests.conftest import run_with_store
 from tests.credentials import house
-from tests.credentials.house import EntraApp, Fatal, FatalStore, House, Killed, OktaApp, Points
+from tests.credentials.house import Fatal, FatalStore, House, Killed, OktaApp, Points
+from tests.credentials.scenes import ended, prepared
 
 MOST = 20
 
@@ -33,31 +33,6 @@ def put_back(store: SandboxStore, kept: list[tuple[str, str, dict]]) -> None:
                 store.delete(kind, key)
         for kind, key, value in kept:
             store.put(kind, key, value)
-
-
-def prepared(
-    url: str, clock: Clock, folder: Path, kind: str, *, seconds: int = 60, **parts: object
-) -> OktaApp | EntraApp:
-    """A bridge that has begun one rotation, with so many seconds to confirm and to overlap; the agent's app."""
-    made: list[OktaApp | EntraApp] = []
-
-    async def main(store: Store) -> None:
-        bridge = House(store, clock, folder, **parts)  # type: ignore[arg-type]
-        await bridge.connect()
-        agent = await bridge.agent("refund")
-        made.append(bridge.okta_app(agent) if kind == "okta" else bridge.entra_app(agent))
-        await bridge.policy(confirm="time", confirm_seconds=seconds, overlap_seconds=seconds)
-        await bridge.scan(kind)
-
-        async def begin(work):  # type: ignore[no-untyped-def]
-            return await rotate_agent(work, agent, "refund", "demand", "a test")
-
-        await bridge.store.transact(TESTER, begin)
-        await bridge.close()
-
-    folder.mkdir(mode=0o700)
-    run_with_store(url, clock, main)
-    return made[0]
 
 
 def lived(url: str, clock: ManualClock, folder: Path, points: Points) -> bool:
@@ -77,12 +52,6 @@ def lived(url: str, clock: ManualClock, folder: Path, points: Points) -> bool:
             await bridge.close()
 
     return run_with_store(url, clock, main)
-
-
-async def ended(store: Store) -> tuple[str, object, list[str]]:
-    row = await store.reads.one("SELECT state, sealed, note FROM sb_rotation")
-    states = await store.reads.all("SELECT state FROM sb_credential ORDER BY state")
-    return row["state"], row["sealed"], [one["state"] for one in states]
 
 
 def die() -> None:

@@ -18,28 +18,12 @@ from scim_bridge.credentials.due import rotate_due
 from scim_bridge.credentials.leaked import rotate_leaked
 from scim_bridge.credentials.leaks.routes import PATH, routes
 from scim_bridge.credentials.rotation import settle
-from scim_bridge.kernel.work import Work
-from scim_bridge.registry.credentials import revoke_all, revoke_one
-from scim_bridge.registry.holds import place_hold, release_hold
+from scim_bridge.registry.credentials import revoke_one
+from scim_bridge.registry.holds import release_hold
 from scim_bridge.settings.load import load_settings
 from tests.conftest import TESTER
-from tests.credentials.house import House
-from tests.credentials.test_rotation import acknowledged, rotate
-
-
-async def held(house: House, agent: str) -> None:
-    async def stop(work: Work) -> None:
-        await place_hold(work, agent, source="admin", code="admin", reason="a test", release="an admin")
-        await revoke_all(work, agent, "refund", "a test")
-
-    await house.store.transact(TESTER, stop)
-    await house.work()
-
-
-async def passes(house: House, seconds: int, times: int = 1) -> None:
-    for _ in range(times):
-        house.clock.advance(seconds=seconds)
-        await house.work()
+from tests.credentials.house import TOKEN, House
+from tests.credentials.scenes import acknowledged, passes, rotate, stopped
 
 
 def test_an_agent_held_in_the_overlap_gets_a_new_credential_when_it_is_back(at_okta) -> None:
@@ -51,7 +35,7 @@ def test_an_agent_held_in_the_overlap_gets_a_new_credential_when_it_is_back(at_o
         (first,) = await rotate(house, agent, "refund")
         await house.work()
         await acknowledged(house, first)
-        await held(house, agent)
+        await stopped(house, agent)
         fresh = house.delivered("refund")
         assert (app.login(app.secret), app.login(fresh)) == (401, 401)
         await passes(house, 1801)
@@ -73,7 +57,7 @@ def test_a_held_agent_that_has_nothing_is_given_nothing(at_okta) -> None:
         app = house.okta_app(agent)
         await house.policy(confirm="time", confirm_seconds=60, overlap_seconds=60)
         await house.scan("okta")
-        await held(house, agent)
+        await stopped(house, agent)
         await house.store.transact(TESTER, lambda w: rotate_client(w, "okta", app.id, "demand", "a test"))
         await house.work()
         await passes(house, 61, 3)
@@ -125,8 +109,6 @@ def test_a_new_credential_that_somebody_took_away_is_shown_and_settling_gives_th
         await acknowledged(house, one)
         fresh = (await house.rotation())["fresh_reference"]
         here = f"/api/v1/apps/{app.id}/credentials/secrets/{fresh}"
-        from tests.credentials.house import TOKEN
-
         with app.org.sandbox.client(authorization=f"SSWS {TOKEN}") as client:
             assert client.post(f"{here}/lifecycle/deactivate").status_code == 200
             assert client.delete(here).status_code == 204

@@ -5,32 +5,16 @@ from __future__ import annotations
 import pytest
 from joserfc.jwk import ECKey
 
-from scim_bridge.credentials.begin import rotate_agent, rotate_client
+from scim_bridge.credentials.begin import rotate_client
 from scim_bridge.credentials.due import rotate_due
-from scim_bridge.credentials.rotation import confirm
 from scim_bridge.kernel.errors import Conflict
-from scim_bridge.kernel.work import Work
 from scim_bridge.registry.agents import set_owners
-from scim_bridge.registry.credentials import revoke_all
-from scim_bridge.registry.holds import place_hold, release_hold
+from scim_bridge.registry.holds import release_hold
 from scim_bridge.registry.keeper import LABEL
 from scim_bridge.registry.model import Owners
 from tests.conftest import TESTER
 from tests.credentials.house import TOKEN, House
-
-
-async def rotate(house: House, agent_id: str, slug: str, cause: str = "demand") -> list[str]:
-    async def body(work: Work) -> list[str]:
-        begun, refused = await rotate_agent(work, agent_id, slug, cause, "a test")
-        assert not refused, refused
-        return begun
-
-    return await house.store.transact(TESTER, body)
-
-
-async def acknowledged(house: House, *rotations: str) -> None:
-    for one in rotations:
-        await house.store.transact(TESTER, lambda work, r=one: confirm(work, r, "the test"))
+from tests.credentials.scenes import acknowledged, passes, rotate, stopped
 
 
 def test_old_and_new_both_work_until_the_overlap_ends_and_then_only_the_new_one(at_both) -> None:
@@ -77,9 +61,7 @@ def test_keys_are_made_here_and_only_their_public_half_reaches_the_idp(request, 
         await house.work()
         private = house.delivered("refund")
         assert '"d"' in private and app.login(private) == 200
-        for _ in range(2):
-            house.clock.advance(seconds=61)
-            await house.work()
+        await passes(house, 61, 2)
         (left,) = app.items("clientkey")
         assert left["kid"] == LABEL + (await house.rotation())["id"]
         assert "d" not in left
@@ -94,9 +76,7 @@ def test_keys_are_made_here_and_only_their_public_half_reaches_the_idp(request, 
         await house.work()
         private = house.delivered("refund")
         assert app.login(private)
-        for _ in range(2):
-            house.clock.advance(seconds=61)
-            await house.work()
+        await passes(house, 61, 2)
         assert app.login(private) and not app.login(app.secret)
         (kept,) = app.shown()["keyCredentials"]
         assert kept["displayName"].startswith(LABEL)
@@ -212,12 +192,7 @@ def test_an_agent_that_may_act_again_gets_a_new_credential_and_the_placeholder_g
         await house.policy(confirm="time", confirm_seconds=60, overlap_seconds=60)
         await house.scan("okta")
 
-        async def stop(work: Work) -> None:
-            await place_hold(work, agent, source="admin", code="admin", reason="a test", release="an admin")
-            await revoke_all(work, agent, "refund", "a test")
-
-        await house.store.transact(TESTER, stop)
-        await house.work()
+        await stopped(house, agent)
         assert app.login(app.secret) == 401
         (only,) = app.items()
         assert only["status"] == "ACTIVE", "Okta never lets go of the last one: a placeholder is in its place"

@@ -13,6 +13,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from scim_bridge.credentials.delivery import openbao_keys as keys
 from scim_bridge.credentials.delivery.failures import Overtaken, away, by_status, refused, unhurried
 from scim_bridge.credentials.delivery.missing import library
 from scim_bridge.credentials.delivery.places import entries, field_of, only_keys, path_of
@@ -96,6 +99,25 @@ class OpenBao:
         if data.get("canary") != "scim-bridge":
             raise refused(self._options.name, "did not give back what was written", "Check the mount.")
 
+    async def certificate(self, request: str, name: str, days: int) -> str:
+        """The certificate of a request, signed by the role of its PKI engine."""
+        return await self._call(
+            lambda client: keys.sign_request(client, self._options, request, name, days), keys.PKI_RIGHTS
+        )
+
+    async def with_key(self, key: str, use: Callable[[RSAPrivateKey], T]) -> T:
+        """Use a key of its transit engine; it is made there when there is none of that name."""
+        return await self._call(
+            lambda client: keys.with_stored_key(client, self._options, key, use), keys.TRANSIT_RIGHTS
+        )
+
+    async def drop_key(self, key: str) -> None:
+        """Destroy a key of its transit engine."""
+        absent = self._hvac.exceptions.InvalidPath
+        await self._call(
+            lambda client: keys.drop_stored_key(client, self._options, key, absent), keys.TRANSIT_RIGHTS
+        )
+
     async def close(self) -> None:
         """Nothing is kept open."""
 
@@ -137,10 +159,10 @@ class OpenBao:
 
         return await self._call(write)
 
-    async def _call(self, use: Callable[[Any], T]) -> T:
-        return await asyncio.to_thread(self._use, use)
+    async def _call(self, use: Callable[[Any], T], rights: str = RIGHTS) -> T:
+        return await asyncio.to_thread(self._use, use, rights)
 
-    def _use(self, use: Callable[[Any], T]) -> T:
+    def _use(self, use: Callable[[Any], T], rights: str) -> T:
         """Call with a token; once more with a fresh one when it is not taken any more."""
         exceptions, name = self._hvac.exceptions, self._options.name
         network = self._requests.exceptions
@@ -155,7 +177,7 @@ class OpenBao:
         except network.RequestException:
             raise away(name, "does not answer") from None
         except exceptions.VaultError as error:
-            raise by_status(name, _status(exceptions, error), RIGHTS) from None
+            raise by_status(name, _status(exceptions, error), rights) from None
 
     def _client(self, *, again: bool) -> Any:
         """This thread's client, signed in. A session of requests is not for several threads."""

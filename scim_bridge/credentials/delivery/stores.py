@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from scim_bridge.credentials.delivery.failures import misplaced, refused
 from scim_bridge.credentials.model import Delivered, Delivery, Fresh, Target
@@ -11,6 +13,11 @@ from scim_bridge.kernel.clock import Clock
 from scim_bridge.kernel.errors import ConfigurationError, NotFound
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.settings.stores import Options, read_options
+
+if TYPE_CHECKING:
+    from scim_bridge.credentials.delivery.openbao import OpenBao
+
+T = TypeVar("T")
 
 
 class Adapter(Delivery, Protocol):
@@ -82,6 +89,34 @@ class Stores:
             return self.open(target.name)
         except ConfigurationError as error:
             raise refused(target.name, "cannot be opened", error.text()) from error
+
+    async def certificate(self, store: str, request: str, name: str, days: int) -> str:
+        """The certificate (PEM) of a request (PEM), signed by a store's authority."""
+        return await self._keeping(store).certificate(request, name, days)
+
+    async def with_key(self, store: str, key: str, use: Callable[[RSAPrivateKey], T]) -> T:
+        """Use, in a thread, a key the store keeps; it is made there when there is none of that name."""
+        return await self._keeping(store).with_key(key, use)
+
+    async def drop_key(self, store: str, key: str) -> None:
+        """Destroy a key the store keeps; twice is once."""
+        await self._keeping(store).drop_key(key)
+
+    def _keeping(self, name: str) -> OpenBao:
+        """The store of this name when it is one that signs certificates and keeps keys; DeliveryFailed otherwise."""
+        from scim_bridge.credentials.delivery.openbao import OpenBao
+
+        if name not in self._options:
+            raise misplaced(name, "nothing can be signed or kept: it is not set", f"Set [stores.{name}].")
+        try:
+            found = self.open(name)
+        except ConfigurationError as error:
+            raise refused(name, "cannot be opened", error.text()) from error
+        if not isinstance(found, OpenBao):
+            raise misplaced(
+                name, "certificates are not signed and keys not kept", "Name a store of kind openbao."
+            )
+        return found
 
     async def close(self) -> None:
         """Let go of every connection to a store."""

@@ -146,7 +146,7 @@ def public_keys(certificates: Sequence[Object]) -> list[Object]:
     ]
 
 
-def with_keys(value: Object, wanted: object) -> Object:
+def with_keys(value: Object, wanted: object, now: int) -> Object:
     """An application with the key credentials that a PATCH names: known ones by keyId stay, others are new.
 
     What the list leaves out is gone, as Graph does it.
@@ -159,13 +159,13 @@ def with_keys(value: Object, wanted: object) -> Object:
         if one.get("keyId") in known and not one.get("key"):
             kept.append(known[one["keyId"]])
         else:
-            kept.append(_new_key(one))
+            kept.append(_new_key(one, now))
     after = with_hidden(value, certificates=kept)
     _room(after)
     return {**after, "keyCredentials": public_keys(kept)}
 
 
-def _new_key(wish: Mapping[str, Any]) -> Object:
+def _new_key(wish: Mapping[str, Any], now: int) -> Object:
     if wish.get("type") != "AsymmetricX509Cert" or wish.get("usage") != "Verify":
         raise bad("The value for property 'type' or 'usage' of resource 'KeyCredential' is not supported.")
     try:
@@ -174,11 +174,21 @@ def _new_key(wish: Mapping[str, Any]) -> Object:
         record = certificate_record(new_id(), pem)
     except (ValueError, binascii.Error):
         raise bad("New key credential should have a valid public certificate.") from None
-    start = x509.load_pem_x509_certificate(pem.encode()).not_valid_before_utc
+    first = parse_iso(
+        x509.load_pem_x509_certificate(pem.encode()).not_valid_before_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
+    )
+    last = parse_iso(record["endDateTime"])
+    start, end = _instant(wish, "startDateTime", first), _instant(wish, "endDateTime", last)
+    # Never longer than the certificate itself, and never over already.
+    if start < first or start >= end:
+        raise bad("Key credential start date is invalid.")
+    if end > last or end <= now:
+        raise bad("Key credential end date is invalid.")
     return {
         **record,
         "displayName": str(wish.get("displayName") or ""),
-        "startDateTime": start.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "startDateTime": iso(start)[:19] + "Z",
+        "endDateTime": iso(end)[:19] + "Z",
     }
 
 
@@ -198,7 +208,7 @@ def _add_key(tenant: Tenant, call: Call, path: Ids) -> Answer:
     wish = call.object().get("keyCredential")
     if not isinstance(wish, Mapping):
         raise invalid_value("keyCredential")
-    made = _new_key(wish)
+    made = _new_key(wish, call.now)
     _room(value)
     kept = [*hidden(value, "certificates", []), made]
     tenant.put(APPLICATION, {**with_hidden(value, certificates=kept), "keyCredentials": public_keys(kept)})

@@ -165,7 +165,7 @@ def _change(tenant: Tenant, call: Call, path: Ids) -> Answer:
         call.needs(*(may.BLUEPRINT_BRAND if branding else may.BLUEPRINT_WRITE))
     rules.check_blueprint(wanted)
     after = {**value, **wanted}
-    tenant.put(APPLICATION, after if keys is None else with_keys(after, keys))
+    tenant.put(APPLICATION, after if keys is None else with_keys(after, keys, call.now))
     return DONE
 
 
