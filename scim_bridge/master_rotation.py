@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Conflict, Refused
 from scim_bridge.kernel.key_holders import holders
-from scim_bridge.kernel.master_key import MasterKey, Tampered, load_keys, replace_keys
-from scim_bridge.kernel.ownership import SHOWN, hand_over, since
+from scim_bridge.kernel.master_key import MasterKey, Tampered, changing, load_keys, replace_keys
+from scim_bridge.kernel.ownership import SHOWN, follow, hand_over, since
 from scim_bridge.kernel.peppered import named
 from scim_bridge.kernel.resealing import Sealed, reseal, sealed_anew, total
 from scim_bridge.kernel.work import Actor, Work
@@ -39,7 +40,8 @@ SEALED = (
         "id",
         "payload",
         lambda row: row,
-        where="kind = 'notify' AND state = 'pending'",
+        # Also those that were given up: somebody may have them tried again.
+        where="kind = 'notify' AND state IN ('pending', 'handed', 'dead')",
         inside=lambda said: [
             (name, f"notify:{said['to']['id']}:{name}")
             for name in (said.get("private") or {})
@@ -102,15 +104,22 @@ class MasterRotation:
         """Make the newest loaded key the current one, and seal everything anew with it.
 
         A key file gets a new key; from settings the new one must be loaded already. Broken off, it goes on
-        where it was. Refused while a process that runs does not have the new key.
+        where it was. Refused while a process that runs does not have the new key, and while another command
+        changes the same key file.
         """
+        with self._alone():
+            return await self._rotate(actor, told)
+
+    async def _rotate(self, actor: Actor, told: Told) -> Rotated:
         ctx, master = self._ctx, self._ctx.master
+        await self._as_it_is()
         before = master.kid
         if master.kids[0] == before and not await self._unfinished():
             self._make_next()
         target = master.kids[0]
         if target != before:
             await self._loaded_everywhere(target)
+            self._kept(target)
             await ctx.store.transact(actor, lambda work: _take_over(work, before, target))
             master.use(target)
             # Until each process has heard of it, some seal with the key before: those are found after the pause.
@@ -131,7 +140,12 @@ class MasterRotation:
         Refused while something is sealed or digested by one of them, and until links that were sent have
         run out, unless `now`.
         """
+        with self._alone():
+            return await self._retire(actor, now)
+
+    async def _retire(self, actor: Actor, now: bool) -> tuple[str, ...]:
         ctx, master = self._ctx, self._ctx.master
+        await self._as_it_is()
         others = tuple(kid for kid in master.kids if kid != master.kid)
         if not others:
             raise Conflict(
@@ -159,6 +173,28 @@ class MasterRotation:
             replace_keys(self._file, kept)
             master.refresh()
         return others
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Two commands with one key file are one after the other; from settings the database keeps them apart."""
+        return nullcontext() if self._file is None else changing(self._file)
+
+    async def _as_it_is(self) -> None:
+        """Know the keys and the current one as they are now: another command may have ended since this began."""
+        self._ctx.master.refresh()
+        stated = await follow(self._ctx.store.reads, self._ctx.master)
+        if stated is not None:
+            raise Conflict(
+                "key-changed",
+                f"The database belongs to a master key that is not loaded here ({stated[:SHOWN]}).",
+                "Run the command again with that key: `keys list`.",
+            )
+
+    def _kept(self, kid: str) -> None:
+        """Refused when the key that is to take over would be gone with this process."""
+        if self._file is not None and all(MasterKey(key).kid != kid for key in load_keys(self._file)):
+            raise Refused(
+                "key-file", f"The new master key is not in {self._file} any more.", "Run this again."
+            )
 
     async def _unfinished(self) -> bool:
         found = await left(self._ctx, self._ctx.master)

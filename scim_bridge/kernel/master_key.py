@@ -7,10 +7,12 @@ is current the database says (`kernel/ownership.py`), not the order in which the
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -19,7 +21,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from scim_bridge.kernel.errors import BridgeError, ConfigurationError
+from scim_bridge.kernel.errors import BridgeError, ConfigurationError, Conflict
 
 log = structlog.get_logger("scim_bridge.master_key")
 
@@ -223,6 +225,34 @@ class KeyFile:
         except OSError:
             return None
         return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+@contextmanager
+def changing(path: Path) -> Iterator[None]:
+    """Nobody else changes this key file meanwhile; Conflict when somebody does.
+
+    Of two that each put a new key beside those they had read, the second would lose the first's: by then the
+    database may belong to it.
+    """
+    try:
+        file = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Conflict(
+                "key-busy",
+                "Another command is changing the master key.",
+                "Wait until it has ended, then look: `keys list`.",
+            ) from error
+        for left in path.parent.glob(f".{path.name}.*"):
+            # Of one that was killed while it wrote: it holds keys.
+            left.unlink(missing_ok=True)
+        yield
+    finally:
+        os.close(file)
 
 
 def create_key(path: Path) -> bytes:
