@@ -148,7 +148,7 @@ class Effects:
             outcome = Dead(f"gave up after {attempts} attempts: {outcome.reason}")
         if isinstance(outcome, Retry):
             wait = pause(attempts) if outcome.after is None else max(outcome.after, 0.05)
-            await self._postpone(effect, attempts, outcome.reason, wait)
+            await self._postpone(effect, attempts, outcome, wait)
             return wait
         await self._settle(effect, attempts, outcome)
         return None
@@ -193,26 +193,21 @@ class Effects:
             log.exception("effect.failed", action="effect.failed", effect=effect.id, kind=effect.kind)
             return Retry(f"unexpected {type(error).__name__}")
 
-    async def _postpone(self, effect: Effect, attempts: int, reason: str, wait: float) -> None:
+    async def _postpone(self, effect: Effect, attempts: int, outcome: Retry, wait: float) -> None:
         async def body(work: Work) -> None:
             work.bookkeeping("an effect will be tried again")
             await work.tx.run(
                 "UPDATE sb_effect SET attempts = ?, last_error = ?, next_at = ? WHERE id = ?",
                 attempts,
-                reason[:500],
+                outcome.reason[:500],
                 work.now + int(wait * SECOND),
                 effect.id,
             )
 
         await self._store.transact(SYSTEM, body)
-        log.warning(
-            "effect.retry",
-            action="effect.retry",
-            effect=effect.id,
-            kind=effect.kind,
-            reason=reason,
-            wait=wait,
-        )
+        # Waiting because the other side's limit is kept is how it should be: nobody has to be warned of it.
+        told, name = (log.info, "effect.paced") if outcome.asked else (log.warning, "effect.retry")
+        told(name, action=name, effect=effect.id, kind=effect.kind, reason=outcome.reason, wait=wait)
 
     async def _settle(self, effect: Effect, attempts: int, outcome: Done | Dead) -> None:
         done = isinstance(outcome, Done)

@@ -6,6 +6,9 @@ import asyncio
 import time
 from pathlib import Path
 
+import structlog
+from structlog.testing import capture_logs
+
 from scim_bridge.audit.record import effect_settled
 from scim_bridge.kernel.clock import SystemClock
 from scim_bridge.kernel.database import open_database
@@ -154,8 +157,14 @@ def test_what_waits_for_its_time_is_done_then_also_when_it_gave_its_place_back(s
         tries += 1
         return Retry("429", 0.1, asked=True) if tries < 3 else Done({})
 
-    _, states = perform(sqlite_url, handler, write, 1)
+    quiet = structlog.get_config()["wrapper_class"]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
+    with capture_logs() as lines:
+        _, states = perform(sqlite_url, handler, write, 1)
+    structlog.configure(wrapper_class=quiet)
     assert tries == 3 and [state for _, state in states] == ["done"]
+    told = [(line["log_level"], line["event"]) for line in lines if line["event"].startswith("effect.")]
+    assert told == [("info", "effect.paced")] * 2, "to wait because one is asked to is nothing to warn of"
 
 
 def test_a_peer_that_only_asks_to_come_later_makes_nothing_dead(sqlite_url, clock) -> None:
