@@ -57,7 +57,7 @@ from scim_bridge.oauth import keys as oauth_keys
 from scim_bridge.oauth import routes as oauth
 from scim_bridge.oauth import upkeep as oauth_upkeep
 from scim_bridge.oauth.believed import believed
-from scim_bridge.registry import expiry, grants, indexing
+from scim_bridge.registry import expiry, grants, indexing, throttles
 from scim_bridge.registry.model import AGENT
 from scim_bridge.scim.app import ScimApp
 from scim_bridge.scim.versions import other_version
@@ -120,6 +120,7 @@ def jobs_of(bridge: Bridge, presence: Presence) -> Jobs:
     watcher = Watcher(ctx, bridge.settings.alerts, ask_anew(bridge.settings.attestations))
     jobs.every("activity-watch", 5.0, watcher.look)
     jobs.every("alerts-end", 300.0, watcher.end_quiet)
+    jobs.every("throttles-end", 15.0, lambda: throttles.end_throttles(ctx.store))
     jobs.every("activity-forget", 3600.0, lambda: forget_old(ctx, bridge.settings.activity))
     jobs.every("secrets-expiring", 600.0, lambda: oauth_upkeep.warn_of_secrets(ctx.store))
     return jobs

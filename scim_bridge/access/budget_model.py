@@ -15,6 +15,7 @@ import orjson
 
 from scim_bridge.access.model import Facts, Question
 from scim_bridge.kernel.clock import SECOND
+from scim_bridge.registry.throttles import Throttle
 
 CALLS, COST = "calls", "cost"
 AGENT, OWNER, GROUP, TASK, ACTION, RESOURCE = (
@@ -104,6 +105,8 @@ class Budget:
     match: Match = Match()
     breach: Breach | None = None
     about: str = ""
+    # Set where somebody slows one agent down: then this is no budget of the file.
+    throttle: Throttle | None = None
 
     def cell(self, number: int) -> str:
         """What the cell of a limit is called where it is stored."""
@@ -123,6 +126,18 @@ class Budget:
     def units(self, question: Question) -> Decimal | None:
         """What the question costs; None when it says something that is no cost."""
         return Decimal(1) if self.counts == CALLS else cost_of(question.asked)
+
+
+def with_throttles(budgets: Sequence[Budget], facts: Facts, now: int) -> tuple[Budget, ...]:
+    """The budgets, and one more for each throttle that slows this agent down at this instant."""
+    return (*budgets, *(_slowing(throttle) for throttle in facts.slowed(now)))
+
+
+def _slowing(throttle: Throttle) -> Budget:
+    pace = throttle.pace
+    # No budget of a file can have a colon in its name.
+    name = f"throttle:{throttle.source}"
+    return Budget(name, (Limit(pace.calls, pace.span, pace.burst),), about=throttle.reason, throttle=throttle)
 
 
 def key_of(parts: Sequence[str]) -> str:
@@ -164,6 +179,11 @@ class Cell:
     name: str
     key: str
     charge: int
+
+    @property
+    def never(self) -> bool:
+        """True when not even its whole room would do: no waiting helps."""
+        return self.charge > self.limit.room
 
 
 def cells(budgets: Sequence[Budget], question: Question, facts: Facts, now: int) -> list[Cell] | str:

@@ -13,7 +13,7 @@ from typing import Any
 from prometheus_client import Counter
 
 from scim_bridge.access.budget_model import AGENT as BY_AGENT
-from scim_bridge.access.budget_model import Budget, Cell, cells, key_of, wait
+from scim_bridge.access.budget_model import Budget, Cell, cells, key_of, wait, with_throttles
 from scim_bridge.access.model import Decision, Facts, Question, Reason, denied
 from scim_bridge.audit.record import record
 from scim_bridge.kernel.clock import MINUTE, iso
@@ -65,40 +65,39 @@ class Budgets:
 
     async def __call__(self, question: Question, facts: Facts, decision: Decision, now: int) -> Decision:
         """The decision, or a no that says which budget is spent and when to come back."""
-        if not self.budgets:
+        budgets = with_throttles(self.budgets, facts, now)
+        if not budgets:
             return decision
-        counted = cells(self.budgets, question, facts, now)
+        counted = cells(budgets, question, facts, now)
         if isinstance(counted, str):
             return denied("budget-cost", f"{counted} Send context.cost as a number.", facts)
         if not counted:
             return decision
-        over = never(counted)
-        if not over:
 
-            async def body(work: Work) -> list[Over]:
-                work.bookkeeping("budgets count and change nothing")
-                found = await charge(work, counted, now)
-                await _breached(work, facts, found)
-                return found
+        async def body(work: Work) -> list[Over]:
+            work.bookkeeping("budgets count and change nothing")
+            found = await charge(work, counted, now)
+            await _breached(work, facts, found)
+            return found
 
-            over = await self._store.transact(SYSTEM, body)
+        over = await self._store.transact(SYSTEM, body)
         for each in over:
             REFUSED.labels(each.cell.budget.name).inc()
         return refusal(facts, over, now) if over else decision
 
 
-def never(counted: Sequence[Cell]) -> list[Over]:
-    """The cells whose whole room would not do: no waiting helps."""
-    return [Over(cell, None) for cell in counted if cell.charge > cell.limit.room]
-
-
 async def charge(work: Work, counted: Sequence[Cell], now: int) -> list[Over]:
-    """Charge every cell, or none when one has no room; those that had none."""
+    """Charge every cell, or none when one has no room; those that had none.
+
+    A cell whose whole room would not do is charged nothing either, but it is asked, and it counts its refusal.
+    """
     rows: list[Any] = []
     for cell in counted:
         patience = 0 if cell.budget.breach is None else cell.budget.breach.within
-        rows += (cell.name, cell.key, now + cell.charge, now, cell.charge, cell.limit.room)
-        rows += (1, now // MINUTE, 1, 0, 0, now, patience)
+        # What never fits may be more than a column holds: it is as much over as one microsecond more.
+        fitting, put = not cell.never, min(cell.charge, cell.limit.room + 1)
+        rows += (cell.name, cell.key, now + put if fitting else now, now, put, cell.limit.room)
+        rows += (int(fitting), now // MINUTE, 1, 0, int(not fitting), now, patience)
     values = ", ".join([f"({marks(13)})"] * len(counted))
     found = await work.tx.all(f"INSERT INTO sb_budget_use AS u ({_COLUMNS}) VALUES {values} {_CHARGE}", *rows)
     by_cell = {(row["budget"], row["key"]): row for row in found}
@@ -109,7 +108,7 @@ async def charge(work: Work, counted: Sequence[Cell], now: int) -> list[Over]:
         if row["ok"]:
             charged.append(cell)
         else:
-            seconds = wait(row["tat"], now, cell.charge, cell.limit.room)
+            seconds = None if cell.never else wait(row["tat"], now, cell.charge, cell.limit.room)
             over.append(Over(cell, seconds, row["strikes"]))
     if over:
         for cell in charged:
@@ -144,20 +143,28 @@ async def _breached(work: Work, facts: Facts, over: Sequence[Over]) -> None:
 
 def refusal(facts: Facts, over: Sequence[Over], now: int) -> Decision:
     """The no of spent budgets: each is a reason; come back when the last of them has room."""
-    reasons = []
-    for each in over:
-        cell, seconds = each.cell, each.retry_after
-        what = f"The budget {cell.budget.name} ({cell.limit.words()}) is spent"
-        when = (
-            f"{what}: there is room again at {iso(now + seconds * 1_000_000)}."
-            if seconds is not None
-            else f"The question costs more than the budget {cell.budget.name} ({cell.limit.words()}) ever allows."
-        )
-        reasons.append(Reason(f"budget:{cell.budget.name}", when))
-    unique = tuple(dict.fromkeys(reasons))
+    unique = tuple(dict.fromkeys(_reason(each, now) for each in over))
     waits = [each.retry_after for each in over]
     longest = None if None in waits else max(seconds for seconds in waits if seconds is not None)
     return replace(denied("", "", facts), reasons=unique, retry_after=longest)
+
+
+def _reason(over: Over, now: int) -> Reason:
+    cell, seconds = over.cell, over.retry_after
+    budget, throttle = cell.budget, cell.budget.throttle
+    again = "" if seconds is None else f"there is room again at {iso(now + seconds * 1_000_000)}."
+    if throttle is not None:
+        text = (
+            f"It is slowed down to {throttle.pace.words()} until {iso(throttle.until)} by {throttle.placed_by}"
+            f" ({throttle.source}): {throttle.reason.rstrip('.')}. {again[:1].upper()}{again[1:]}"
+        )
+        return Reason(f"throttle:{throttle.code}", text)
+    if seconds is None:
+        text = f"The question costs more than the budget {budget.name} ({cell.limit.words()}) ever allows."
+        return Reason(f"budget:{budget.name}", text)
+    return Reason(
+        f"budget:{budget.name}", f"The budget {budget.name} ({cell.limit.words()}) is spent: {again}"
+    )
 
 
 async def rate_of(reader: Reader, budgets: Sequence[str], agent_id: str, now: int) -> int | None:

@@ -25,6 +25,7 @@ from scim_bridge.registry.model import (
     PersonRef,
 )
 from scim_bridge.registry.standing import attestation_of
+from scim_bridge.registry.throttles import Pace, Throttle
 
 # The columns of every part, in the order of the first: what, agent, then six texts, four numbers, a document.
 _NO_TEXT, _NO_NUMBER, _NO_BYTES = "CAST(NULL AS TEXT)", "CAST(NULL AS BIGINT)", "CAST(NULL AS BYTEA)"
@@ -37,6 +38,10 @@ UNION ALL
 SELECT 'hold', n.id, h.id, h.source, h.code, h.reason, h.release, h.placed_by, h.placed,
   {_NO_NUMBER}, {_NO_NUMBER}, {_NO_NUMBER}, {_NO_BYTES}
 FROM named n JOIN sb_hold h ON h.agent_id = n.id AND h.released IS NULL
+UNION ALL
+SELECT 'throttle', n.id, t.id, t.source, t.code, t.reason, t.placed_by, {_NO_TEXT}, t.until, t.calls, t.span, t.burst,
+  {_NO_BYTES}
+FROM named n JOIN sb_throttle t ON t.agent_id = n.id AND t.ended IS NULL
 UNION ALL
 SELECT 'person', n.id, o.role, p.id, p.name, s.employment, {_NO_TEXT}, {_NO_TEXT}, o.rank,
   CASE WHEN s.disputed IS NULL THEN p.active ELSE 1 END, {_NO_NUMBER}, {_NO_NUMBER}, {_NO_BYTES}
@@ -104,6 +109,13 @@ def _facts(agent: Any, mine: Sequence[Any]) -> Facts:
         ends={row["b"]: row["n"] for row in groups if row["n"] is not None},
         employment={row["b"]: row["d"] for row in mine if row["what"] == "person" and row["d"] is not None},
         last_activity=agent["p"],
+        throttles=tuple(_throttle(row) for row in mine if row["what"] == "throttle"),
+    )
+
+
+def _throttle(row: Any) -> Throttle:
+    return Throttle(
+        row["a"], row["b"], row["c"], row["d"], row["e"], row["n"], Pace(row["m"], row["o"], row["p"])
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scim_bridge.access.budget_model import Budget, Cell, cells, fits, wait
+from scim_bridge.access.budget_model import Budget, Cell, cells, fits, wait, with_throttles
 from scim_bridge.access.model import Facts, Question
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Invalid
@@ -33,7 +33,7 @@ async def foresee(
     every: int = 0,
 ) -> list[Foresight]:
     """So many calls, so many microseconds apart, from what is left now. Each cell is followed by itself."""
-    counted = cells(budgets, question, facts, now)
+    counted = cells(with_throttles(budgets, facts, now), question, facts, now)
     if isinstance(counted, str):
         raise Invalid("budget-cost", counted, "Write --context cost=12.5.")
     found = []

@@ -16,6 +16,7 @@ from scim_bridge.access.facts import facts_about
 from scim_bridge.access.model import Facts, Reason, stops
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Conflict, Invalid, NotFound
+from scim_bridge.registry.throttles import Throttle
 
 MOST = 1000
 RECENT = 200
@@ -61,11 +62,12 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """Why an agent is denied: what stops it now, and what was said when it last was, by reason."""
+    """Why an agent is denied: what stops or slows it now, and what was said when it last was, by reason."""
 
     facts: Facts
     stopped: tuple[Reason, ...]
     denials: tuple[Kept, ...]
+    slowed: tuple[Throttle, ...] = ()
 
     @property
     def counted(self) -> list[tuple[Reason, int, Kept]]:
@@ -139,7 +141,7 @@ async def why(reader: Reader, name: str, now: int, *, since: int | None = None) 
     """Why this agent is, or was, denied: the holds of this moment and the recent noes."""
     facts = await agent_named(reader, name)
     denials = await decisions(reader, Wanted(facts.id, denied=True, since=since, limit=RECENT))
-    return Why(facts, stops(facts, now), tuple(denials))
+    return Why(facts, stops(facts, now), tuple(denials), facts.slowed(now))
 
 
 def _kept(row: Any) -> Kept:

@@ -13,6 +13,7 @@ import orjson
 
 from scim_bridge.kernel.clock import iso
 from scim_bridge.registry.model import AGENT, Attestation, Hold, Owners
+from scim_bridge.registry.throttles import Throttle
 
 LONGEST = 512
 SUBJECT_TYPE = "agent"
@@ -68,6 +69,12 @@ class Facts:
     last_activity: int | None = None
     # Questions in the last minute, where a budget counts them.
     rate: int | None = None
+    # What slows it down, also when its end has come: `slowed` leaves those out.
+    throttles: tuple[Throttle, ...] = ()
+
+    def slowed(self, now: int) -> tuple[Throttle, ...]:
+        """The throttles that count at this instant."""
+        return tuple(one for one in self.throttles if one.until > now)
 
     def granted(self, now: int) -> tuple[str, ...]:
         """The groups the agent is in at this instant: a membership that has an end is none from then on."""

@@ -195,8 +195,9 @@ def open_door(
     budgets = load_budgets(told.budgets)
     known = replace(premises(told, load_catalogue(told.resources)), rate=rates(budgets))
     asked = in_force(policies, told.sets, told.calendar)
-    counted = (Budgets(ctx.store, budgets),) if budgets else ()
-    return Door(ctx, asked, told, premises=known, gates=(*counted, *gates), tap=tap, believe=believe)
+    # Also without budgets: an agent may be slowed down.
+    counted = Budgets(ctx.store, budgets)
+    return Door(ctx, asked, told, premises=known, gates=(counted, *gates), tap=tap, believe=believe)
 
 
 def routes(ctx: Context, policies: str, settings: AccessSettings | None = None) -> list[BaseRoute]:

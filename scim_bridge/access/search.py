@@ -49,7 +49,7 @@ class Searches:
         if kind is None or not self._speaks_of(question):
             return page.answer([], None)
 
-        async def candidates(after: str, count: int) -> Sequence[tuple[str, Facts]]:
+        async def candidates(after: str, count: int) -> Sequence[tuple[str, Facts | None]]:
             rows = await self.reader.all(
                 "SELECT id FROM sb_resource WHERE kind = ? AND deleted IS NULL AND id > ? ORDER BY id LIMIT ?",
                 kind,
@@ -59,10 +59,11 @@ class Searches:
             found = {
                 facts.id: facts for facts in await subjects_of(self.reader, kind, [r["id"] for r in rows])
             }
-            return [(row["id"], found[row["id"]]) for row in rows if row["id"] in found]
+            # Who was deleted between the two reads keeps the place: a short list would be taken for the end.
+            return [(row["id"], found.get(row["id"])) for row in rows]
 
-        def allowed(facts: Facts) -> Result | None:
-            if not judge(self.policies, question, [facts], now).allowed:
+        def allowed(facts: Facts | None) -> Result | None:
+            if facts is None or not judge(self.policies, question, [facts], now).allowed:
                 return None
             if kind == AGENT:
                 return {"type": question.subject_type, "id": facts.id, "properties": {"slug": facts.slug}}

@@ -50,6 +50,10 @@ def told(facts: Facts, now: int) -> dict[str, Any]:
         "active": not stops(facts, now),
         "reasons": [{"id": reason.id, "text": reason.text} for reason in stops(facts, now)],
         "holds": [hold.told() for hold in facts.holds],
+        "throttles": [
+            {"source": one.source, "reason": one.reason, "pace": one.pace.words(), "until": iso(one.until)}
+            for one in facts.slowed(now)
+        ],
         "expires_at": None if facts.expires_at is None else iso(facts.expires_at),
         "attestation": facts.attestation.state,
     }

@@ -84,7 +84,7 @@ def show_(alert_id: str, database_url: DatabaseUrl = None, output: Output = Form
 def resolve(
     alert_id: str, reason: Reason, database_url: DatabaseUrl = None, output: Output = Format.TABLE
 ) -> None:
-    """End an alert. The hold it placed is released; routes that hear of the end are told."""
+    """End an alert. The hold or throttle it placed is released; routes that hear of the end are told."""
 
     async def body(bridge: Any) -> watch.Alert:
         async def end(work: Work) -> watch.Alert:

@@ -105,7 +105,18 @@ def why_(
         {"reason": one.id, "now": True, "times": None, "last": None, "text": one.text, "decision": None}
         for one in found.stopped
     ]
-    rows = stopping + [
+    slowing: list[dict[str, Any]] = [
+        {
+            "reason": f"throttle:{one.code}",
+            "now": True,
+            "times": None,
+            "last": None,
+            "text": f"Slowed down to {one.pace.words()} until {iso(one.until)}: {one.reason}",
+            "decision": None,
+        }
+        for one in found.slowed
+    ]
+    rows = [*stopping, *slowing] + [
         {
             "reason": reason.id,
             "now": False,
@@ -117,6 +128,8 @@ def why_(
         for reason, count, kept in found.counted
     ]
     if output is Format.TABLE:
-        rows = [{**row, "now": "stops it" if row["now"] else ""} for row in rows]
+        words = {True: "stops it", False: "slows it"}
+        for number, row in enumerate(rows):
+            row["now"] = words[number < len(stopping)] if row["now"] else ""
     nothing = f"Nothing stops {found.facts.slug}, and no denial of it is kept."
     show(rows, output, empty=nothing, brief=("reason", "now", "times", "text"))

@@ -39,6 +39,7 @@ PLANNED: Mapping[str, tuple[str, ...]] = {
     "recommendations": ("apply", "dismiss"),
     "sessions": ("revoke",),
     "sync": ("cancel", "settle", "adopt", "ignore", "retire"),
+    "throttles": ("place", "release"),
     "tokens": ("create", "rotate", "revoke"),
     "transmitter keys": ("rotate",),
     "transmitter streams": ("create", "pause", "resume", "disable", "verify", "delete"),

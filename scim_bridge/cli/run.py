@@ -51,6 +51,7 @@ NOUNS = {
     "stores": "Stores credentials are delivered to: list, test.",
     "streams": "Streams of security events (SSF) that an IdP sends: create, verify, status.",
     "sync": "Push facts to an IdP: plan, apply, status.",
+    "throttles": "Agents that may act only so often for a while: list, place, release.",
     "tokens": "Bearer tokens: shown once, stored as a digest.",
     "transmitter": "Security events (SSF) that receivers get from here: streams, keys.",
 }

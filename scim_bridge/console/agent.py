@@ -22,6 +22,7 @@ from scim_bridge.registry.credentials import credentials_of
 from scim_bridge.registry.findings import KeptFinding, findings_of
 from scim_bridge.registry.groups import groups_of
 from scim_bridge.registry.model import GROUP_EXTENSION_URN, Hold
+from scim_bridge.registry.throttles import throttles
 
 ENTRIES = 25
 CALLS = 8
@@ -85,6 +86,8 @@ class AgentPage:
     sources: Mapping[str, str]
     # What an IdP itself finds wrong with it.
     findings: tuple[KeptFinding, ...] = ()
+    # What lets it act only so often: pace, reason, who, until.
+    throttles: tuple[Mapping[str, Any], ...] = ()
 
     def source(self, hold: Hold) -> str:
         """Who placed a hold, in words."""
@@ -120,6 +123,7 @@ async def agent_page(
         older,
         names,
         tuple(await findings_of(reader, agent_id)),
+        tuple(await throttles(reader, now, agent_id)),
     )
 
 

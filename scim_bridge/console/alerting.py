@@ -76,7 +76,7 @@ class Alerting:
             facts.append(("Resolved", f"{moment(found.resolved)} by {found.resolved_by}: {found.resolution}"))
         boxes = [Box(found.kind.replace("-", " ").capitalize(), (found.why,), TONES[found.severity])]
         if found.state == "open":
-            ends = ("Ends it; the hold it placed is released.",) if found.response else ()
+            ends = ("Ends it; the hold or throttle it placed is released.",) if found.response else ()
             url = f"{HERE}/{found.id}"
             boxes.append(Box("Resolve", ends, WARN, url, (("resolve", "Resolve", "primary"),)))
         return Board(

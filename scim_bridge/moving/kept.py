@@ -110,6 +110,7 @@ TABLES: dict[str, Kept] = {
     "sb_ssf_stream": Kept("streams received", STATE, at="created"),
     "sb_stranger": Kept("agents only an IdP knows", STATE, at="first_seen"),
     "sb_sync_kept": Kept("attributes a target keeps otherwise", STATE),
+    "sb_throttle": Kept("agents that were slowed down", EVIDENCE, at="placed"),
     "sb_token": Kept("tokens", job="oauth-forget", at="created"),
     "sb_tx_set": Kept("security events sent", job="ssf-refused-forget"),
     "sb_tx_stream": Kept("streams sent", STATE, at="created"),

@@ -10,6 +10,7 @@ from scim_bridge.kernel.columns import KEYED, blob, text, text_key, whole
 
 LIVE = sql_text("deleted IS NULL")
 OPEN = sql_text("released IS NULL")
+UNENDED = sql_text("ended IS NULL")
 EXPIRES = sql_text("expires_at IS NOT NULL")
 ENDS = sql_text("until IS NOT NULL")
 WAITING = sql_text("state = 'open'")
@@ -195,6 +196,41 @@ class HoldRow(SQLModel, table=True):
     placed_by: str = text()
     released: int | None = whole(nullable=True)
     released_by: str | None = text(nullable=True)
+
+
+class ThrottleRow(SQLModel, table=True):
+    """An agent that may act only so often, until an instant. Open while `ended` is null; one per source."""
+
+    __tablename__ = "sb_throttle"
+    __table_args__ = (
+        Index(
+            "sb_throttle_open",
+            "agent_id",
+            "source",
+            unique=True,
+            sqlite_where=UNENDED,
+            postgresql_where=UNENDED,
+        ),
+        Index("sb_throttle_until", "until", sqlite_where=UNENDED, postgresql_where=UNENDED),
+        Index("sb_throttle_agent", "agent_id", "placed"),
+        Index("sb_throttle_placed", "source", "placed"),
+    )
+
+    id: str = text_key()
+    agent_id: str = text()
+    source: str = text()
+    code: str = text()
+    reason: str = text()
+    # So many calls in each `span` microseconds, `burst` of them at once.
+    calls: int = whole()
+    span: int = whole()
+    burst: int = whole()
+    placed: int = whole()
+    placed_by: str = text()
+    until: int = whole()
+    ended: int | None = whole(nullable=True)
+    # Null: it ended by itself.
+    ended_by: str | None = text(nullable=True)
 
 
 class ConnectionRow(SQLModel, table=True):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scim_bridge.kernel.errors import ConfigurationError
+from scim_bridge.kernel.frequency import read_frequency
 from scim_bridge.settings.audit import is_address
 
 # The words of `watch/baseline_model.py`: settings are read by rooms beside that one, so they cannot import it.
@@ -17,10 +18,13 @@ KINDS = (
 )
 SEVERITIES = ("low", "medium", "high")
 ROUTE_KINDS = ("webhook", "pagerduty", "apprise")
-ACTIONS = ("hold", "ask")
+ACTIONS = ("hold", "throttle", "ask")
 PAGERDUTY = "https://events.pagerduty.com/v2/enqueue"
 MOST_DAYS = 3650
 ROUTING_KEY = 32
+MOST_BURST = 1_000_000
+# Thirty days: what is odd for longer is no case for slowing down.
+MOST_MINUTES = 43_200
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +52,26 @@ class AlertRouteSettings:
 
 @dataclass(frozen=True, slots=True)
 class AlertResponseSettings:
-    """What happens by itself when an alert opens: `hold` the agent, or `ask` its owner to attest it anew."""
+    """What happens by itself when an alert opens: `hold` the agent, `throttle` it, `ask` its owner to attest it.
+
+    A throttle lets `rate` decisions through, `burst` of them at once (0: as many as the rate counts), for
+    `minutes` or until somebody releases it.
+    """
 
     action: str
     kinds: tuple[str, ...] = ()
     severity: str = "high"
+    rate: str = "10/m"
+    burst: int = 0
+    minutes: int = 60
 
 
 @dataclass(frozen=True, slots=True)
 class AlertSettings:
-    """When alerts begin and end, whom they reach, and what they do. `most_holds` in an hour, of all agents."""
+    """When alerts begin and end, whom they reach, and what they do.
+
+    `most_holds`: so many agents are held, and as many slowed down, within an hour, of the whole fleet.
+    """
 
     learn_days: int = 14
     resolve_days: int = 7
@@ -100,6 +114,25 @@ def check_watching(activity: ActivitySettings, alerts: AlertSettings) -> None:
         path = f"alerts.responses.{number}"
         _among(f"{path}.action", response.action, ACTIONS)
         _check_choice(path, response.severity, response.kinds)
+        if response.action == "throttle":
+            _check_throttle(path, response)
+
+
+def _check_throttle(path: str, response: AlertResponseSettings) -> None:
+    try:
+        read_frequency(response.rate)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{path}.rate", f"{response.rate[:40]!r} is no rate", "Write 10/s, 100/m, 500/h or 2000/d."
+        ) from error
+    if not 0 <= response.burst <= MOST_BURST:
+        raise ConfigurationError(
+            f"{path}.burst", f"must be from 0 to {MOST_BURST}", "0: as many as the rate counts."
+        )
+    if not 1 <= response.minutes <= MOST_MINUTES:
+        raise ConfigurationError(
+            f"{path}.minutes", f"must be from 1 to {MOST_MINUTES}", "For longer, hold the agent."
+        )
 
 
 def _check_route(route: AlertRouteSettings, secret: str) -> None:

@@ -14,10 +14,11 @@ from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Invalid, NotFound, Refused
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.holds import release_hold
+from scim_bridge.registry.throttles import release_throttle
 from scim_bridge.watch.baseline_model import KINDS, SEVERITIES, Finding
 
 SOURCE = "watch"
-HOLD = "hold"
+HOLD, THROTTLE = "hold", "throttle"
 MOST_EVIDENCE = 20
 LONGEST_MUTE = 366 * DAY
 COLUMNS = (
@@ -225,8 +226,11 @@ async def alerts(
 
 async def alert(reader: Reader, alert_id: str) -> Alert:
     """One alert by its id, or by the end of it when that is clear; NotFound otherwise."""
-    rows = await reader.all(f"SELECT {COLUMNS} FROM {FROM} WHERE l.id = ?", alert_id)
-    if not rows and len(alert_id) >= 6 and alert_id.replace("-", "").isalnum():
+    # What cannot be in an id cannot always be asked for: PostgreSQL takes no NUL, nobody a lone surrogate.
+    rows: Sequence[Any] = []
+    if alert_id.isascii() and alert_id.isprintable():
+        rows = await reader.all(f"SELECT {COLUMNS} FROM {FROM} WHERE l.id = ?", alert_id)
+    if not rows and alert_id.isascii() and len(alert_id) >= 6 and alert_id.replace("-", "").isalnum():
         rows = await reader.all(
             f"SELECT {COLUMNS} FROM {FROM} WHERE l.id LIKE ? ORDER BY l.id DESC LIMIT 2", f"%{alert_id}"
         )
@@ -238,7 +242,7 @@ async def alert(reader: Reader, alert_id: str) -> Alert:
 
 
 async def resolve(work: Work, alert_id: str, reason: str, *, by_rule: bool = False) -> Alert:
-    """End an alert; the hold it placed is released with the last alert that asked for one. Refused when it is over.
+    """End an alert; its hold or throttle is released with the last alert that asked for one. Refused when it is over.
 
     `by_rule`: nobody decided it, the oddity did not come back.
     """
@@ -255,16 +259,20 @@ async def resolve(work: Work, alert_id: str, reason: str, *, by_rule: bool = Fal
         raise Refused("alert-resolved", f"The alert is {found.state}.", "See `scim-bridge alerts list`.")
     detail = {"alert": found.id, "kind": found.kind, "reason": reason, "byRule": by_rule}
     await record(work, "alert.resolved", "agent", found.agent_id, detail)
-    if HOLD in found.response and not await _held_by_others(work.tx, found.agent_id):
+    others = await _done_by_others(work.tx, found.agent_id) if found.response else set()
+    if HOLD in found.response and HOLD not in others:
         await release_hold(work, found.agent_id, SOURCE, f"alert resolved: {reason}")
+    if THROTTLE in found.response and THROTTLE not in others:
+        await release_throttle(work, found.agent_id, SOURCE, f"alert resolved: {reason}")
     return await alert(work.tx, found.id)
 
 
-async def _held_by_others(reader: Reader, agent_id: str) -> bool:
+async def _done_by_others(reader: Reader, agent_id: str) -> set[str]:
+    """What the agent's other open alerts did."""
     rows = await reader.all(
         "SELECT response FROM sb_alert WHERE agent_id = ? AND state = 'open' AND response <> '[]'", agent_id
     )
-    return any(HOLD in orjson.loads(row["response"]) for row in rows)
+    return {done for row in rows for done in orjson.loads(row["response"])}
 
 
 async def quiet(reader: Reader, before: int, limit: int) -> list[str]:

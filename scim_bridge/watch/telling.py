@@ -7,17 +7,21 @@ from collections.abc import Awaitable, Callable
 import orjson
 
 from scim_bridge.audit.record import record
-from scim_bridge.kernel.clock import HOUR
+from scim_bridge.kernel.clock import HOUR, MINUTE
 from scim_bridge.kernel.effects import lane
+from scim_bridge.kernel.frequency import read_frequency
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry import outward
 from scim_bridge.registry.holds import place_hold
-from scim_bridge.settings.watch import AlertRouteSettings, AlertSettings
-from scim_bridge.watch.alerts import HOLD, SOURCE, Alert, at_least, held_by_alert, held_lately
+from scim_bridge.registry.throttles import Pace, last_throttle, place_throttle, slowed_since
+from scim_bridge.settings.watch import AlertResponseSettings, AlertRouteSettings, AlertSettings
+from scim_bridge.watch.alerts import HOLD, SOURCE, THROTTLE, Alert, at_least, held_by_alert, held_lately
 
 ALERT = "alert"
 OPENED, RESOLVED = "alert.opened", "alert.resolved"
-ASKED, WITHHELD = "ask", "hold withheld"
+ASKED, WITHHELD, NOT_SLOWED = "ask", "hold withheld", "throttle withheld"
+# The advisory lock of counting responses; a number of its own.
+COUNTING = 7_264_003
 # Chats cannot take a message back, so they hear of the beginning only.
 HEARS_END = ("webhook", "pagerduty")
 
@@ -48,15 +52,13 @@ async def tell(work: Work, settings: AlertSettings, alert: Alert, event: str) ->
 
 async def respond(work: Work, settings: AlertSettings, alert: Alert, ask: Ask) -> list[str]:
     """Do what the settings say for such an alert; what was done. Nothing unless they say so."""
-    wanted = {
-        response.action
-        for response in settings.responses
-        if at_least(alert.severity, response.severity)
-        and (not response.kinds or alert.kind in response.kinds)
-    }
+    wanted = {response.action for response in _fitting(settings, alert)}
     done: list[str] = []
     if HOLD in wanted:
         done.append(await _hold(work, settings, alert))
+    if THROTTLE in wanted and HOLD not in done:
+        # Also where a hold was withheld: an agent that is slow does less harm meanwhile.
+        done.append(await _throttle(work, settings, alert))
     if ASKED in wanted and await ask(work, alert.agent_id, f"Something odd was seen: {alert.why}"):
         done.append(ASKED)
     if done:
@@ -71,14 +73,68 @@ async def _hold(work: Work, settings: AlertSettings, alert: Alert) -> str:
     if await held_by_alert(work.tx, alert.agent_id):
         # One hold for all alerts of an agent: it counts once, and goes with the last of them.
         return HOLD
+    await _one_at_a_time(work)
     held = await held_lately(work.tx, work.now)
     if held >= settings.most_holds:
-        detail = {"alert": alert.id, "held": held, "most": settings.most_holds}
-        await record(work, "alert.hold_withheld", "agent", alert.agent_id, detail, outcome="refused")
-        data = {"count": held, "agent": alert.agent, "reason": alert.why}
-        hour = work.now // HOUR
-        await outward.notify(work, "alert-holds-withheld", None, data, key=f"alert-holds:{hour}")
+        await _withheld(work, settings, alert, HOLD, held)
         return WITHHELD
     release = f"an admin resolves the alert: scim-bridge alerts resolve {alert.id} --reason WHY"
     await place_hold(work, alert.agent_id, SOURCE, f"alert-{alert.kind}", alert.why, release)
     return HOLD
+
+
+async def _throttle(work: Work, settings: AlertSettings, alert: Alert) -> str:
+    """Slow the agent down, unless so many were within the hour that the rules are more likely wrong than they."""
+    await _one_at_a_time(work)
+    known = await last_throttle(work.tx, alert.agent_id, SOURCE)
+    if known is None or known["ended"] is not None or known["until"] <= work.now:
+        slowed = await slowed_since(work.tx, SOURCE, work.now - HOUR)
+        if slowed >= settings.most_holds:
+            await _withheld(work, settings, alert, THROTTLE, slowed)
+            return NOT_SLOWED
+    await _slow(work, settings, alert)
+    return THROTTLE
+
+
+async def slow_again(work: Work, settings: AlertSettings, alert: Alert) -> None:
+    """What slowed an agent down is seen again: the time begins anew, unless a person ended the throttle."""
+    known = await last_throttle(work.tx, alert.agent_id, SOURCE)
+    if known is not None and known["ended_by"] is None:
+        await _slow(work, settings, alert)
+
+
+async def _slow(work: Work, settings: AlertSettings, alert: Alert) -> None:
+    fitting = [one for one in _fitting(settings, alert) if one.action == THROTTLE]
+    if not fitting:
+        # The settings changed since.
+        return
+    paces = [(read_frequency(one.rate), one) for one in fitting]
+    # Of several the slowest counts.
+    (calls, span), chosen = min(paces, key=lambda each: each[0][0] / each[0][1])
+    until = work.now + chosen.minutes * MINUTE
+    pace = Pace(calls, span, chosen.burst or calls)
+    await place_throttle(work, alert.agent_id, SOURCE, f"alert-{alert.kind}", alert.why, pace, until)
+
+
+def _fitting(settings: AlertSettings, alert: Alert) -> list[AlertResponseSettings]:
+    return [
+        response
+        for response in settings.responses
+        if at_least(alert.severity, response.severity)
+        and (not response.kinds or alert.kind in response.kinds)
+    ]
+
+
+async def _one_at_a_time(work: Work) -> None:
+    """Two replicas that count at the same moment would both find room for the last one."""
+    if work.tx.backend == "postgresql":
+        await work.tx.one("SELECT pg_advisory_xact_lock(?::bigint)", COUNTING)
+
+
+async def _withheld(work: Work, settings: AlertSettings, alert: Alert, what: str, count: int) -> None:
+    detail = {"alert": alert.id, "count": count, "most": settings.most_holds}
+    await record(work, f"alert.{what}_withheld", "agent", alert.agent_id, detail, outcome="refused")
+    words = {HOLD: ("held", "hold"), THROTTLE: ("slowed down", "slow down")}[what]
+    data = {"count": count, "agent": alert.agent, "reason": alert.why, "done": words[0], "by_hand": words[1]}
+    key = f"alert-{what}s:{work.now // HOUR}"
+    await outward.notify(work, "alert-holds-withheld", None, data, key=key)

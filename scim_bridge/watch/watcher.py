@@ -24,6 +24,7 @@ from scim_bridge.settings.watch import ActivitySettings, AlertSettings
 from scim_bridge.watch import baseline
 from scim_bridge.watch.activity_store import forget
 from scim_bridge.watch.alerts import (
+    THROTTLE,
     Alert,
     add_alert,
     alert,
@@ -45,7 +46,7 @@ from scim_bridge.watch.baseline_store import (
     mentioned,
 )
 from scim_bridge.watch.evidence import evidence_for
-from scim_bridge.watch.telling import OPENED, RESOLVED, Ask, respond, tell
+from scim_bridge.watch.telling import OPENED, RESOLVED, Ask, respond, slow_again, tell
 
 log = structlog.get_logger("scim_bridge.watch")
 
@@ -150,6 +151,8 @@ class Watcher:
             await tell(work, self._settings, opened, OPENED)
             if there is None or not there.response:
                 await respond(work, self._settings, opened, self._ask)
+        if muted is None and there is not None and THROTTLE in there.response:
+            await slow_again(work, self._settings, await alert(work.tx, alert_id))
 
     async def end_quiet(self) -> int:
         """Resolve alerts that were not seen again for `resolve_days`; how many."""

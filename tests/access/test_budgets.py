@@ -203,6 +203,31 @@ def test_whoever_does_not_stop_is_held_and_an_admin_lets_go(on_store: OnStore, c
     on_store(body)
 
 
+def test_what_never_fits_is_a_strike_too_and_changes_no_room(on_store: OnStore) -> None:
+    async def body(store: Store) -> None:
+        await import_manifest(store, TESTER, EXAMPLE.read_bytes(), "agents.yaml")
+        (facts,) = await facts_about(store.reads, "code-review")
+        small = budget(Limit(2, HOUR, 2), counts="cost", breach=Breach(3, HOUR))
+        # So much that what it puts on the cell is more than a column holds.
+        long = Budget("long", (Limit(1, 24 * HOUR, 1),), counts="cost")
+        gate = Budgets(store, [small, long])
+
+        async def ask(cost: str) -> Decision:
+            return await gate(replace(REFUND, asked={"cost": cost}), facts, YES, NOW)
+
+        for _ in range(2):
+            no = await ask("1000000000")
+            assert not no.allowed and no.retry_after is None
+            assert [reason.id for reason in no.reasons] == ["budget:b", "budget:long"]
+        assert (await ask("1")).allowed, "nothing was charged"
+        assert [row["n"] for row in await store.reads.all("SELECT COUNT(*) AS n FROM sb_hold")] == [0]
+        await ask("1000000000")
+        (held,) = await store.reads.all("SELECT agent_id, code, reason FROM sb_hold")
+        assert (held["agent_id"], held["code"]) == (facts.id, "budget-breach") and "3 times" in held["reason"]
+
+    on_store(body)
+
+
 def test_the_rate_of_an_agent_is_that_of_the_last_minute(on_store: OnStore) -> None:
     async def body(store: Store) -> None:
         start = NOW - NOW % MINUTE

@@ -58,6 +58,26 @@ def test_a_search_of_agents_finds_those_an_evaluation_allows(on_store: OnStore, 
     with_gateway(on_store, body)
 
 
+def test_who_is_deleted_while_a_search_reads_does_not_end_it(on_store: OnStore, monkeypatch: Any) -> None:
+    async def body(gateway: Gateway) -> None:
+        asked = {**question(), "subject": {"type": "agent"}}
+        before = await found(gateway, "subject", asked)
+        monkeypatch.setattr(search, "READ", 3)
+        read = search.subjects_of
+
+        async def while_one_goes(reader: Any, kind: str, ids: Any) -> Any:
+            # The first of each portion is deleted between the two reads.
+            return [facts for facts in await read(reader, kind, ids) if facts.id != ids[0]]
+
+        monkeypatch.setattr(search, "subjects_of", while_one_goes)
+        everybody = sorted(each.resource.id for each in await all_agents(gateway.store.reads))
+        gone = set(everybody[::3])
+        left = [one for one in before if one["id"] not in gone]
+        assert await found(gateway, "subject", asked) == left and len(everybody) > 3
+
+    with_gateway(on_store, body)
+
+
 MORE = """
 agents:
   - {slug: reader, name: Reader, purpose: Reads., platform: k8s, environment: production, riskTier: low,

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 
-from scim_bridge.kernel.clock import DAY, HOUR, iso
+from scim_bridge.kernel.clock import DAY, HOUR, MINUTE, iso
 from scim_bridge.kernel.effects import Dead, Done, Effect, Retry
-from scim_bridge.kernel.errors import ConfigurationError, Invalid, Refused
+from scim_bridge.kernel.errors import ConfigurationError, Invalid, NotFound, Refused
 from scim_bridge.kernel.webhook import check
+from scim_bridge.kernel.work import SYSTEM, Work
 from scim_bridge.registry.agents import find_agent
 from scim_bridge.registry.holds import place_hold
+from scim_bridge.registry.throttles import release_throttle, throttles
 from scim_bridge.settings import watch as watching
 from scim_bridge.settings.watch import (
     ActivitySettings,
@@ -25,7 +29,7 @@ from scim_bridge.watch import alerts as watch
 from scim_bridge.watch import baseline_model
 from scim_bridge.watch.activity_store import decided
 from scim_bridge.watch.alert_delivery import handlers
-from scim_bridge.watch.telling import RESOLVED
+from scim_bridge.watch.telling import RESOLVED, respond
 from scim_bridge.watch.watcher import Watcher
 from tests.conftest import TESTER, run_with_store
 from tests.watch.activity import Sender, with_sender
@@ -222,6 +226,108 @@ def test_a_second_alert_of_a_held_agent_keeps_the_hold_and_counts_for_no_other(s
     with_sender(lambda run: run_with_store(sqlite_url, clock, run), clock, body)
 
 
+def test_of_two_replicas_that_count_at_once_only_one_holds(postgres_url, clock) -> None:
+    chosen = AlertSettings(responses=(AlertResponseSettings("hold", (), "low"),), most_holds=1)
+
+    async def body(sender: Sender) -> None:
+        await sender.sent(sender.event(tool="shell"), sender.event(agent="batch", tool="telnet"))
+        first, second = [await watch.alert(sender.store.reads, row["id"]) for row in await sender.looked()]
+        counted, go_on = asyncio.Event(), asyncio.Event()
+
+        async def one(work: Work) -> list[str]:
+            done = await respond(work, chosen, first, _nobody)
+            counted.set()
+            await go_on.wait()
+            return done
+
+        slow = asyncio.create_task(sender.store.transact(SYSTEM, one))
+        await counted.wait()
+        quick = asyncio.create_task(
+            sender.store.transact(SYSTEM, lambda work: respond(work, chosen, second, _nobody))
+        )
+        waits = "SELECT COUNT(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        while not quick.done() and not (await sender.store.reads.one(waits))["n"]:
+            pass
+        go_on.set()
+        assert await asyncio.gather(slow, quick) == [["hold"], ["hold withheld"]]
+
+    with_sender(lambda run: run_with_store(postgres_url, clock, run), clock, body)
+
+
+def test_by_policy_an_agent_is_slowed_down_again_while_it_goes_on_and_no_more_when_a_person_says_so(
+    on_store, clock
+) -> None:
+    slow = AlertResponseSettings("throttle", (), "medium", rate="6/h", burst=2, minutes=30)
+    chosen = AlertSettings(responses=(slow, replace(slow, rate="100/m")), most_holds=1)
+
+    async def body(sender: Sender) -> None:
+        clock.advance(seconds=(HOUR - clock.now() % HOUR) / 1_000_000)
+
+        async def slowed() -> list[tuple[str, str, int]]:
+            rows = await throttles(sender.store.reads, clock.now())
+            return [(row["agent"], row["pace"], row["until"] - clock.now()) for row in rows]
+
+        await sender.sent(sender.event(tool="shell"), sender.event(agent="batch", tool="telnet"))
+        rows = await sender.looked(chosen)
+        assert sorted(orjson.loads(row["response"]) for row in rows) == [["throttle"], ["throttle withheld"]]
+        ((name, pace, left),) = await slowed()
+        assert (pace, left) == ("6/h, 2 at once", 30 * MINUTE)
+        (alert,) = [row for row in rows if orjson.loads(row["response"]) == ["throttle"]]
+        tool = alert["subject"]
+        notices = await sender.store.reads.all("SELECT payload FROM sb_effect WHERE kind = 'notify'")
+        (told,) = [
+            one for row in notices if (one := orjson.loads(row["payload"]))["template"].startswith("alert")
+        ]
+        assert told["data"]["done"] == "slowed down"
+
+        clock.advance(seconds=1200)
+        await sender.sent(sender.event(agent=name, tool=tool))
+        await sender.looked(chosen)
+        assert (await slowed())[0][2] == 30 * MINUTE, "it goes on, so the time begins anew"
+        clock.advance(seconds=2400)
+        assert not await slowed()
+        await sender.sent(sender.event(agent=name, tool=tool))
+        await sender.looked(chosen)
+        assert (await slowed())[0][2] == 30 * MINUTE, "it ended by itself, and the oddity is back"
+        agent = sender.agents[name]
+        await sender.store.transact(
+            TESTER, lambda work: release_throttle(work, agent, "watch", "looked at it")
+        )
+        clock.advance(seconds=1200)
+        await sender.sent(sender.event(agent=name, tool=tool))
+        await sender.looked(chosen)
+        assert not await slowed(), "a person ended it"
+
+    with_sender(on_store, clock, body)
+
+
+def test_resolving_the_alert_ends_its_throttle(sqlite_url, clock) -> None:
+    chosen = AlertSettings(responses=(AlertResponseSettings("throttle", (), "low"),))
+
+    async def body(sender: Sender) -> None:
+        await sender.sent(sender.event(tool="shell"))
+        await sender.sent(sender.event(tool="telnet"))
+        rows = await sender.looked(chosen)
+        for row in rows:
+            assert len(await throttles(sender.store.reads, clock.now())) == 1, "until the last is resolved"
+            await sender.store.transact(TESTER, lambda work, one=row["id"]: watch.resolve(work, one, "meant"))
+        assert not await throttles(sender.store.reads, clock.now())
+
+    with_sender(lambda run: run_with_store(sqlite_url, clock, run), clock, body)
+
+
+def test_an_id_that_is_none_finds_no_alert_on_either_back_end(on_store, clock) -> None:
+    async def body(sender: Sender) -> None:
+        await sender.sent(sender.event(tool="shell"))
+        await sender.looked()
+        odd = ["", "%", "______", "\0", "x\0y", "\ud800", "x" * 5000, "' OR 1=1 --", "-" * 36, "é" * 8]
+        for one in odd:
+            with pytest.raises(NotFound):
+                await watch.alert(sender.store.reads, one)
+
+    with_sender(on_store, clock, body)
+
+
 def test_by_default_an_alert_holds_nobody(sqlite_url, clock) -> None:
     async def body(sender: Sender) -> None:
         await sender.sent(sender.event(tool="shell"))
@@ -233,7 +339,7 @@ def test_by_default_an_alert_holds_nobody(sqlite_url, clock) -> None:
     with_sender(lambda run: run_with_store(sqlite_url, clock, run), clock, body)
 
 
-def test_each_route_is_told_in_its_own_way(sqlite_url, clock) -> None:
+def test_each_route_is_told_in_its_own_way(on_store, clock) -> None:
     async def body(sender: Sender) -> None:
         await sender.sent(sender.event(tool="shell"))
         [found] = await sender.looked()
@@ -267,7 +373,7 @@ def test_each_route_is_told_in_its_own_way(sqlite_url, clock) -> None:
             assert isinstance(failed, Retry) and there.url not in failed.reason
             assert isinstance(await perform(effect("gone", "alert.opened")), Dead)
 
-    with_sender(lambda run: run_with_store(sqlite_url, clock, run), clock, body)
+    with_sender(on_store, clock, body)
 
 
 def test_what_does_not_come_back_ends_by_itself_but_never_a_hold(sqlite_url, clock) -> None:
@@ -363,6 +469,15 @@ def test_two_places_at_once_are_told_from_single_events(sqlite_url, clock) -> No
         ),
         (AlertSettings(responses=(AlertResponseSettings("shoot"),)), "alerts.responses.1.action"),
         (AlertSettings(responses=(AlertResponseSettings("hold", ("poem",)),)), "alerts.responses.1.kinds"),
+        (
+            AlertSettings(responses=(AlertResponseSettings("throttle", rate="0/s"),)),
+            "alerts.responses.1.rate",
+        ),
+        (AlertSettings(responses=(AlertResponseSettings("throttle", burst=-1),)), "alerts.responses.1.burst"),
+        (
+            AlertSettings(responses=(AlertResponseSettings("throttle", minutes=0),)),
+            "alerts.responses.1.minutes",
+        ),
         (AlertSettings(secrets={"b": "x"}), "alerts.secrets.b"),
     ],
 )
