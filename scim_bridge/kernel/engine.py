@@ -85,9 +85,8 @@ async def launch(effects: Effects, url: str, executor: str) -> Sequence[Polled]:
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        DBOS(config=config)
-        # In the loop's own thread: the engine runs our effects on the loop it is launched from.
-        DBOS.launch()
+        # Beside the loop, which would answer nobody for as long as it takes.
+        await asyncio.to_thread(_launched, config, asyncio.get_running_loop())
     # Enough room for every lane: one that waits out a rate limit keeps its place.
     return [
         await DBOS.register_queue_async(
@@ -95,6 +94,16 @@ async def launch(effects: Effects, url: str, executor: str) -> Sequence[Polled]:
         )
         for name, room in ((QUEUE, 64), (URGENT_QUEUE, 32))
     ]
+
+
+def _launched(config: DBOSConfig, loop: asyncio.AbstractEventLoop) -> None:
+    """Launch from a thread as if from the loop's own: the engine runs our effects on the loop it finds running."""
+    asyncio._set_running_loop(loop)
+    try:
+        DBOS(config=config)
+        DBOS.launch()
+    finally:
+        asyncio._set_running_loop(None)
 
 
 async def destroy() -> None:

@@ -122,6 +122,7 @@ def signs_in(world: World) -> str:
         must(owner.api(f"/api/v1/agents/{OWN}")[0] == 200, f"{OWNER} does not see {OWN}")
         must(owner.api(f"/api/v1/agents/{ANOTHERS}")[0] == 404, f"{OWNER} sees the agent of somebody else")
         must(owner.api("/api/v1/agents")[0] == 403, f"{OWNER} lists all agents")
+    world.notes.put("signed-in", kind)
     return f"at {LABELS[kind]}: admin, operator and auditor by their groups, an owner by their agents alone"
 
 
