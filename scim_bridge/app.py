@@ -29,6 +29,7 @@ from scim_bridge.settings.attributes import indexes_of
 from scim_bridge.settings.model import Settings
 
 if TYPE_CHECKING:
+    from scim_bridge.connecting.stage import Stage
     from scim_bridge.credentials.delivery.stores import Stores
     from scim_bridge.credentials.leaks.intake import Intake
     from scim_bridge.departures.rules import Rules
@@ -55,6 +56,16 @@ class Bridge:
     idps: Idps
     _rules: Rules | None = None
     _stores: Stores | None = None
+    _stage: Stage | None = None
+
+    @property
+    def stage(self) -> Stage:
+        """Where rehearsals are played; only a server has something to play."""
+        if self._stage is None:
+            from scim_bridge.connecting.stage import Stage
+
+            self._stage = Stage(self.ctx.data_dir / "rehearsal", self.idps.reach)
+        return self._stage
 
     @property
     def stores(self) -> Stores:
@@ -78,6 +89,8 @@ class Bridge:
 
     async def close(self) -> None:
         """Finish what is queued and let go of every connection."""
+        if self._stage is not None:
+            await self._stage.close()
         await self.idps.close()
         if self._stores is not None:
             await self._stores.close()
@@ -139,6 +152,7 @@ def handlers(bridge: Bridge) -> dict[str, Handler]:
     from scim_bridge.attestations import certifying
     from scim_bridge.attestations import effects as attestations
     from scim_bridge.audit import anchors
+    from scim_bridge.connecting import asked as connecting
     from scim_bridge.credentials import effects as credentials
     from scim_bridge.departures import canary
     from scim_bridge.departures import service as departures
@@ -161,6 +175,8 @@ def handlers(bridge: Bridge) -> dict[str, Handler]:
         **credentials.handlers(
             bridge.ctx, bridge.settings.revokers, bridge.idps.keeper, bridge.stores, bridge.stores
         ),
+        **connecting.handlers(bridge.ctx, bridge.idps, bridge.stage),
+        **credentials.handlers(bridge.ctx, bridge.settings.revokers, bridge.idps.keeper, bridge.stores),
         **watch.handlers(bridge.ctx, bridge.settings),
         **alert_delivery.handlers(bridge.ctx, bridge.settings.alerts),
         **canary.handlers(_probe(bridge)),

@@ -152,7 +152,11 @@ def routes(
             bridge.rules,
             lambda: components(ctx, jobs),
             settings.alerts,
-            Known(decisions.policies, {name: one.get("kind", "") for name, one in settings.stores.items()}),
+            Known(
+                decisions.policies,
+                {name: one.get("kind", "") for name, one in settings.stores.items()},
+                public_url_set="public_url" in settings.origins,
+            ),
             provider=provider,
             attestations=settings.attestations,
         ),
@@ -235,6 +239,7 @@ class Server:
         told = SCIM_EVENTS if bridge.settings.transmitter.enabled else ()
         scim = ScimApp(bridge.ctx, bridge.settings.scim, departures.reactor(bridge.rules), events=told)
         self.app = Edge(doors(scim), web)
+        bridge.stage.app = self.app
 
     async def start(self) -> None:
         """Start the worker: it recovers what an earlier process left open."""
@@ -263,6 +268,7 @@ class Server:
         """Stop the worker, then close the database."""
         await self.jobs.stop()
         failure = await self._launched()
+        await self.bridge.stage.close()
         await self._decisions.log.drained()
         await self._intake.drained()
         with suppress(StoreUnavailable):

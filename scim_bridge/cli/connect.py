@@ -49,11 +49,11 @@ def connect(
 
     Ctrl-C loses nothing: the same command goes on. Exit 1 when a step went wrong.
     """
-    from scim_bridge.cli.connecting.pages import VENDORS
     from scim_bridge.cli.connecting.rehearsal import rehearsing
-    from scim_bridge.cli.connecting.telling import Talk, filled
+    from scim_bridge.cli.connecting.telling import Talk
     from scim_bridge.cli.connecting.walk import Walk, Wish
     from scim_bridge.cli.story.world import Broken
+    from scim_bridge.connecting.pages import VENDORS, filled
 
     if kind not in VENDORS:
         raise typer.BadParameter(

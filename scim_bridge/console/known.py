@@ -10,10 +10,14 @@ from scim_bridge.access.policies import Policies
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The policies that answer now (None: this process answers no questions), and each store's kind by its name."""
+    """The policies that answer now (None: this process answers no questions), and each store's kind by its name.
+
+    `public_url_set`: whether our address was told to us, or is only the default.
+    """
 
     policies: Callable[[], Policies] | None = None
     stores: Mapping[str, str] = field(default_factory=dict)
+    public_url_set: bool = True
 
     def policy_text(self) -> str:
         """The whole text of the policies in force; empty when there are none."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -15,39 +14,20 @@ from scim_bridge.console.door import Screen, required_session
 from scim_bridge.console.pages import Pages, filter_url
 from scim_bridge.console.plots import plots_of
 from scim_bridge.console.pulse import Pulse, pulse
+from scim_bridge.console.scripted import STATIC, Scripted
 from scim_bridge.console.session import PATH, form_key
 from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table, Tile, state
 from scim_bridge.console.tally import Remembered, Tally
 from scim_bridge.kernel.context import Context
-from scim_bridge.kernel.pages import POLICY, Asset, html
+from scim_bridge.kernel.pages import Asset, html
 
 HERE = f"{PATH}/overview"
-STATIC = Path(__file__).parent / "static"
-# The pages' policy, and our own scripts: nothing inline, nothing from elsewhere.
-SCRIPTED = POLICY.replace("style-src 'self'", "script-src 'self'; style-src 'self'")
 SHOWN = 8
 FILES = {
     "uplot.js": ("uplot.min.js", "text/javascript"),
     "uplot.css": ("uplot.min.css", "text/css"),
     "plots.js": ("plots.js", "text/javascript"),
 }
-
-
-class Scripted(Screen):
-    """A page that may run the scripts of this program."""
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request."""
-
-        async def allowing(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [
-                    (name, SCRIPTED.encode() if name == b"content-security-policy" else value)
-                    for name, value in message["headers"]
-                ]
-            await send(message)
-
-        await super().__call__(scope, receive, allowing)
 
 
 class Overview:

@@ -13,7 +13,7 @@ from scim_bridge.console.listing import Counts, Page
 from scim_bridge.console.search import KEYS, Search, address, parse
 from scim_bridge.console.session import PATH, Session
 from scim_bridge.kernel.errors import BridgeError
-from scim_bridge.kernel.pages import environment, mark, stylesheet
+from scim_bridge.kernel.pages import Asset, environment, mark, stylesheet
 
 HERE = Path(__file__).parent
 # Name of a count, what it says, and the search that shows those it counts.
@@ -41,12 +41,14 @@ class Pages:
     def __init__(self) -> None:
         self.look = stylesheet(HERE, "console.css")
         self.mark = mark()
+        self.follow = Asset((HERE / "static/follow.js").read_bytes(), "text/javascript")
         self._templates = environment(HERE)
         self._templates.globals |= {
             "look": f"{PATH}/look.css?v={self.look.digest}",
             "mark": f"{PATH}/mark.svg?v={self.mark.digest}",
             "agent_url": agent_url,
             "filter_url": filter_url,
+            "follow_js": f"{PATH}/follow.js?v={self.follow.digest}",
         }
 
     def _render(self, template: str, **values: Any) -> str:
@@ -96,6 +98,18 @@ class Pages:
             older=board.older,
             ask=board.ask,
         )
+
+    def page(
+        self, template: str, session: Session, form_key: str, now: int, title: str, here: str, **values: Any
+    ) -> str:
+        """A page with a template of its own. `here` is its place in the navigation."""
+        return self._render(
+            template, session=session, form_key=form_key, now=now, title=title, here=here, **values
+        )
+
+    def part(self, template: str, **values: Any) -> str:
+        """A part of a page, which a script puts in the place of an earlier one."""
+        return self._render(template, **values)
 
     def overview(self, session: Session, form_key: str, now: int, **values: Any) -> str:
         """The first page."""

@@ -10,6 +10,8 @@ from scim_bridge.console.accessing import Accessing
 from scim_bridge.console.agent import AgentPage, agent_page
 from scim_bridge.console.alerting import Alerting
 from scim_bridge.console.attesting import Attesting
+from scim_bridge.console.connect_acts import ConnectActs
+from scim_bridge.console.connecting import Connecting
 from scim_bridge.console.credentials import Credentials
 from scim_bridge.console.deciding import Deciding
 from scim_bridge.console.door import Screen, redirect, required_session, same_site
@@ -30,6 +32,9 @@ from scim_bridge.console.settings import Settings
 from scim_bridge.console.sign_in import CALLBACK, SignIn
 from scim_bridge.console.sso.provider import Provider
 from scim_bridge.console.standing import Components, Standing, nothing_known
+from scim_bridge.console.sync_acts import SyncActs
+from scim_bridge.console.sync_one import SyncOne
+from scim_bridge.console.sync_plan import SyncPlan
 from scim_bridge.console.syncing import Syncing
 from scim_bridge.console.tally import Tally
 from scim_bridge.departures.rules import RULES, Rules
@@ -77,10 +82,14 @@ def routes(
     async def mark(_request: Request) -> Response:
         return pages.mark.response()
 
+    async def follow(_request: Request) -> Response:
+        return pages.follow.response()
+
     screens = {
         PATH: Screen(ctx, pages, get=console.agents),
         f"{PATH}/look.css": Screen(ctx, pages, get=look),
         f"{PATH}/mark.svg": Screen(ctx, pages, get=mark),
+        f"{PATH}/follow.js": Screen(ctx, pages, get=follow),
         f"{PATH}/sign-in": Screen(ctx, pages, get=door.show, post=door.take),
         f"{PATH}/sign-in/begin": Screen(ctx, pages, get=door.begin),
         CALLBACK: Screen(ctx, pages, get=door.callback),
@@ -94,6 +103,11 @@ def routes(
         **Attesting(ctx, pages).screens(),
         **Alerting(ctx, pages, alerts).screens(),
         **Syncing(ctx, pages).screens(),
+        **SyncActs(ctx, pages).screens(),
+        **SyncPlan(ctx, pages).screens(),
+        **SyncOne(ctx, pages).screens(),
+        **Connecting(ctx, pages, known).screens(),
+        **ConnectActs(ctx, pages, known).screens(),
         **Deciding(ctx, pages).screens(),
         **Standing(ctx, pages, components).screens(),
         **Overview(ctx, pages, console.tally).screens(),

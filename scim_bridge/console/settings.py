@@ -11,7 +11,7 @@ from scim_bridge.console.door import Screen
 from scim_bridge.console.known import Known
 from scim_bridge.console.pages import Pages
 from scim_bridge.console.session import PATH
-from scim_bridge.console.tables import BAD, GOOD, PLAIN, Cell, Table
+from scim_bridge.console.tables import BAD, GOOD, PLAIN, Cell, Table, Tile
 from scim_bridge.kernel.context import Context
 from scim_bridge.registry.connections import Connection, connections
 from scim_bridge.registry.tokens import tokens
@@ -42,11 +42,12 @@ class Settings:
             "Settings",
             "settings",
             "What this bridge is connected to, and who may call it.",
+            tiles=[Tile("Connect", "Okta or Entra, step by step", url=f"{PATH}/connect")],
             sections=[
                 (
                     "Connections",
                     _connections(await connections(reads)),
-                    "Add one: scim-bridge connections create. Each is changed by scim-bridge connections configure",
+                    "Add one: Connect, above. Each is changed by scim-bridge connections configure",
                 ),
                 ("Tokens", _tokens(known, now), "Make one: scim-bridge tokens create. It is shown once."),
                 (

@@ -1,34 +1,39 @@
-"""Sync in the console: every connection at a glance, one with its last plan, its runs, drift and findings."""
+"""Sync in the console: every connection at a glance, and one with what goes on, its runs, drift and strangers."""
 
 from __future__ import annotations
 
-from typing import Any
+from urllib.parse import quote, urlencode
 
-import orjson
 from starlette.requests import Request
+from starlette.responses import Response
 
-from scim_bridge.console.boards import Board, Box, board
-from scim_bridge.console.door import Screen
-from scim_bridge.console.pages import Pages, agent_url
+from scim_bridge.connecting.pages import VENDORS
+from scim_bridge.console.acting import may
+from scim_bridge.console.boards import Board, board
+from scim_bridge.console.door import Screen, redirect, required_session
+from scim_bridge.console.pages import Pages
+from scim_bridge.console.scripted import Following
 from scim_bridge.console.search import cleaned
-from scim_bridge.console.session import PATH
+from scim_bridge.console.session import PATH, form_key
+from scim_bridge.console.sync_now import HERE, at, now_of
+from scim_bridge.console.sync_shown import differs, findings_table, nobodys, runs_table, shown
 from scim_bridge.console.tables import BAD, WARN, Cell, Table, Tile, number, state
 from scim_bridge.kernel.context import Context
+from scim_bridge.kernel.pages import html
+from scim_bridge.kernel.sql import marks
 from scim_bridge.registry.connections import Connection, connection, connections
-from scim_bridge.registry.findings import KeptFinding, findings_at
-from scim_bridge.sync.drift_keeping import KeptDrift, drifts_of
-from scim_bridge.sync.idp.port import CREATE
-from scim_bridge.sync.plan import KeptChange, changes_of
-from scim_bridge.sync.run import Run
-from scim_bridge.sync.service import Status, Trouble, status
+from scim_bridge.registry.findings import findings_at
+from scim_bridge.sync.drift_keeping import drifts_of
+from scim_bridge.sync.plan import HELD, READY, changes_of
+from scim_bridge.sync.service import Status, status
+from scim_bridge.sync.stranger_keeping import strangers_of
 
-HERE = f"{PATH}/sync"
-CHANGES = 100
-LONGEST = 120
+PREVIEWED = 20
+SHOWN = 100
 
 
 class Syncing:
-    """The pages of sync."""
+    """The pages that show how sync stands."""
 
     def __init__(self, ctx: Context, pages: Pages) -> None:
         self._ctx = ctx
@@ -39,65 +44,104 @@ class Syncing:
         ctx, pages = self._ctx, self._pages
         return {
             HERE: Screen(ctx, pages, get=board(ctx, pages, self._all)),
-            f"{HERE}/{{name}}": Screen(ctx, pages, get=board(ctx, pages, self._one)),
+            f"{HERE}/{{name}}": Following(ctx, pages, get=self._one),
+            f"{HERE}/{{name}}/now": Screen(ctx, pages, get=self._now),
         }
 
     async def _all(self, _request: Request, _now: int) -> Board:
         reads = self._ctx.store.reads
         lines = []
         for one in await connections(reads):
-            found = await status(reads, one, limit=1)
-            drift = len(await drifts_of(reads, one.id))
-            lines.append(_line(one, found, drift))
+            lines.append(_line(one, await status(reads, one, limit=1)))
         return Board(
             "Sync",
             "sync",
             "Facts, owners and attestations go into each IdP by a plan that is shown first.",
-            sections=[("Connections", _connections(lines), "Plan and apply: scim-bridge sync plan NAME")],
+            sections=[("Connections", _connections(lines), "One more: Settings → Connect.")],
         )
 
-    async def _one(self, request: Request, now: int) -> Board:
-        reads = self._ctx.store.reads
-        one = await connection(reads, cleaned(request.path_params["name"]))
-        found = await status(reads, one)
+    async def _one(self, request: Request) -> Response:
+        session = await required_session(self._ctx, request)
+        reads, instant = self._ctx.store.reads, self._ctx.store.clock.now()
+        there = await connection(reads, cleaned(request.path_params["name"]))
+        asked = cleaned(request.query_params.get("asked", ""))
+        now = await now_of(reads, there, asked)
+        if asked and now.go and not now.again:
+            return redirect(now.go)
+        found = await status(reads, there)
+        drift, strangers = await drifts_of(reads, there.id), await strangers_of(reads, there.id)
         plan = found.plan
-        changes = [] if plan is None else await changes_of(reads, plan.id, limit=CHANGES)
-        drift = await drifts_of(reads, one.id)
-        boxes = []
-        if plan is not None and plan.state == "held":
-            fix = f"Look first, then: scim-bridge sync apply {one.name} --plan {plan.id} --release REASON"
-            boxes.append(Box("The brake holds the last plan", (plan.reason, fix), BAD))
+        changes = [] if plan is None else await changes_of(reads, plan.id, limit=PREVIEWED)
+        findings = await findings_at(reads, there.id, limit=SHOWN)
         tiles = [
             Tile(str(found.written), "agents kept in step"),
             Tile(str(0 if plan is None else plan.changes), "changes in the last plan"),
             Tile(str(len(drift)), "drifts open", WARN if drift else ""),
+            Tile(str(len(strangers)), "nobody's", WARN if strangers else ""),
             Tile(str(len(found.troubles)), "not done", BAD if found.troubles else ""),
         ]
-        sections = [
-            ("Runs", _runs(found.runs), ""),
-            *([("Not done", _troubles(found.troubles), "")] if found.troubles else []),
-            ("The last plan", _plan(changes), _plan_hint(one, found, len(changes))),
-            (
-                "Drift",
-                _drift(drift),
-                f"Settle: scim-bridge sync settle {one.name} AGENT ATTRIBUTE --take ours|theirs",
-            ),
-        ]
-        if findings := await findings_at(reads, one.id, limit=CHANGES):
-            sections.append(("What the IdP itself finds wrong", _findings(findings), ""))
-        return Board(
-            one.name, "sync", f"{one.kind}, {one.dialect}", tiles, boxes, sections, crumb=("Sync", HERE)
+        known = await self._agents([row.mark for row in strangers[:SHOWN] if row.mark])
+        page = self._pages.page(
+            "sync.html",
+            session,
+            form_key(self._ctx, session),
+            instant,
+            there.name,
+            "sync",
+            there=there,
+            base=at(there),
+            going=now,
+            follow=_follow(there, asked),
+            tiles=tiles,
+            found=found,
+            plan=plan,
+            fresh=plan is not None and plan.state in (READY, HELD),
+            changes=[shown(kept) for kept in changes],
+            drift=[differs(row) for row in drift[:SHOWN]],
+            strangers=[nobodys(row, known=row.mark in known) for row in strangers[:SHOWN]],
+            more_drift=max(0, len(drift) - SHOWN),
+            more_strangers=max(0, len(strangers) - SHOWN),
+            runs=runs_table(found.runs),
+            findings=findings_table(findings) if findings else None,
+            adopted=cleaned(request.query_params.get("adopted", ""))[:64],
+            may_apply=may(session, "sync.apply"),
+            wizard=f"{PATH}/connect/{quote(there.name)}" if there.kind in VENDORS else "",
+            previewed=PREVIEWED,
         )
+        return html(page)
+
+    async def _agents(self, ids: list[str]) -> set[str]:
+        if not ids:
+            return set()
+        rows = await self._ctx.store.reads.all(
+            f"SELECT id FROM sb_agent WHERE id IN ({marks(len(ids))})", *ids
+        )
+        return {row["id"] for row in rows}
+
+    async def _now(self, request: Request) -> Response:
+        """The part of the page that says what goes on."""
+        await required_session(self._ctx, request)
+        reads = self._ctx.store.reads
+        there = await connection(reads, cleaned(request.path_params["name"]))
+        now = await now_of(reads, there, cleaned(request.query_params.get("asked", "")))
+        over = "" if now.again or (now.asked is not None and now.asked.failed) else now.go or at(there)
+        instant = self._ctx.store.clock.now()
+        return html(self._pages.part("sync_now.html", going=now, go=over, now=instant))
 
 
-def _line(one: Connection, found: Status, drift: int) -> tuple[Cell, ...]:
+def _follow(there: Connection, asked: str) -> str:
+    return at(there, "now") + (f"?{urlencode({'asked': asked})}" if asked else "")
+
+
+def _line(one: Connection, found: Status) -> tuple[Cell, ...]:
     last = found.runs[0] if found.runs else None
     return (
-        Cell(one.name, url=f"{HERE}/{one.name}", under=one.kind),
+        Cell(one.name, url=at(one), under=one.kind),
         state(last.state, last.reason) if last else Cell("never ran" if one.has_secrets else "no push side"),
         Cell(at=last.started) if last else Cell(),
         number(found.written),
-        number(drift, WARN),
+        number(found.drifts, WARN),
+        number(found.strangers, WARN),
         number(len(found.troubles), BAD),
         Cell(at=found.next_try) if found.next_try is not None else Cell(),
         Cell(at=one.last_call) if one.last_call else Cell(),
@@ -106,129 +150,12 @@ def _line(one: Connection, found: Status, drift: int) -> tuple[Cell, ...]:
 
 def _connections(lines: list[tuple[Cell, ...]]) -> Table:
     columns = (
-        "Connection",
-        "Last run",
-        "Begun",
-        "In step",
-        "Drift",
-        "Not done",
-        "Next try",
-        "Last call from it",
+        *("Connection", "Last run", "Begun", "In step", "Drift", "Nobody's"),
+        *("Not done", "Next try", "Last call from it"),
     )
     return Table(
         "Connections",
         columns,
         tuple(lines),
-        "No connection yet: scim-bridge connections create okta --kind okta",
+        "No connection yet: Settings → Connect, or scim-bridge connect okta.",
     )
-
-
-def _runs(runs: tuple[Run, ...]) -> Table:
-    return Table(
-        "Runs, the newest first",
-        ("Run", "State", "Done", "Parked", "Moved", "By"),
-        tuple(
-            (
-                Cell(at=run.started),
-                state(run.state, run.reason),
-                Cell(f"{run.done} of {run.total}"),
-                number(run.failed, BAD),
-                number(run.moved, WARN),
-                Cell(run.started_by),
-            )
-            for run in runs
-        ),
-        "Nothing was applied yet.",
-    )
-
-
-def _troubles(troubles: tuple[Trouble, ...]) -> Table:
-    return Table(
-        "Changes that are not done",
-        ("Agent", "State", "Why", "Next try"),
-        tuple(
-            (
-                Cell(one.change.change.slug, url=agent_url(one.change.change.slug)),
-                state(one.change.state),
-                Cell(one.reason),
-                Cell(at=one.next_try) if one.next_try is not None else Cell(),
-            )
-            for one in troubles
-        ),
-    )
-
-
-def _plan(changes: list[KeptChange]) -> Table:
-    rows: list[tuple[Cell, ...]] = []
-    for kept in changes:
-        change = kept.change
-        head = Cell(change.slug, url=agent_url(change.slug), under=change.action)
-        if change.action == CREATE:
-            why = next(iter(kept.reasons.values()), "")
-            rows.append((head, Cell(f"{len(change.after)} attributes"), Cell(), Cell("new"), Cell(why)))
-            continue
-        rows += [
-            (
-                head,
-                Cell(name),
-                Cell(_said(change.before.get(name))),
-                Cell(_said(value)),
-                Cell(kept.reasons.get(name, "")),
-            )
-            for name, value in change.after.items()
-        ]
-    columns = ("Agent", "Attribute", "Is there", "Will be", "Why")
-    return Table(
-        "Changes of the last plan", columns, tuple(rows), "The last plan holds no change, or none was made."
-    )
-
-
-def _plan_hint(one: Connection, found: Status, shown: int) -> str:
-    plan = found.plan
-    if plan is None:
-        return f"Make one: scim-bridge sync plan {one.name}"
-    more = f" The first {shown} agents of {plan.changes} are shown." if plan.changes > shown else ""
-    then = f" Apply it: scim-bridge sync apply {one.name} --plan {plan.id}" if plan.state == "ready" else ""
-    return f"{plan.agents} agents compared with {plan.listed} objects; {plan.state}.{more}{then}"
-
-
-def _drift(rows: list[KeptDrift]) -> Table:
-    return Table(
-        "What somebody changed at the IdP",
-        ("Agent", "Attribute", "Ours", "Theirs", "Changed by", "Seen", "Rule"),
-        tuple(
-            (
-                Cell(one.slug, url=agent_url(one.slug)),
-                Cell(one.attribute),
-                Cell(_said(one.ours)),
-                Cell(_said(one.theirs)),
-                Cell(one.changed_by or one.unknown),
-                Cell(at=one.first_seen),
-                Cell(one.rule),
-            )
-            for one in rows[:CHANGES]
-        ),
-        "Nothing differs that somebody else changed.",
-    )
-
-
-def _findings(rows: list[KeptFinding]) -> Table:
-    return Table(
-        "Findings of the IdP",
-        ("Agent", "Finding", "Since"),
-        tuple(
-            (
-                Cell(one.slug, url=agent_url(one.slug)),
-                Cell(one.finding.message, under=one.finding.code),
-                Cell(at=one.since),
-            )
-            for one in rows
-        ),
-    )
-
-
-def _said(value: Any) -> str:
-    if value is None or value == "" or value == []:
-        return ""
-    text = value if isinstance(value, str) else orjson.dumps(value).decode()
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
+from scim_bridge.connecting.place import LOOPBACK, inside, unreachable
 from scim_bridge.doctor.model import Finding, Place, Tenant, note, ok, wrong
 from scim_bridge.kernel.allow_list import AllowList
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "fuse.sshfs", "9p", "glusterfs"}
 NEARLY_FULL = 256 * 2**20
 SCIM_PATH = "/scim/v2"
-INTERNAL_NAME = re.compile(r"(?:^[^.]+|\.(?:local|internal|lan|corp|home|test))$")
 
 
 def of_place(place: Place, tenants: tuple[Tenant, ...] = ()) -> Iterator[Finding]:
@@ -47,27 +45,8 @@ def address(place: Place, tenants: tuple[Tenant, ...]) -> Iterator[Finding]:
     if not tenants or (rehearsal(place, tenants) and host in LOOPBACK):
         yield ok(check, f"{place.public_url} (nobody outside this machine is connected)")
         return
-    fix = "Set public_url to the https address the IdP calls (SCIM_BRIDGE_PUBLIC_URL=https://bridge.example.com)."
-    if not place.public_url_set:
-        yield wrong(check, f"public_url is not set, so links and doors say {place.public_url}.", fix)
-    elif host in LOOPBACK or inside(host):
-        yield wrong(check, f"Okta and Entra cannot reach {host}: it is inside.", fix)
-    elif parts.scheme != "https":
-        yield wrong(check, f"{place.public_url} is not https; Okta and Entra call nothing else.", fix)
-    elif "_" in host:
-        yield wrong(
-            check, f"{host} has an underscore, which Okta refuses.", "Use a name without an underscore."
-        )
-    else:
-        yield ok(check, place.public_url)
-
-
-def inside(host: str) -> bool:
-    """True for an address or a name that is only known inside."""
-    try:
-        return not ip_address(host).is_global
-    except ValueError:
-        return INTERNAL_NAME.search(host) is not None
+    trouble = unreachable(place.public_url, is_set=place.public_url_set)
+    yield wrong(check, *trouble) if trouble is not None else ok(check, place.public_url)
 
 
 def told(place: Place) -> Finding:

@@ -79,6 +79,7 @@ TABLES: dict[str, Kept] = {
         "cursors and sign-ins", "sign-ins that expired are deleted by the next one", at="changed"
     ),
     "sb_feature": Kept("connections", STATE),
+    "sb_first_call": Kept("connections", "one row for each kind of call of a connection", at="at"),
     "sb_finding": Kept("what pushes found", "replaced by the next push", at="since"),
     "sb_hold": Kept("holds", EVIDENCE, at="placed"),
     "sb_index": Kept("declared indexes", STATE),

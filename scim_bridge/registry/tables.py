@@ -249,6 +249,16 @@ class ConnectionRow(SQLModel, table=True):
     last_call: int | None = whole(nullable=True)
 
 
+class FirstCallRow(SQLModel, table=True):
+    """When a connection's IdP first made a kind of call."""
+
+    __tablename__ = "sb_first_call"
+
+    connection_id: str = text_key()
+    kind: str = text_key()
+    at: int = whole()
+
+
 class FindingRow(SQLModel, table=True):
     """Something that an IdP itself finds wrong with an agent; as it was last read."""
 

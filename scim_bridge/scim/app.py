@@ -32,6 +32,7 @@ from scim_bridge.scim.exchange import (
     send_answer,
     token_of,
 )
+from scim_bridge.scim.firsts import Firsts
 from scim_bridge.scim.pace import Pace
 from scim_bridge.scim.routing import EACH, route
 from scim_bridge.settings.scim import ScimSettings
@@ -74,6 +75,7 @@ class ScimApp:
         ctx.store.on_change(self._door.roles.changed)
         self._callers = Callers(ctx, ctx.public_url + BASE, settings.agent_mail_domain)
         self._pace = Pace(ctx.store.clock, settings)
+        self._firsts = Firsts(ctx.store)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one HTTP request; every answer is SCIM's, whatever happens."""
@@ -134,7 +136,9 @@ class ScimApp:
             headers.get(b"if-match"),
             headers.get(b"if-none-match"),
         )
-        return await handler(self._call(caller, asked, story, found.endpoint, resource_id))
+        answer = await handler(self._call(caller, asked, story, found.endpoint, resource_id))
+        await self._firsts.note(caller, asked, found.template)
+        return answer
 
     def _call(self, caller: Caller, asked: Asked, story: Story, endpoint: Any, resource_id: str) -> Call:
         spoken = dialect(caller.connection.dialect)

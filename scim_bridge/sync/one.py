@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,7 @@ from scim_bridge.sync.drift import reading_of, spared
 from scim_bridge.sync.facts import desired_of, pushed_of
 from scim_bridge.sync.idp.port import DesiredAgent, Idp, Observed, Wanted
 from scim_bridge.sync.mapping import Step, traced
-from scim_bridge.sync.model import Difference, Pushed, difference
+from scim_bridge.sync.model import Difference, Pushed, canonical, difference
 from scim_bridge.sync.run import open_run
 from scim_bridge.sync.scoping import outside
 from scim_bridge.sync.wanting import Rules, rules_of, wanted_there
@@ -52,6 +53,16 @@ class Look:
     found: Difference = field(default_factory=lambda: Difference(None))
     held: str = ""
     stopped: str = ""
+
+    @property
+    def digest(self) -> str:
+        """The same for two looks that would write the same; empty when nothing would be written."""
+        change = self.found.change
+        if change is None:
+            return ""
+        return hashlib.sha256(
+            canonical([change.action, change.remote_id, change.before, change.after])
+        ).hexdigest()
 
 
 async def look_at(ctx: Context, connection: Connection, idp: Idp, name: str) -> Look:

@@ -95,8 +95,9 @@ def test_a_plan_is_read_before_it_is_applied(opened) -> None:
     page = opened()
     follow(page, "Sync")
     page.get_by_role("link", name="okta-workforce").click()
-    plan = page.get_by_role("region", name="The last plan")
-    expect(plan).to_contain_text("support-triage")
+    page.get_by_role("region", name="The last plan").get_by_role("link", name="Look, then apply").click()
+    expect(page.get_by_role("region", name="Changes")).to_contain_text("support-triage")
+    expect(page.get_by_role("button", name=re.compile("^Apply these"))).to_be_visible()
     expect(page.get_by_text("scim-bridge sync apply okta-workforce")).to_be_visible()
 
 

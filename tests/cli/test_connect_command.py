@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scim_bridge.cli.connecting import bridging
+from scim_bridge.cli.connecting import waiting
 from scim_bridge.cli.run import run
 from tests.cli.command import Command
 
@@ -110,7 +110,7 @@ def test_ctrl_c_while_waiting_loses_nothing(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(bridging, "first_call", interrupted)
+        patched.setattr(waiting, "first_call", interrupted)
         stopped = command("connect", "okta", "--yes")
     assert stopped.code == 130 and "goes on from here" in stopped.err
     called(tmp_path / "scim-bridge.db")

@@ -16,6 +16,8 @@ from tests.conftest import TESTER
 from tests.sync.bench import Bench
 from tests.sync.memory_idp import MemoryIdp
 
+OTHER_PURPOSE = "what Mallory wrote"
+
 
 class TellingIdp(MemoryIdp):
     """The tenant in memory with names for its words and an audit log of one line."""

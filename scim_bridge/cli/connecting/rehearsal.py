@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Iterator
@@ -10,15 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from scim_bridge.cli.story.notes import Notes
-from scim_bridge.cli.story.opening import ENTRA_ROLES, OKTA_SCOPES
 from scim_bridge.cli.story.parts import Parts
 from scim_bridge.cli.story.play import example
 from scim_bridge.cli.story.world import World
-
-PEOPLE = (
-    ("daniel.okafor@harborpine.example", "Daniel Okafor"),
-    ("lena.fischer@harborpine.example", "Lena Fischer"),
-)
+from scim_bridge.connecting import clicks
 
 
 class Rehearsal:
@@ -46,33 +42,16 @@ class Rehearsal:
 
     def provision(self, token: str) -> str:
         """Enter address and token, test the connection, and bring the agents in; what came of it."""
-        told = {"base_url": self.base_url, "token": token, "ca_file": self.ca_file}
-        self._world.control(self.kind, "POST", "/scim/configure", told)
-        self._world.control(self.kind, "POST", "/scim/test", {})
-        if self.kind == "okta":
-            came = self._world.control("okta", "POST", "/scim/import", {})["result"]
-            return f"Test Connector Configuration is green; Import Now found {came['scanned']} users."
-        users = [{"userPrincipalName": login, "displayName": name} for login, name in PEOPLE]
-        self._world.control("entra", "POST", "/directory", {"users": users})
-        logins = [login for login, _ in PEOPLE]
-        self._world.control("entra", "POST", "/scim/cycle", {"users": logins, "groups": []})
-        return f"Test connection is green; a provisioning cycle brought {len(logins)} people."
+        return asyncio.run(clicks.provision(self.kind, self._control, self.base_url, token, self.ca_file))
 
     def credentials(self) -> tuple[dict[str, Any], Path]:
         """Settings of the way back, and the file with its credentials (0600)."""
-        url, world = self._world.urls[self.kind], self._world
-        if self.kind == "okta":
-            made = world.control("okta", "POST", "/api-clients", {"generate": True, "scopes": OKTA_SCOPES})
-            return {"org_url": url, "ca_file": self.ca_file}, self._kept(made)
-        made = world.control("entra", "POST", "/app-registrations", {"secret": True, "roles": ENTRA_ROLES})
-        tenant = made["tenant_id"]
-        told = {
-            "tenant_id": tenant,
-            "authority": f"{url}/{tenant}",
-            "graph_url": url,
-            "ca_file": self.ca_file,
-        }
-        return told, self._kept({name: made[name] for name in ("client_id", "client_secret")})
+        url = self._world.urls[self.kind]
+        told, secrets = asyncio.run(clicks.credentials(self.kind, self._control, url, self.ca_file))
+        return told, self._kept(secrets)
+
+    async def _control(self, method: str, path: str, body: Any) -> Any:
+        return self._world.control(self.kind, method, path, body)
 
     def _kept(self, content: dict[str, Any]) -> Path:
         file = self.folder / f"{self.kind}-credentials.json"

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from scim_bridge.cli.connecting.pages import Page
 from scim_bridge.cli.layout import print_rows
 from scim_bridge.cli.output import console, harmless
+from scim_bridge.connecting.pages import Page, filled
 from scim_bridge.sync.idp.port import Feature
 from scim_bridge.sync.mapping import Step
 
@@ -73,13 +73,6 @@ class Talk:
         self.checklist.append({"step": step, "state": state, "found": found, "next": then or None})
         sign = {DONE: "✓", LATER: "…", WRONG: "✗"}[state]
         self.say(f"   {sign} {found}{f' {then}' if then else ''}")
-
-
-def filled(text: str, values: Mapping[str, str]) -> str:
-    """A text of a page with its values; other braces stay."""
-    for name, value in values.items():
-        text = text.replace(f"{{{name}}}", value)
-    return text
 
 
 def _short(value: object) -> str:

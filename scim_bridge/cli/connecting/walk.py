@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scim_bridge.cli.connecting import bridging
-from scim_bridge.cli.connecting.pages import Vendor
+from scim_bridge.cli.connecting import waiting
 from scim_bridge.cli.connecting.rehearsal import Rehearsal
 from scim_bridge.cli.connecting.telling import DONE, LATER, WRONG, Talk
 from scim_bridge.cli.connections import secrets_from
-from scim_bridge.cli.session import with_bridge
+from scim_bridge.cli.session import actor, with_bridge
+from scim_bridge.connecting import steps
+from scim_bridge.connecting.pages import Vendor
 from scim_bridge.doctor.model import Place, State, Tenant
 from scim_bridge.doctor.rules_place import address as judged_address
 from scim_bridge.kernel.errors import BridgeError
@@ -81,7 +82,7 @@ class Walk:
             if found.state is State.WRONG:
                 self._talk.mark("address", LATER, found.found, found.fix)
 
-    def _token(self, standing: bridging.Standing) -> str:
+    def _token(self, standing: steps.Standing) -> str:
         """A new token, or none when the one that was shown before is still at hand."""
         if standing.tokens and self._rehearsal is None:
             kept = self._talk.asked(
@@ -89,7 +90,7 @@ class Walk:
             )
             if kept.casefold() not in ("n", "no"):
                 return ""
-        made = self._do(lambda bridge: bridging.token(bridge, standing.there, standing.tokens))
+        made = self._do(lambda bridge: steps.token(bridge.ctx, actor(), standing.there, standing.unused))
         self._talk.mark("token", DONE, "A token was made. It is shown below, once.")
         return str(made)
 
@@ -101,7 +102,7 @@ class Walk:
         talk.say(
             f"\n   Waiting for the first call of {self._vendor.name} … (Ctrl-C stops; the same command goes on)"
         )
-        if self._do(lambda bridge: bridging.first_call(bridge, wish.name, wish.timeout, lambda: None)):
+        if self._do(lambda bridge: waiting.first_call(bridge, wish.name, wish.timeout, lambda: None)):
             talk.mark("first call", DONE, "Got it.")
             return True
         talk.mark(
@@ -115,7 +116,7 @@ class Walk:
     def _credentials(self) -> bool:
         """API credentials for the way back, from a file; True when facts can be written."""
         wish, talk, vendor = self._wish, self._talk, self._vendor
-        standing = self._do(lambda bridge: bridging.standing(bridge, wish.name))
+        standing = self._do(lambda bridge: waiting.by_now(bridge, wish.name))
         talk.page(3, vendor.credentials, {})
         if not standing.there.has_secrets or wish.secrets_file is not None:
             told, file = self._given()
@@ -124,7 +125,7 @@ class Walk:
                 talk.mark("credentials", LATER, "No credentials yet: nothing is written back.", then)
                 return False
             secrets = secrets_from(file) or {}
-            self._do(lambda bridge: bridging.credentialed(bridge, wish.name, told, secrets))
+            self._do(lambda bridge: steps.credentialed(bridge.ctx, actor(), wish.name, told, secrets))
         talk.mark("credentials", DONE, "The credentials are kept, sealed.")
         return self._probe()
 
@@ -143,7 +144,9 @@ class Walk:
 
     def _probe(self) -> bool:
         try:
-            found = self._do(lambda bridge: _caught(bridging.probed(bridge, self._wish.name)))
+            found = self._do(
+                lambda bridge: _caught(steps.probed(bridge.ctx, bridge.idps, actor(), self._wish.name))
+            )
         except BridgeError as error:
             self._talk.mark("probe", WRONG, error.message, error.fix)
             return False
@@ -160,7 +163,7 @@ class Walk:
     def _proof(self) -> None:
         talk, name = self._talk, self._wish.name
         talk.say("\n4. Proof\n")
-        if not bridging.local(self._base_url):
+        if not steps.local(self._base_url):
             talk.mark(
                 "conformance",
                 LATER,
@@ -171,8 +174,8 @@ class Walk:
         ca = self._rehearsal.ca_file if self._rehearsal is not None else ""
 
         async def body(bridge: Any) -> Any:
-            there = (await bridging.standing(bridge, name)).there
-            return await _caught(bridging.proved(bridge, there, self._base_url, ca))
+            there = (await waiting.by_now(bridge, name)).there
+            return await _caught(steps.proved(bridge.ctx, actor(), there, self._base_url, ca))
 
         report = self._do(body)
         if isinstance(report, BridgeError):
@@ -188,7 +191,7 @@ class Walk:
     def _preview(self) -> None:
         talk, wish = self._talk, self._wish
         talk.say("\n5. What would be written\n")
-        made = self._do(lambda bridge: _caught(bridging.preview(bridge, wish.name, wish.agent)))
+        made = self._do(lambda bridge: _caught(steps.preview(bridge.ctx, bridge.idps, wish.name, wish.agent)))
         if made is None:
             talk.mark("preview", LATER, "There are no agents yet.", "agents import FILE")
             return
@@ -205,8 +208,8 @@ class Walk:
         talk.mark("preview", DONE, f"So {made.slug} would look there; nothing was written.{first}", then)
 
 
-async def _begun(bridge: Any, wish: Wish) -> tuple[bridging.Standing, str]:
-    return await bridging.connected(bridge, wish.name, wish.kind), bridge.ctx.public_url
+async def _begun(bridge: Any, wish: Wish) -> tuple[steps.Standing, str]:
+    return await steps.connected(bridge.ctx, actor(), wish.name, wish.kind), bridge.ctx.public_url
 
 
 async def _caught(made: Any) -> Any:

@@ -12,30 +12,8 @@ from joserfc.jwk import RSAKey
 
 from scim_bridge.cli.story import people
 from scim_bridge.cli.story.world import World, must
+from scim_bridge.connecting.pages import ENTRA_ROLES, OKTA_SCOPES
 from scim_bridge.inventory.manifest import Manifest
-
-OKTA_SCOPES = [
-    "okta.users.manage",
-    "okta.userTypes.manage",
-    "okta.schemas.manage",
-    "okta.linkedObjects.manage",
-    "okta.groups.manage",
-    "okta.apps.manage",
-    "okta.logs.read",
-]
-ENTRA_ROLES = [
-    "AgentIdentity.ReadWrite.All",
-    "AgentIdentity.Create.All",
-    "AgentIdentity.EnableDisable.All",
-    "AgentIdentityBlueprint.Create",
-    "AgentIdentityBlueprint.ReadWrite.All",
-    "AgentIdentityBlueprintPrincipal.Create",
-    "AgentIdentityBlueprintPrincipal.ReadWrite.All",
-    "CustomSecAttributeAssignment.ReadWrite.All",
-    "CustomSecAttributeDefinition.ReadWrite.All",
-    "Application.Read.All",
-    "User.Read.All",
-]
 
 
 def import_agents(world: World, file: Path) -> str:

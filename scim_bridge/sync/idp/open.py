@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import Refused
 from scim_bridge.registry.connections import Connection, connection, connection_secrets
 from scim_bridge.sync.idp.port import Idp
 from scim_bridge.sync.model import canonical
+
+if TYPE_CHECKING:
+    from scim_bridge.kernel.outbound import Outbound
 
 ADAPTERS = {
     "okta": ("scim_bridge.sync.idp.okta.opening", "open_okta"),
@@ -53,18 +58,38 @@ class Idps:
         # A replaced adapter may still be in use by an effect; it is closed with the rest.
         self._replaced: list[Idp] = []
         self._lock = asyncio.Lock()
+        self._own: set[str] = set()
+        self._ways: list[Outbound] = []
+
+    def reach(self, place: str) -> None:
+        """Let connections whose settings name this host:port call it, though it is inside: a sandbox of ours."""
+        self._own.add(place)
+
+    def _named(self, chosen: Connection) -> list[str]:
+        if not self._own:
+            return []
+        told = (urlsplit(each).netloc for each in chosen.settings.values() if isinstance(each, str))
+        return sorted(self._own.intersection(told))
+
+    def _ctx_reaching(self, own: list[str]) -> Context:
+        if not own:
+            return self._ctx
+        way = self._ctx.outbound.reaching(own)
+        self._ways.append(way)
+        return replace(self._ctx, outbound=way)
 
     async def of(self, connection_id: str) -> tuple[Connection, Idp]:
         """A connection (by id or name) and its adapter; NotFound or Refused when there is none."""
         reads = self._ctx.store.reads
         chosen = await connection(reads, connection_id)
         secrets = await connection_secrets(reads, self._ctx.master, chosen.id)
-        version = hashlib.sha256(canonical([chosen.kind, chosen.settings, secrets])).hexdigest()
+        own = self._named(chosen)
+        version = hashlib.sha256(canonical([chosen.kind, chosen.settings, secrets, own])).hexdigest()
         async with self._lock:
             known = self._open.get(chosen.id)
             if known is not None and known[0] == version:
                 return chosen, known[1]
-            made = await open_idp(self._ctx, chosen, secrets)
+            made = await open_idp(self._ctx_reaching(own), chosen, secrets)
             if known is not None:
                 self._replaced.append(known[1])
             self._open[chosen.id] = (version, made)
@@ -95,3 +120,6 @@ class Idps:
         self._open.clear()
         for idp in adapters:
             await idp.close()
+        for way in self._ways:
+            await way.aclose()
+        self._ways.clear()

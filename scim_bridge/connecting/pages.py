@@ -5,7 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scim_bridge.cli.story.opening import ENTRA_ROLES, OKTA_SCOPES
+OKTA_SCOPES = [
+    "okta.users.manage",
+    "okta.userTypes.manage",
+    "okta.schemas.manage",
+    "okta.linkedObjects.manage",
+    "okta.groups.manage",
+    "okta.apps.manage",
+    "okta.logs.read",
+]
+ENTRA_ROLES = [
+    "AgentIdentity.ReadWrite.All",
+    "AgentIdentity.Create.All",
+    "AgentIdentity.EnableDisable.All",
+    "AgentIdentityBlueprint.Create",
+    "AgentIdentityBlueprint.ReadWrite.All",
+    "AgentIdentityBlueprintPrincipal.Create",
+    "AgentIdentityBlueprintPrincipal.ReadWrite.All",
+    "CustomSecAttributeAssignment.ReadWrite.All",
+    "CustomSecAttributeDefinition.ReadWrite.All",
+    "Application.Read.All",
+    "User.Read.All",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +142,10 @@ ENTRA = Vendor(
     ),
 )
 VENDORS: Mapping[str, Vendor] = {"okta": OKTA, "entra": ENTRA}
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """A text of a page with its values; other braces stay."""
+    for name, value in values.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text

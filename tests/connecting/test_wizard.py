@@ -1,0 +1,261 @@
+"""Promises of the connect wizard: vendors' words, a token shown once, and checks that tell what really came."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+
+from scim_bridge.audit.record import effect_settled
+from scim_bridge.connecting import asked
+from scim_bridge.connecting.place import unreachable
+from scim_bridge.console.known import Known
+from scim_bridge.console.routes import routes
+from scim_bridge.departures.rules import RULES
+from scim_bridge.kernel.context import Context
+from scim_bridge.kernel.edge import Edge, unexpected, unrouted
+from scim_bridge.kernel.effects import Effects
+from scim_bridge.kernel.outbound import Outbound
+from scim_bridge.kernel.work import Store, Work
+from scim_bridge.registry.connections import connection, connection_secrets, create_connection
+from scim_bridge.registry.first_calls import PROOF, first_calls
+from scim_bridge.registry.tokens import CONNECTION_SCOPES, create_token
+from scim_bridge.scim.app import ScimApp
+from scim_bridge.settings.scim import ScimSettings
+from tests.conftest import MASTER, TESTER, run_with_store
+from tests.console.browser import Browser, company
+from tests.sync.bench import OneIdp
+from tests.sync.memory_idp import MemoryIdp
+
+OUTSIDE = "https://bridge.example.com"
+SCIM = "application/scim+json"
+USER = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ida@corp.test"}
+
+
+async def quiet(*_: Any) -> None:
+    """Nothing follows from a signal."""
+
+
+@asynccontextmanager
+async def at_wizard(store: Store, base: str = OUTSIDE) -> AsyncIterator[Browser]:
+    """An admin before console and SCIM door of one bridge."""
+    ctx = Context(store, MASTER, Outbound(), base, Path("/nonexistent"))
+    web = Starlette(
+        routes=routes(ctx, RULES, known=Known()),
+        exception_handlers={404: unrouted, 405: unrouted, Exception: unexpected},
+    )
+    app = Edge({"/scim/v2": ScimApp(ctx, ScimSettings(), quiet)}, web)  # type: ignore[arg-type]
+    token = await store.transact(
+        TESTER, lambda work: create_token(work, MASTER, connection_id=None, scopes=("admin",), label="Ada")
+    )
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url=base) as client:
+        browser = Browser(client, store, {"admin": token})
+        await browser.sign_in()
+        yield browser
+
+
+async def sent(browser: Browser, where: str, **fields: str) -> httpx2.Response:
+    return await browser.post(f"/console/connect{where}", form_key=await browser.form_key(), **fields)
+
+
+async def call(browser: Browser, token: str, method: str, path: str, body: Any = None) -> int:
+    """One SCIM call, as the IdP makes it."""
+    answer = await browser.client.request(
+        method,
+        f"/scim/v2{path}",
+        json=body,
+        headers={"authorization": f"Bearer {token}", "content-type": SCIM},
+    )
+    return answer.status_code
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (
+            "okta",
+            ("SCIM connector base URL", "HTTP Header", "Test Connector Configuration", "Push New Users"),
+        ),
+        ("entra", ("Tenant URL", "Secret token", "Bearer authentication", "Test connection")),
+    ],
+)
+def test_the_wizard_speaks_the_vendors_words_shows_a_token_once_and_notices_each_first_call(
+    database_url, clock, kind: str, words: tuple[str, ...]
+) -> None:
+    async def body(store: Store) -> None:
+        async with at_wizard(store) as browser:
+            begun = await sent(browser, "", kind=kind, name="")
+            assert begun.headers["location"] == f"/console/connect/{kind}"
+            made = await sent(browser, f"/{kind}/token")
+            for word in (*words, f"{OUTSIDE}/scim/v2"):
+                assert word in made.text, word
+            assert made.headers["cache-control"] == "no-store"
+            (token,) = set(re.findall(r"sbr_\w{49}", made.text))
+            page = (await browser.get(f"/console/connect/{kind}")).text
+            assert "sbr_" not in page and "nobody has called with it yet" in page
+            waiting = (await browser.get(f"/console/connect/{kind}/now?seen=0")).text
+            assert (
+                "got it" not in waiting
+                and "Waiting for the first call" in waiting
+                and "data-go" not in waiting
+            )
+            assert await call(browser, token, "GET", '/Users?filter=userName eq "x"') == 200
+            assert await call(browser, token, "GET", "/Users/none") == 404
+            assert await call(browser, token, "POST", "/Users", USER) == 201
+            there = await connection(store.reads, kind)
+            assert set(await first_calls(store.reads, there.id)) == {"look-up", "create"}
+            heard = (await browser.get(f"/console/connect/{kind}/now?seen=0")).text
+            assert heard.count("got it") == (3 if kind == "okta" else 2) and "data-go" in heard
+            other = await sent(browser, f"/{kind}/token")
+            assert token not in other.text and await call(browser, token, "GET", "/Users") == 200
+
+    run_with_store(database_url, clock, body)
+
+
+def test_an_unused_token_ends_when_another_is_made_and_a_proof_is_no_call_of_the_idp(
+    sqlite_url, clock
+) -> None:
+    async def body(store: Store) -> None:
+        async with at_wizard(store) as browser:
+            await sent(browser, "", kind="okta", name="okta")
+            first, second = [
+                re.findall(r"sbr_\w{49}", (await sent(browser, "/okta/token")).text)[0] for _ in range(2)
+            ]
+            assert await call(browser, first, "GET", "/Users") == 401
+            there = await connection(store.reads, "okta")
+
+            async def proof(work: Work) -> str:
+                return await create_token(
+                    work, MASTER, connection_id=there.id, scopes=CONNECTION_SCOPES, label=PROOF
+                )
+
+            own = await store.transact(TESTER, proof)
+            assert await call(browser, own, "GET", "/Users") == 200
+            assert await first_calls(store.reads, there.id) == {}
+            assert await call(browser, second, "GET", "/Users") == 200
+            assert set(await first_calls(store.reads, there.id)) == {"list"}
+
+    run_with_store(sqlite_url, clock, body)
+
+
+def test_credentials_are_sealed_never_shown_and_asked_about_by_a_worker(sqlite_url, clock) -> None:
+    async def body(store: Store) -> None:
+        async with at_wizard(store) as browser:
+            await sent(browser, "", kind="entra", name="entra")
+            told = {
+                "tenant_id": "7e0c5a3e-0000-4000-8000-000000000001",
+                "client_id": "app",
+                "client_secret": "",
+            }
+            missing = await sent(browser, "/entra/credentials", **told)
+            assert missing.status_code == 400 and "Client secret" in missing.text
+            kept = await sent(browser, "/entra/credentials", **{**told, "client_secret": "planted-Q9"})
+            assert kept.status_code == 303
+            there = await connection(store.reads, "entra")
+            assert (await connection_secrets(store.reads, MASTER, there.id))["client_secret"] == "planted-Q9"
+            page = (await browser.get("/console/connect/entra")).text
+            assert "planted-Q9" not in page and told["tenant_id"] in page and "what can be used" in page
+            rows = await store.reads.all("SELECT kind, payload FROM sb_effect")
+            assert [row["kind"] for row in rows] == ["connect.probe"] and "planted" not in rows[0]["payload"]
+            trail = await store.reads.all("SELECT detail FROM sb_audit")
+            assert "planted" not in "".join(row["detail"] for row in trail)
+
+    run_with_store(sqlite_url, clock, body)
+
+
+def test_a_preview_shows_one_agent_attribute_by_attribute_and_writes_nothing(sqlite_url, clock) -> None:
+    async def body(store: Store) -> None:
+        idp = MemoryIdp()
+        ctx = Context(store, MASTER, Outbound(), OUTSIDE, Path("/nonexistent"))
+        stage: Any = type("NoStage", (), {"app": None})()
+        idps: Any = OneIdp(store, idp)
+        effects = Effects(store, asked.handlers(ctx, idps, stage), [effect_settled])
+
+        async def made(work: Work) -> None:
+            await create_connection(work, MASTER, "okta", "okta", secrets={"ssws_token": "x"})
+
+        await store.transact(TESTER, made)
+        async with at_wizard(store) as browser:
+            for agents in (False, True):
+                if agents:
+                    await company(store, agents=1)
+                clock.advance(seconds=1)
+                await sent(browser, "/okta/check", what="connect.preview")
+                row = await store.reads.one("SELECT id FROM sb_effect ORDER BY created DESC LIMIT 1")
+                assert await effects.attempt(row["id"]) is None
+                page = (await browser.get("/console/connect/okta")).text
+                assert ("There are no agents yet" in page) is not agents
+                assert ("Purpose of a-000" in page) is agents
+            assert not idp.writes and not idp.prepared
+            proof = await sent(browser, "/okta/check", what="connect.proof", sure="yes")
+            assert proof.status_code == 303
+            row = await store.reads.one("SELECT id FROM sb_effect WHERE kind = 'connect.proof'")
+            assert await effects.attempt(row["id"]) is not None, (
+                "a command performs none: it waits for a server"
+            )
+
+    run_with_store(sqlite_url, clock, body)
+
+
+def test_where_others_work_a_proof_asks_whether_one_is_sure_and_nothing_is_rehearsed(
+    sqlite_url, clock
+) -> None:
+    async def body(store: Store) -> None:
+        async with at_wizard(store) as browser:
+            await sent(browser, "", kind="okta", name="okta")
+            page = (await browser.get("/console/connect/okta")).text
+            assert "Rehearse with a sandbox" not in page and "may be made and deleted" in page
+            proof = await sent(browser, "/okta/check", what="connect.proof")
+            assert proof.status_code == 422 and "proof-outside" in proof.text
+            played = await sent(browser, "/okta/check", what="connect.rehearse")
+            assert played.status_code == 422 and "--sandbox" in played.text
+            assert (await sent(browser, "/okta/check", what="connect.probe")).status_code == 422
+            assert (await sent(browser, "/okta/check", what="sync.apply")).status_code == 400
+
+    run_with_store(sqlite_url, clock, body)
+
+
+def test_a_rehearsal_takes_no_real_tenant_away(sqlite_url, clock) -> None:
+    async def body(store: Store) -> None:
+        async with at_wizard(store, "http://127.0.0.1:8080") as browser:
+
+            async def real(work: Work) -> None:
+                await create_connection(
+                    work,
+                    MASTER,
+                    "okta",
+                    "okta",
+                    settings={"org_url": "https://acme.okta.com"},
+                    secrets={"ssws_token": "x"},
+                )
+
+            await store.transact(TESTER, real)
+            refused = await sent(browser, "/okta/check", what="connect.rehearse")
+            assert refused.status_code == 422 and "rehearsal-real" in refused.text
+            page = (await browser.get("/console/connect/okta")).text
+            assert "Okta and Entra cannot reach 127.0.0.1" in page and "Rehearse with a sandbox Okta" in page
+
+    run_with_store(sqlite_url, clock, body)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("https://bridge.example.com", None),
+        ("http://bridge.example.com", "not https"),
+        ("https://10.0.0.7", "inside"),
+        ("https://bridge", "inside"),
+        ("https://my_bridge.example.com", "underscore"),
+    ],
+)
+def test_an_address_nobody_outside_can_use_is_told_before_it_is_pasted(url: str, words: str | None) -> None:
+    found = unreachable(url)
+    assert found is None if words is None else (found is not None and words in found[0])
+    assert unreachable(url, is_set=False) is not None
