@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scim_bridge.audit.record import record
-from scim_bridge.conformance.model import Report, Result, Step, Verdict
 from scim_bridge.connecting import clicks, steps
 from scim_bridge.connecting.stage import Stage
 from scim_bridge.kernel.context import Context
@@ -23,7 +22,11 @@ from scim_bridge.registry.connections import Connection, connection
 from scim_bridge.sync.idp.open import Idps
 from scim_bridge.sync.idp.port import IdpError
 
+if TYPE_CHECKING:
+    from scim_bridge.conformance.model import Report, Result, Step
+
 PROBE, PREVIEW, PROOF, REHEARSAL = "connect.probe", "connect.preview", "connect.proof", "connect.rehearse"
+FAIL = "fail"
 KINDS = (PROBE, PREVIEW, PROOF, REHEARSAL)
 SHOWN = 30
 REHEARSED = "connect: rehearsal"
@@ -90,7 +93,7 @@ class _Telling:
     def ended(self, result: Result) -> None:
         """A step is over."""
         self.done += 1
-        self.failed += result.verdict is Verdict.FAIL
+        self.failed += result.verdict == FAIL
 
 
 class Checks:
@@ -158,7 +161,7 @@ class Checks:
 
 def reported(report: Report) -> dict[str, Any]:
     """A report as a page shows it: the counts, and the first of what failed."""
-    wrong = [one for one in report.results if one.verdict is Verdict.FAIL]
+    wrong = [one for one in report.results if one.verdict == FAIL]
     return {
         "ok": report.ok,
         "words": report.words,

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from scim_bridge.conformance.catalogue import planned
-from scim_bridge.conformance.model import Report
-from scim_bridge.conformance.perform import Telling, perform
-from scim_bridge.conformance.target import Target
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Conflict, NotFound
@@ -27,6 +23,10 @@ from scim_bridge.sync.idp.port import Feature
 from scim_bridge.sync.mapping import Step
 from scim_bridge.sync.one import mapping_steps
 from scim_bridge.sync.wanting import rules_of
+
+if TYPE_CHECKING:
+    from scim_bridge.conformance.model import Report
+    from scim_bridge.conformance.perform import Telling
 
 HERE = ("127.0.0.1", "localhost", "::1")
 LABEL = "connect"
@@ -162,6 +162,8 @@ def local(base_url: str) -> bool:
 
 def length(kind: str) -> int:
     """How many steps the proof of a kind has."""
+    from scim_bridge.conformance.catalogue import planned
+
     return sum(len(suite.steps) for suite in planned(kind, []))
 
 
@@ -174,6 +176,10 @@ async def proved(
     telling: Telling | None = None,
 ) -> Report:
     """The vendor's conformance suite against ourselves, with a token that ends with it; all it makes is deleted."""
+    from scim_bridge.conformance.catalogue import planned
+    from scim_bridge.conformance.perform import perform
+    from scim_bridge.conformance.target import Target
+
     store = ctx.store
     secret = await store.transact(
         actor,
