@@ -176,7 +176,6 @@ def handlers(bridge: Bridge) -> dict[str, Handler]:
             bridge.ctx, bridge.settings.revokers, bridge.idps.keeper, bridge.stores, bridge.stores
         ),
         **connecting.handlers(bridge.ctx, bridge.idps, bridge.stage),
-        **credentials.handlers(bridge.ctx, bridge.settings.revokers, bridge.idps.keeper, bridge.stores),
         **watch.handlers(bridge.ctx, bridge.settings),
         **alert_delivery.handlers(bridge.ctx, bridge.settings.alerts),
         **canary.handlers(_probe(bridge)),
