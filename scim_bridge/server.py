@@ -28,6 +28,7 @@ from scim_bridge.app import Bridge, drill_accept, effects_of, leak_intake, open_
 from scim_bridge.attestations import duties as attestations
 from scim_bridge.attestations import routes as attestation_routes
 from scim_bridge.attestations.schedules import ask_anew
+from scim_bridge.attestations.service import asking_of
 from scim_bridge.audit import anchors, streaming
 from scim_bridge.audit import routes as published
 from scim_bridge.audit.seal import seal
@@ -58,6 +59,7 @@ from scim_bridge.oauth import routes as oauth
 from scim_bridge.oauth import upkeep as oauth_upkeep
 from scim_bridge.oauth.believed import believed
 from scim_bridge.registry import expiry, grants, indexing, throttles
+from scim_bridge.registry.bulk_doing import carry_on
 from scim_bridge.registry.model import AGENT
 from scim_bridge.scim.app import ScimApp
 from scim_bridge.scim.versions import other_version
@@ -101,6 +103,8 @@ def jobs_of(bridge: Bridge, presence: Presence) -> Jobs:
     told = drill_accept(bridge)
     jobs.every("departures-drill", 15.0, lambda: drill.tick(ctx, bridge.rules.policies.drill, told))
     jobs.every("agents-upkeep", 60.0, lambda: upkeep(ctx, bridge.rules))
+    asking = asking_of(ctx, bridge.settings.attestations)
+    jobs.every("agents-many", 2.0, lambda: carry_on(ctx.store, asking))
     idp_doors.duties(ctx, bridge.idps.news, departures.reactor(bridge.rules), jobs.every)
     for name, seconds, duty in attestations.duties(ctx, bridge.settings.attestations):
         jobs.every(name, seconds, duty)
@@ -156,6 +160,7 @@ def routes(
                 decisions.policies,
                 {name: one.get("kind", "") for name, one in settings.stores.items()},
                 public_url_set="public_url" in settings.origins,
+                of_settings=decisions.policies_of_settings,
             ),
             provider=provider,
             attestations=settings.attestations,

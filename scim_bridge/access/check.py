@@ -15,8 +15,9 @@ from scim_bridge.access.policy_file import PolicyText
 from scim_bridge.access.source import (
     Problem,
     breaking_token,
+    column_at,
     line_at,
-    line_of_name,
+    offset_of_name,
     statements,
     suggestion,
     too_deep,
@@ -182,7 +183,7 @@ def _syntax_problems(text: PolicyText) -> list[Problem]:
         if deep is not None:
             message = "The policy is nested too deep, or one chain of conditions is too long."
             fix = 'Write ["a", "b"].contains(…), or several policies.'
-            found.append(Problem(line_at(source, deep.start), message, fix))
+            found.append(_at(source, deep.start, message, fix))
             continue
         body = source[statement.start : statement.tokens[-1].end]
         try:
@@ -191,11 +192,11 @@ def _syntax_problems(text: PolicyText) -> list[Problem]:
             token = breaking_token(source, statement, cedarpy.PolicySet.from_str)
             message = f"Not a policy: {error}."
             fix = "End it with a semicolon." if "end of input" in str(error) else f"Look at {token.text!r}."
-            found.append(Problem(line_at(source, token.start), message, fix))
+            found.append(_at(source, token.start, message, fix))
             continue
         if len(parsed) == 0 or parsed.templates():
             message = "A template (?principal, ?resource) grants nothing by itself."
-            found.append(Problem(line_at(source, statement.start), message, "Name the group or resource."))
+            found.append(_at(source, statement.start, message, "Name the group or resource."))
     return found
 
 
@@ -231,9 +232,14 @@ def _validation_problems(text: PolicyText) -> list[Problem]:
         message = message[:1].upper() + message[1:] + "."
         statement = written[int(error.policy_id.removeprefix("policy"))]
         fix = suggestion(message, text.schema) or SCHEMA_FIX
-        line = line_of_name(source, statement, message)
-        found.append(Problem(line, message, fix, notes[error.policy_id].get("id", "")))
+        policy = notes[error.policy_id].get("id", "")
+        found.append(_at(source, offset_of_name(statement, message), message, fix, policy))
     return found
+
+
+def _at(source: str, offset: int, message: str, fix: str, policy: str = "") -> Problem:
+    """A problem at a place of the text."""
+    return Problem(line_at(source, offset), message, fix, policy, column=column_at(source, offset))
 
 
 def notes_of(policies: str) -> dict[str, dict[str, str]]:

@@ -72,6 +72,10 @@ class Door:
         """Those that answer now."""
         return self._in_force.current
 
+    def policies_of_settings(self) -> Policies:
+        """Those the settings name, whatever was activated since."""
+        return self._in_force.settings
+
     async def refresh(self) -> None:
         """Take up policies that were activated since; asked twice a second by the process's worker."""
         await self._in_force.refresh(self._ctx.store.reads)

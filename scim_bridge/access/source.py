@@ -45,13 +45,17 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something wrong in a policy file, or in the schema when `file` names it; `policy` is an @id or empty."""
+    """Something wrong in a policy file, or in the schema when `file` names it; `policy` is an @id or empty.
+
+    `column` is counted from 1; 0 where only the line is known.
+    """
 
     line: int
     message: str
     fix: str
     policy: str = ""
     file: str = ""
+    column: int = 0
 
 
 def tokens(text: str) -> list[Token]:
@@ -81,6 +85,11 @@ def statements(text: str) -> list[Statement]:
 def line_at(text: str, offset: int) -> int:
     """The line of an offset, counted from 1."""
     return text.count("\n", 0, offset) + 1
+
+
+def column_at(text: str, offset: int) -> int:
+    """The column of an offset within its line, counted from 1."""
+    return offset - text.rfind("\n", 0, offset)
 
 
 def too_deep(statement: Statement) -> Token | None:
@@ -115,14 +124,14 @@ def _named_before(statement: Statement, last: Token, message: str) -> Token:
     return next((token for token in reversed(until) if token.text in named), last)
 
 
-def line_of_name(text: str, statement: Statement, message: str) -> int:
-    """The line of the first thing that a message names in backquotes, else the statement's first line."""
+def offset_of_name(statement: Statement, message: str) -> int:
+    """Where the first thing stands that a message names in backquotes, else where the statement begins."""
     for name in NAMED.findall(message):
         last = re.split(r"::|\.", name)[-1].strip('"')
         for token in statement.tokens:
             if token.text.strip('"') == last:
-                return line_at(text, token.start)
-    return line_at(text, statement.start)
+                return token.start
+    return statement.start
 
 
 def suggestion(message: str, vocabulary: str) -> str:

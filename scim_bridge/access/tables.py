@@ -67,6 +67,19 @@ class PolicyVersionRow(SQLModel, table=True):
     simulated: str = text()
 
 
+class PolicyDraftRow(SQLModel, table=True):
+    """Policies that somebody is writing in the console. `base` is the version they began from, if there was one."""
+
+    __tablename__ = "sb_policy_draft"
+
+    id: str = text_key()
+    policies: str = text()
+    base: int | None = whole(nullable=True)
+    created: int = whole()
+    changed: int = whole()
+    by_name: str = text()
+
+
 class BudgetUseRow(SQLModel, table=True):
     """What one budget has left for one key (an agent, an owner, …), as one cell of GCRA, and who asked how much.
 

@@ -9,6 +9,7 @@ from scim_bridge.api import (
     agents,
     alerts,
     attestations,
+    bulk,
     connections,
     credentials,
     departures,
@@ -24,6 +25,7 @@ from scim_bridge.api.shapes import Schema
 _PARTS = (
     me,
     agents,
+    bulk,
     people,
     departures,
     attestations,

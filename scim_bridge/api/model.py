@@ -139,6 +139,7 @@ PATH: Mapping[str, str] = {
     "effect": "id of an outward call",
     "alert": "id of an alert",
     "mute": "id of a mute",
+    "bulk": "id of a change of many agents",
 }
 PATH_SHAPE = text(most=LONGEST)
 

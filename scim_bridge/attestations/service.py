@@ -15,6 +15,7 @@ from scim_bridge.kernel.errors import NotFound, Refused
 from scim_bridge.kernel.work import Actor, Work
 from scim_bridge.registry import outward
 from scim_bridge.registry.agents import AgentFacts, facts_of, find_agent
+from scim_bridge.registry.bulk import Asking
 from scim_bridge.registry.model import AGENT, PersonRef
 from scim_bridge.registry.people_refs import find_person
 from scim_bridge.registry.resources import load
@@ -152,6 +153,15 @@ async def make_request(
 def link_to(ctx: Context, request_id: str, agent_id: str, person_id: str, expires: int) -> str:
     """The address at which a person answers a request; the same each time it is told."""
     return f"{ctx.public_url}/attest/{token_for(ctx.master, request_id, agent_id, person_id, expires)}"
+
+
+def asking_of(ctx: Context, settings: AttestationSettings) -> Asking:
+    """How many agents at once are asked about: whom, and how each question is made."""
+
+    async def about(work: Work, agent_id: str) -> object:
+        return await ask_about(work, ctx, settings, agent_id)
+
+    return Asking(first_answerable, about)
 
 
 def how_to_release(slug: str) -> str:

@@ -65,7 +65,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The result of a verification. `as_of`: the instant an export says it was made, in microseconds."""
+    """The result of a verification. `as_of`: the instant an export says it was made, in microseconds.
+
+    `last` and `tip` are the place and the hash of the last row that was checked: what the result is about.
+    """
 
     rows: int
     checkpoints: int
@@ -73,6 +76,8 @@ class Verdict:
     findings: tuple[Finding, ...]
     anchors: int = 0
     as_of: int | None = None
+    last: int = 0
+    tip: str = ""
 
     @property
     def ok(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from itertools import chain
 from typing import Any
@@ -21,11 +21,16 @@ LONGEST_LINE = 16_000_000
 
 
 async def verify_database(
-    database: Database, anchors: Iterable[str] = (), *, processes: bool = False
+    database: Database,
+    anchors: Iterable[str] = (),
+    *,
+    processes: bool = False,
+    tell: Callable[[int], None] | None = None,
 ) -> Verdict:
     """Check every row and checkpoint of a database, page by page; `anchors` are statements kept outside it.
 
     With `processes` signatures are checked by as many as there are cores, and waited for: not in a server.
+    `tell` hears after each page how many rows were checked so far.
     """
     async with database.snapshot() as reader:
         keys = await public_keys(reader, "audit")
@@ -34,6 +39,8 @@ async def verify_database(
         try:
             chunk: list[tuple[tuple[str, Any], str | None]] = []
             async for kind, rows in pages(reader):
+                if tell is not None:
+                    tell(walk.rows)
                 if checking is None:
                     for row in rows:
                         _step(walk, kind, row)
@@ -51,7 +58,9 @@ async def verify_database(
                 checking.close()
         waiting = await reader.one("SELECT COUNT(*) AS n FROM sb_audit WHERE seq IS NULL")
     unsealed = waiting["n"] if waiting is not None else 0
-    return Verdict(walk.rows, walk.checkpoints, unsealed, walk.findings(), walk.anchors)
+    return Verdict(
+        walk.rows, walk.checkpoints, unsealed, walk.findings(), walk.anchors, None, walk.next - 1, walk.tip
+    )
 
 
 def _step(walk: Walk, kind: str, row: Any, known: Stated | None = None) -> None:

@@ -95,6 +95,7 @@ def check(file: File = None, sets: Sets = None, output: Output = Format.TABLE) -
         {
             "file": p.file or text.name,
             "line": p.line,
+            "column": p.column or None,
             "policy": p.policy or None,
             "problem": p.message,
             "fix": p.fix,

@@ -26,6 +26,7 @@ NOUNS = {
     "alerts": "What agents did that is odd: list, show, mute, resolve; whom it is told.",
     "attest": "Owner attestations: ask, verify.",
     "budgets": "How much agents may do: check, test, what is used, reset, release.",
+    "bulk": "Many agents at once: preview, approve, show, cancel.",
     "campaigns": "Attestation campaigns: ask many owners, chase, reassign.",
     "audit": "The tamper-evident record of every change.",
     "clients": "OAuth clients of a connection: secrets, trusted assertions.",

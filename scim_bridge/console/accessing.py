@@ -7,13 +7,13 @@ from typing import Any
 from starlette.requests import Request
 
 from scim_bridge.access.budgets import used
-from scim_bridge.access.facts import facts_about
-from scim_bridge.access.model import Question, stops
+from scim_bridge.access.decide import decide
+from scim_bridge.access.model import Question
 from scim_bridge.access.versions import Version, versions
 from scim_bridge.console.boards import Ask, Board, Box, board
 from scim_bridge.console.door import Screen
 from scim_bridge.console.known import Known
-from scim_bridge.console.pages import Pages
+from scim_bridge.console.pages import Pages, agent_url
 from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import PATH
 from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table, Tile
@@ -45,6 +45,7 @@ class Accessing:
             "access",
             "What agents may do: policies answer each question, and a hold always denies.",
             tiles=self._tiles(before),
+            links=[("Change policies", f"{HERE}/drafts")],
             boxes=boxes,
             ask=Ask(
                 "Explain a decision",
@@ -56,7 +57,7 @@ class Accessing:
                 (
                     "Policies that were activated",
                     _versions(before),
-                    "Try a change on what was asked before: scim-bridge policy simulate FILE. Then: policy activate",
+                    "From files: scim-bridge policy check, simulate, activate.",
                 ),
                 ("Budgets", _budgets(await used(reads, limit=20), now), ""),
             ],
@@ -76,21 +77,24 @@ class Accessing:
         ]
 
     async def _explained(self, said: dict[str, str], now: int) -> Box:
-        found = await facts_about(self._ctx.store.reads, said["agent"])
-        if not found or self._known.policies is None:
-            return Box(
-                f"There is no agent “{said['agent'][:64]}”", ("Every question about it is denied.",), BAD
-            )
-        facts = found[0]
+        """What a gateway would hear now, by the program's own decision; nothing is charged or kept."""
+        if self._known.policies is None:
+            return Box("This process answers no questions", ("Ask a server that does.",), BAD)
         question = Question("agent", said["agent"], said["action"], said["type"], said["resource"])
-        stopped = stops(facts, now)
-        answer = None if stopped else self._known.policies().decide(facts, question, now)
-        allowed = answer is not None and answer.allowed
-        reasons = stopped if answer is None else answer.reasons
-        lines = [f"{reason.text} ({reason.id})" for reason in reasons]
-        asked = f"{facts.slug} {said['action']} {said['type']}:{said['resource']}"
+        policies = self._known.policies()
+        answer = await decide(self._ctx.store.reads, policies, question, now)
+        lines = [f"{reason.text} ({reason.id})" for reason in answer.reasons]
+        if answer.policies:
+            lines.append(f"Determined by: {', '.join(answer.policies)}.")
+        facts, links = answer.facts, tuple[tuple[str, str], ...]()
+        if facts is not None:
+            lines.append(f"Its groups: {', '.join(facts.granted(now)) or 'none'}.")
+            links = ((f"Everything about {facts.slug}", agent_url(facts.slug)),)
         lines.append("Asked of today's policies; budgets were not charged and nothing was kept.")
-        return Box(f"{'Allowed' if allowed else 'Denied'}: {asked}", tuple(lines), GOOD if allowed else BAD)
+        slug = said["agent"][:64] if facts is None else facts.slug
+        asked = f"{slug} {said['action']} {said['type']}:{said['resource']}"
+        title = f"{'Allowed' if answer.allowed else 'Denied'}: {asked}"
+        return Box(title, tuple(lines), GOOD if answer.allowed else BAD, links=links)
 
 
 def _versions(before: list[Version]) -> Table:
@@ -99,7 +103,11 @@ def _versions(before: list[Version]) -> Table:
         ("Version", "Policies", "Reason", "By", "When"),
         tuple(
             (
-                Cell(str(one.version), under="in force" if place == 0 else ""),
+                Cell(
+                    f"version {one.version}",
+                    url=f"{HERE}/versions/{one.version}",
+                    under="in force" if place == 0 else "",
+                ),
                 Cell(one.name),
                 Cell(one.reason),
                 Cell(one.by),

@@ -10,7 +10,7 @@ import orjson
 
 from scim_bridge.attestations.evidence import summaries
 from scim_bridge.attestations.requests import requests
-from scim_bridge.console.timeline import KINDS, Entry, entry_of
+from scim_bridge.console.timeline import KINDS, Entry, decision_entry, entry_of, one_axis
 from scim_bridge.departures.facts import leaver_of, outcomes_for
 from scim_bridge.departures.model import Outcome
 from scim_bridge.departures.succession import POLICIES, Policies
@@ -100,16 +100,20 @@ class AgentPage:
 
 
 async def agent_page(
-    reader: Reader, name: str, now: int, before: str = "", policies: Policies = POLICIES
+    reader: Reader, name: str, now: int, before: str = "", policies: Policies = POLICIES, show: str = ""
 ) -> AgentPage | None:
-    """The page of one agent (by slug, id, userName or workload id), or None."""
+    """The page of one agent (by slug, id, userName or workload id), or None.
+
+    `show` narrows the timeline to "changes" or "decisions".
+    """
     agent = await find_agent(reader, name)
     if agent is None:
         return None
     agent_id = agent.resource.id
     credentials = await credentials_of(reader, agent_id)
     names = {f"connection:{c.id}": f"connection {c.name}" for c in await connections(reader)}
-    entries, older = await _timeline(reader, [agent_id, *(c["id"] for c in credentials)], names, before)
+    subjects = [agent_id, *(c["id"] for c in credentials)]
+    entries, older = await _timeline(reader, agent_id, subjects, names, before, show)
     return AgentPage(
         agent,
         await _granted(reader, agent_id),
@@ -176,11 +180,10 @@ def _undelivered(result: str | None) -> str:
 
 
 async def _decisions(reader: Reader, agent_id: str) -> tuple[Verdict, ...]:
-    rows = await reader.all(
-        "SELECT at, action, resource_type, resource_id, allowed, reasons FROM sb_decision WHERE agent_id = ?"
-        " ORDER BY at DESC LIMIT ?",
-        agent_id,
-        DECISIONS,
+    columns = "id, at, action, resource_type, resource_id, allowed, reasons"
+    rows = await newest_decisions(reader, columns, agent_id, "1 = 1", (), DECISIONS)
+    newest = sorted(
+        (row for some in rows for row in some), key=lambda row: (row["at"], row["id"]), reverse=True
     )
     return tuple(
         Verdict(
@@ -190,25 +193,47 @@ async def _decisions(reader: Reader, agent_id: str) -> tuple[Verdict, ...]:
             bool(row["allowed"]),
             tuple(str(reason["text"]) for reason in orjson.loads(row["reasons"])),
         )
-        for row in rows
+        for row in newest[:DECISIONS]
     )
+
+
+async def newest_decisions(
+    reader: Reader, columns: str, agent_id: str, where: str, values: Sequence[Any], limit: int
+) -> list[Sequence[Any]]:
+    """The newest denials and the newest allows of an agent: apart, each is the end of an index."""
+    return [
+        await reader.all(
+            f"SELECT {columns} FROM sb_decision WHERE agent_id = ? AND allowed = ? AND {where}"
+            " ORDER BY at DESC, id DESC LIMIT ?",
+            agent_id,
+            allowed,
+            *values,
+            limit,
+        )
+        for allowed in (0, 1)
+    ]
 
 
 async def _timeline(
-    reader: Reader, subjects: Sequence[str], sources: Mapping[str, str], before: str
+    reader: Reader, agent_id: str, subjects: Sequence[str], sources: Mapping[str, str], before: str, show: str
 ) -> tuple[tuple[Entry, ...], str | None]:
-    """Audit rows about the agent and its credentials, newest first; `before` is the mark of an older page."""
-    where, values = f"subject_id IN ({marks(len(subjects))})", list[Any](subjects)
+    """What happened to the agent and its credentials, and what it was allowed and denied, on one axis."""
+    where, values = "1 = 1", list[Any]()
     at, _, row_id = before.partition(".")
     if at.isascii() and at.isdigit() and len(at) < 19:
-        where += " AND (at < ? OR (at = ? AND id < ?))"
-        values += [int(at), int(at), row_id]
-    rows = await reader.all(
-        "SELECT id, at, actor_kind, actor_name, action, outcome, detail, seq FROM sb_audit"
-        f" WHERE {where} ORDER BY at DESC, id DESC LIMIT ?",
-        *values,
-        ENTRIES + 1,
-    )
-    kept = rows[:ENTRIES]
-    older = f"{kept[-1]['at']}.{kept[-1]['id']}" if len(rows) > ENTRIES else None
-    return tuple(entry_of(row, sources) for row in kept), older
+        where, values = "(at < ? OR (at = ? AND id < ?))", [int(at), int(at), row_id]
+    kinds: list[list[Entry]] = []
+    if show != "decisions":
+        rows = await reader.all(
+            "SELECT id, at, actor_kind, actor_name, action, outcome, detail, seq FROM sb_audit"
+            f" WHERE subject_id IN ({marks(len(subjects))}) AND {where} ORDER BY at DESC, id DESC LIMIT ?",
+            *subjects,
+            *values,
+            ENTRIES + 1,
+        )
+        kinds.append([entry_of(row, sources) for row in rows])
+    if show != "changes":
+        columns = "id, at, action, resource_type, resource_id, allowed, reasons, caller_name"
+        found = await newest_decisions(reader, columns, agent_id, where, values, ENTRIES + 1)
+        kinds += [[decision_entry(row) for row in rows] for rows in found]
+    return one_axis(kinds, ENTRIES)

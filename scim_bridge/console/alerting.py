@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from scim_bridge.console.boards import Board, Box, board, decided
+from scim_bridge.console.boards import Board, Box, Field, board, decided, reason_in, sent
 from scim_bridge.console.door import Screen, redirect, required_session
 from scim_bridge.console.pages import Pages, agent_url
 from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import PATH
 from scim_bridge.console.tables import BAD, PLAIN, WARN, Cell, Table, Tile
+from scim_bridge.kernel.clock import HOUR
 from scim_bridge.kernel.context import Context
+from scim_bridge.kernel.errors import Invalid
 from scim_bridge.kernel.pages import moment
 from scim_bridge.kernel.work import Work
 from scim_bridge.settings.watch import AlertSettings
 from scim_bridge.watch import alerts as watch
+from scim_bridge.watch.evidence import DECISION, Evidence, shown_evidence
 from scim_bridge.watch.telling import RESOLVED, tell
 
 HERE = f"{PATH}/alerts"
 SHOWN = 100
 TONES = {"high": BAD, "medium": WARN, "low": PLAIN}
+SHOWS = {
+    "open": ("Open", "Nothing is odd now."),
+    "muted": ("Open and muted", "No open alert is muted."),
+    "resolved": ("Resolved", "None yet."),
+}
+OF = ("both", "agent", "kind")
+LASTS = (("1", "an hour"), ("8", "eight hours"), ("24", "a day"), ("168", "a week"), ("720", "thirty days"))
 
 
 class Alerting:
@@ -39,31 +51,42 @@ class Alerting:
         return {
             HERE: Screen(ctx, pages, get=board(ctx, pages, self._all)),
             f"{HERE}/{{id}}": Screen(ctx, pages, get=board(ctx, pages, self._one), post=self._end),
+            f"{HERE}/{{id}}/mute": Screen(ctx, pages, post=self._mute),
+            f"{HERE}/mutes/{{id}}/end": Screen(ctx, pages, post=self._unmute),
         }
 
-    async def _all(self, _request: Request, now: int) -> Board:
+    async def _all(self, request: Request, now: int) -> Board:
+        asked = request.query_params
+        show = asked.get("show", "open")
+        show = show if show in SHOWS else "open"
+        before = _mark(asked.get("before", ""))
         reads = self._ctx.store.reads
-        found = await watch.alerts(reads, state="open", limit=SHOWN)
-        past = await watch.alerts(reads, state="resolved", limit=20)
-        heard = [one for one in found if one.muted is None]
+        wanted = "resolved" if show == "resolved" else "open"
+        found = await watch.alerts(reads, state=wanted, limit=SHOWN, before=before)
+        counted = await watch.open_counts(reads)
+        shown = [one for one in found if (one.muted is not None) == (show == "muted") or show == "resolved"]
+        older = f"{HERE}?{urlencode({'show': show, 'before': f'{found[-1].last}.{found[-1].id}'})}"
         tiles = [
-            Tile(str(sum(one.severity == severity for one in heard)), severity, TONES[severity])
-            for severity in TONES
+            *(Tile(f"{counted.get(severity, 0):,}", severity, TONES[severity], HERE) for severity in TONES),
+            Tile(f"{counted.get('muted', 0):,}", "muted", url=f"{HERE}?show=muted"),
+            Tile("all", "resolved", url=f"{HERE}?show=resolved"),
         ]
+        sections = [(SHOWS[show][0], _listed(shown, SHOWS[show][1]), "")]
+        if show != "resolved":
+            sections.append(("What is muted, and until when", _mutes(await watch.mutes(reads, now)), ""))
         return Board(
             "Alerts",
             "alerts",
             "What agents did that is not usual for them.",
-            tiles=[*tiles, Tile(str(len(found) - len(heard)), "muted")],
-            sections=[
-                ("Open", _listed(found, "Nothing is odd now."), "Mute for a while: scim-bridge alerts mute"),
-                ("Muted", _mutes(await watch.mutes(reads, now)), ""),
-                ("Resolved", _listed(past, "None yet."), ""),
-            ],
+            tiles=tiles,
+            sections=sections,
+            older=older if len(found) == SHOWN else "",
+            crumb=("Alerts", HERE) if show != "open" or before else None,
         )
 
-    async def _one(self, request: Request, _now: int) -> Board:
-        found = await watch.alert(self._ctx.store.reads, cleaned(request.path_params["id"]))
+    async def _one(self, request: Request, now: int) -> Board:
+        reads = self._ctx.store.reads
+        found = await watch.alert(reads, cleaned(request.path_params["id"]))
         facts = [
             ("Agent", found.agent or "deleted"),
             ("Severity", found.severity),
@@ -74,16 +97,23 @@ class Alerting:
         ]
         if found.resolved:
             facts.append(("Resolved", f"{moment(found.resolved)} by {found.resolved_by}: {found.resolution}"))
-        boxes = [Box(found.kind.replace("-", " ").capitalize(), (found.why,), TONES[found.severity])]
+        links = ((f"{found.agent}: everything about it", agent_url(found.agent)),) if found.agent else ()
+        kind = found.kind.replace("-", " ")
+        boxes = [Box(kind.capitalize(), (found.why,), TONES[found.severity], links=links)]
         if found.state == "open":
             ends = ("Ends it; the hold or throttle it placed is released.",) if found.response else ()
             url = f"{HERE}/{found.id}"
             boxes.append(Box("Resolve", ends, WARN, url, (("resolve", "Resolve", "primary"),)))
+            boxes.append(_mute_box(found, url))
+        sections = [("Events behind it", _events(await shown_evidence(reads, found)), "")]
+        lasting = [one for one in await watch.mutes(reads, now) if one["id"] == found.muted]
+        if lasting:
+            sections.append(("Muted by", _mutes(lasting), ""))
         return Board(
-            f"{found.agent}: {found.kind.replace('-', ' ')}",
+            f"{found.agent}: {kind}",
             "alerts",
             boxes=boxes,
-            sections=[("Events behind it", _events(found.evidence), "")],
+            sections=sections,
             facts=("The alert", facts),
             crumb=("Alerts", HERE),
         )
@@ -99,6 +129,51 @@ class Alerting:
 
         await self._ctx.store.transact(session.actor(request), body)
         return redirect(HERE)
+
+    async def _mute(self, request: Request) -> Response:
+        session = await required_session(self._ctx, request)
+        form = await sent(self._ctx, request, session)
+        reason, of, lasts = reason_in(form), form.get("of", ""), form.get("hours", "")
+        if of not in OF or lasts not in dict(LASTS):
+            raise Invalid("mute-form", "This page knows no such mute.", "Load the page again.")
+        alert_id = cleaned(request.path_params["id"])
+
+        async def body(work: Work) -> None:
+            found = await watch.alert(work.tx, alert_id)
+            agent = None if of == "kind" else found.agent_id
+            kind = None if of == "agent" else found.kind
+            await watch.mute(work, agent, kind, reason, work.now + int(lasts) * HOUR)
+
+        await self._ctx.store.transact(session.actor(request), body)
+        return redirect(f"{HERE}?show=muted")
+
+    async def _unmute(self, request: Request) -> Response:
+        session = await required_session(self._ctx, request)
+        await sent(self._ctx, request, session)
+        mute_id = cleaned(request.path_params["id"])
+        await self._ctx.store.transact(session.actor(request), lambda work: watch.unmute(work, mute_id))
+        return redirect(HERE)
+
+
+def _mark(text: str) -> tuple[int, str] | None:
+    """Where an older page begins: the instant and the id of the last one shown."""
+    at, _, alert_id = cleaned(text).partition(".")
+    return (int(at), alert_id) if at.isascii() and at.isdigit() and len(at) < 19 else None
+
+
+def _mute_box(found: watch.Alert, url: str) -> Box:
+    kind = found.kind.replace("-", " ")
+    of = (
+        ("both", f"{kind} of {found.agent}"),
+        ("agent", f"everything about {found.agent}"),
+        ("kind", f"{kind} of every agent"),
+    )
+    fields = (
+        Field("of", "What", "both", "select", of),
+        Field("hours", "For how long", "24", "select", LASTS),
+    )
+    lines = ("Nobody is told of it; it is kept and shown all the same. It ends by itself.",)
+    return Box("Mute", lines, "", f"{url}/mute", (("mute", "Mute", ""),), fields)
 
 
 def _listed(found: Sequence[watch.Alert], empty: str) -> Table:
@@ -119,17 +194,18 @@ def _listed(found: Sequence[watch.Alert], empty: str) -> Table:
     )
 
 
-def _mutes(found: Sequence[dict[str, object]]) -> Table:
+def _mutes(found: Sequence[dict[str, Any]]) -> Table:
     return Table(
         "Mutes that last",
-        ("Agent", "Kind", "Reason", "By", "Until"),
+        ("Agent", "Kind", "Reason", "By", "Until", "End"),
         tuple(
             (
-                Cell(str(one["agent"] or "every agent")),
-                Cell(str(one["kind"] or "every kind")),
-                Cell(str(one["reason"])),
-                Cell(str(one["muted_by"])),
-                Cell(at=int(str(one["until"]))),
+                Cell(one["agent"] or "every agent"),
+                Cell((one["kind"] or "every kind").replace("-", " ")),
+                Cell(one["reason"]),
+                Cell(one["muted_by"]),
+                Cell(at=one["until"]),
+                Cell("Unmute", post=f"{HERE}/mutes/{one['id']}/end"),
             )
             for one in found
         ),
@@ -137,13 +213,22 @@ def _mutes(found: Sequence[dict[str, object]]) -> Table:
     )
 
 
-def _events(evidence: Sequence[str]) -> Table:
+def _events(evidence: Sequence[Evidence]) -> Table:
     return Table(
-        "Events by source and id",
-        ("Source", "Id"),
+        "Events behind the alert",
+        ("Event", "When", "What", "Outcome"),
         tuple(
-            (Cell(source), Cell(event_id))
-            for source, _, event_id in (one.rpartition(" ") for one in evidence)
+            (
+                Cell(
+                    one.id,
+                    url=f"{PATH}/decisions/{one.id}" if one.source == DECISION else "",
+                    under=one.source,
+                ),
+                Cell(at=one.at) if one.at is not None else Cell("not kept any more"),
+                Cell(one.what),
+                Cell(one.outcome, tone=BAD if one.outcome == "denied" else "") if one.outcome else Cell(),
+            )
+            for one in evidence
         ),
         "Its events are not kept any more.",
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from scim_bridge.console.door import required_session, same_site
-from scim_bridge.console.forms import read_form
+from scim_bridge.console.forms import MAX_BODY, read_form
 from scim_bridge.console.pages import Pages
 from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import Session, form_key, genuine_form
@@ -22,14 +22,34 @@ LONGEST_REASON = 500
 
 
 @dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a form. `kind` is text, area, select (of `options`: value and words), date or hidden."""
+
+    name: str
+    label: str = ""
+    value: str = ""
+    kind: str = "text"
+    options: tuple[tuple[str, str], ...] = ()
+    hint: str = ""
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Box:
-    """Something that needs a look; with `actions` (verdict, label, tone) a person decides, with a reason."""
+    """Something that needs a look; with `actions` (verdict, label, tone) a person decides, with a `reason`.
+
+    `compared` are lines of a comparison, each with "+", "-", "@" or " ". The form is shown to whoever may send it.
+    """
 
     title: str
     lines: tuple[str, ...] = ()
     tone: str = "warn"
     action_url: str = ""
     actions: tuple[tuple[str, str, str], ...] = ()
+    fields: tuple[Field, ...] = ()
+    reason: bool = True
+    links: tuple[tuple[str, str], ...] = ()
+    compared: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +60,7 @@ class Ask:
     url: str
     fields: tuple[tuple[str, str, str], ...]
     button: str
+    more: tuple[Field, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +77,7 @@ class Board:
     crumb: tuple[str, str] | None = None
     older: str = ""
     ask: Ask | None = None
+    links: Sequence[tuple[str, str]] = ()
 
 
 Made = Callable[[Request, int], Awaitable[Board]]
@@ -75,11 +97,22 @@ def board(ctx: Context, pages: Pages, made: Made) -> Callable[[Request], Awaitab
 
 async def decided(ctx: Context, request: Request, session: Session) -> tuple[str, str]:
     """The verdict and the reason on a genuine form; Forbidden for another session's, Invalid without a reason."""
+    form = await sent(ctx, request, session)
+    return cleaned(form.get("verdict", "")), reason_in(form)
+
+
+async def sent(ctx: Context, request: Request, session: Session, most: int = MAX_BODY) -> dict[str, str]:
+    """The fields of a genuine form; Forbidden for one of another site or session."""
     same_site(ctx, request)
-    form = await read_form(request)
+    form = await read_form(request, most)
     if not genuine_form(ctx, session, form.get("form_key", "")):
         raise Forbidden("form-key", "This form is not from your session.", "Load the page again.")
+    return form
+
+
+def reason_in(form: Mapping[str, str]) -> str:
+    """The reason on a form; Invalid without one."""
     reason = cleaned(form.get("reason", ""))
     if not reason:
         raise Invalid("reason", "A reason is needed.", "Go back and say why; it is kept and shown.")
-    return cleaned(form.get("verdict", "")), reason[:LONGEST_REASON]
+    return reason[:LONGEST_REASON]

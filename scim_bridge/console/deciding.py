@@ -74,7 +74,7 @@ class Deciding:
         return Board(
             title,
             "decisions",
-            boxes=[Box("Why", reasons, GOOD if kept.allowed else BAD)],
+            boxes=[Box("Why", reasons, GOOD if kept.allowed else BAD, links=_onward(kept))],
             facts=("The question", facts),
             crumb=("Decisions", DECISIONS),
         )
@@ -107,6 +107,23 @@ class Deciding:
             ],
             crumb=(found.facts.slug, agent_url(found.facts.slug)),
         )
+
+
+def _onward(kept: Kept) -> tuple[tuple[str, str], ...]:
+    """Where one goes on from an answer: to the agent, to all its denials, to the same question asked now."""
+    if not kept.slug:
+        return ()
+    asked = {
+        "agent": kept.slug,
+        "action": kept.action,
+        "type": kept.resource_type,
+        "resource": kept.resource_id,
+    }
+    return (
+        ("Ask it again of today's policies", f"{PATH}/access?{urlencode(asked)}"),
+        (f"Why {kept.slug} is denied", f"{agent_url(kept.slug)}/decisions"),
+        (f"Everything about {kept.slug}", agent_url(kept.slug)),
+    )
 
 
 def _subject(kept: Kept) -> str:

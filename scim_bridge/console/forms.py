@@ -14,9 +14,9 @@ MAX_BODY = 16_384
 MAX_LONG = 65_536
 
 
-async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a small urlencoded form; Invalid for anything else."""
-    return dict(await _pairs(request, MAX_BODY, 20))
+async def read_form(request: Request, most: int = MAX_BODY) -> dict[str, str]:
+    """The fields of a urlencoded form of at most so many bytes; Invalid for anything else."""
+    return dict(await _pairs(request, most, 20))
 
 
 async def read_form_list(request: Request) -> dict[str, list[str]]:

@@ -20,6 +20,7 @@ from scim_bridge.console.tables import Cell, Table, Tile
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import NotFound
+from scim_bridge.kernel.sql import marks
 from scim_bridge.registry.groups import members_of
 from scim_bridge.registry.model import GROUP_EXTENSION_URN
 
@@ -146,16 +147,19 @@ async def _group(reader: Reader, group_id: str, after: str) -> tuple[dict[str, A
     if row is None:
         raise NotFound("group-unknown", "There is no such group.", "Look for it in the list of groups.")
     found = await members_of(reader, group_id, after=after, limit=SHOWN)
-    members = []
-    for member_id, kind, name in found:
-        agent = await reader.one(
-            "SELECT a.slug, m.since, m.added_by, m.until FROM sb_member m LEFT JOIN sb_agent a ON a.id = m.member_id"
-            " WHERE m.group_id = ? AND m.member_id = ?",
-            group_id,
-            member_id,
-        )
-        assert agent is not None
-        members.append({"id": member_id, "kind": kind, "name": name, **dict(agent)})
+    if not found:
+        return await _sized(reader, row), []
+    ids = [member_id for member_id, _, _ in found]
+    rows = await reader.all(
+        "SELECT m.member_id, a.slug, m.since, m.added_by, m.until FROM sb_member m LEFT JOIN sb_agent a"
+        f" ON a.id = m.member_id WHERE m.group_id = ? AND m.member_id IN ({marks(len(ids))})",
+        group_id,
+        *ids,
+    )
+    more = {each["member_id"]: dict(each) for each in rows}
+    members = [
+        {"id": member_id, "kind": kind, "name": name, **more[member_id]} for member_id, kind, name in found
+    ]
     return await _sized(reader, row), members
 
 

@@ -132,7 +132,9 @@ async def _count(reader: Reader, sql: str) -> int:
     return int(row["n"]) if row is not None else 0
 
 
-HELD = "a.id IN (SELECT agent_id FROM sb_hold WHERE released IS NULL)"
+# Up to so many agents are looked up by their ids and sorted; where more fit, the list is walked by slug until the
+# page is full, which among so many is soon.
+FEW = 1_000
 # An owner who left answers for nothing.
 NO_OWNER = (
     "NOT EXISTS (SELECT 1 FROM sb_owner o JOIN sb_resource p ON p.id = o.person_id WHERE o.agent_id = a.id"
@@ -148,7 +150,9 @@ async def _condition(reader: Reader, term: Term) -> Condition:
 async def _positive(reader: Reader, key: str, value: str) -> Condition:
     match key:
         case "state":
-            return {"held": (HELD, ()), "active": (f"NOT {HELD}", ())}.get(value, NOTHING)
+            if value == "held":
+                return await _those(reader, "sb_hold", "agent_id", "released IS NULL", ())
+            return ("r.active = 1", ()) if value == "active" else NOTHING
         case "owner" | "person":
             if value == "none":
                 return NO_OWNER, ()
@@ -185,8 +189,10 @@ async def _answered_by(reader: Reader, value: str, role: str | None) -> Conditio
         ids = [row["id"] for row in rows]
     if not ids:
         return NOTHING
-    sql = f"a.id IN (SELECT agent_id FROM sb_owner WHERE person_id IN ({marks(len(ids))})"
-    return (f"{sql} AND role = ?)", (*ids, role)) if role is not None else (f"{sql})", tuple(ids))
+    where, values = f"person_id IN ({marks(len(ids))})", tuple(ids)
+    if role is not None:
+        where, values = f"{where} AND role = ?", (*values, role)
+    return await _those(reader, "sb_owner", "agent_id", where, values)
 
 
 async def _in_group(reader: Reader, value: str) -> Condition:
@@ -197,15 +203,25 @@ async def _in_group(reader: Reader, value: str) -> Condition:
     if not rows:
         return NOTHING
     ids = tuple(row["id"] for row in rows)
-    return f"a.id IN (SELECT member_id FROM sb_member WHERE group_id IN ({marks(len(ids))}))", ids
+    return await _those(reader, "sb_member", "member_id", f"group_id IN ({marks(len(ids))})", ids)
 
 
 async def _held_by(reader: Reader, value: str) -> Condition:
     row = await reader.one("SELECT id FROM sb_connection WHERE name = ?", value)
     source = f"connection:{row['id']}" if row is not None else value
     matches = r"(source = ? OR code = ? OR source LIKE ? ESCAPE '\')"
-    sql = f"a.id IN (SELECT agent_id FROM sb_hold WHERE released IS NULL AND {matches})"
-    return sql, (source, value, like(f"{value}:", start=True))
+    values = (source, value, like(f"{value}:", start=True))
+    return await _those(reader, "sb_hold", "agent_id", f"released IS NULL AND {matches}", values)
+
+
+async def _those(reader: Reader, table: str, column: str, where: str, values: tuple[Any, ...]) -> Condition:
+    """Agents with a row of a table: by their ids where they are few, else asked of each agent on the way."""
+    counted = await reader.one(
+        f"SELECT COUNT(*) AS n FROM (SELECT 1 AS x FROM {table} WHERE {where} LIMIT {FEW + 1}) few", *values
+    )
+    if counted is not None and counted["n"] > FEW:
+        return f"EXISTS (SELECT 1 FROM {table} x WHERE x.{column} = a.id AND {where})", values
+    return f"a.id IN (SELECT {column} FROM {table} WHERE {where})", values
 
 
 def _word(word: str) -> Condition:

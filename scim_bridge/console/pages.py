@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -14,6 +15,8 @@ from scim_bridge.console.search import KEYS, Search, address, parse
 from scim_bridge.console.session import PATH, Session
 from scim_bridge.kernel.errors import BridgeError
 from scim_bridge.kernel.pages import Asset, environment, mark, stylesheet
+from scim_bridge.registry.bulk_model import MOST
+from scim_bridge.registry.views import View
 
 HERE = Path(__file__).parent
 # Name of a count, what it says, and the search that shows those it counts.
@@ -36,9 +39,9 @@ class Way:
 
 
 class Pages:
-    """Renders pages; holds the assets they load."""
+    """Renders pages; holds the assets they load. `may` says of a session, method and address what is shown."""
 
-    def __init__(self) -> None:
+    def __init__(self, may: Callable[..., bool]) -> None:
         self.look = stylesheet(HERE, "console.css")
         self.mark = mark()
         self.follow = Asset((HERE / "static/follow.js").read_bytes(), "text/javascript")
@@ -49,6 +52,7 @@ class Pages:
             "agent_url": agent_url,
             "filter_url": filter_url,
             "follow_js": f"{PATH}/follow.js?v={self.follow.digest}",
+            "may": may,
         }
 
     def _render(self, template: str, **values: Any) -> str:
@@ -97,6 +101,7 @@ class Pages:
             crumb=board.crumb,
             older=board.older,
             ask=board.ask,
+            links=board.links,
         )
 
     def page(
@@ -124,7 +129,14 @@ class Pages:
         )
 
     def agents(
-        self, session: Session, form_key: str, search: Search, page: Page, counts: Counts, now: int
+        self,
+        session: Session,
+        form_key: str,
+        search: Search,
+        page: Page,
+        counts: Counts,
+        views: Sequence[View],
+        now: int,
     ) -> str:
         """The list of agents."""
         tiles = [
@@ -150,15 +162,18 @@ class Pages:
             page=page,
             keys=KEYS,
             total=counts.all,
+            views=[
+                {"view": one, "url": address(parse(one.query)), "here": search == parse(one.query)}
+                for one in views
+            ],
+            most=MOST,
             previous_url=address(search, before=page.before) if page.before else None,
             next_url=address(search, after=page.after) if page.after else None,
             now=now,
         )
 
-    def agent(
-        self, session: Session, form_key: str, shown: AgentPage, now: int, problem: BridgeError | None = None
-    ) -> str:
-        """One agent."""
+    def agent(self, session: Session, form_key: str, shown: AgentPage, now: int, show: str = "") -> str:
+        """One agent; `show` is what its timeline is narrowed to."""
         agent = shown.agent
         return self._render(
             "agent.html",
@@ -170,17 +185,25 @@ class Pages:
             agent=agent,
             said=described(agent.extension),
             url=agent_url(agent.slug),
-            older_url=f"{agent_url(agent.slug)}?{urlencode({'before': shown.older})}#timeline"
+            show=show,
+            older_url=f"{agent_url(agent.slug)}?{urlencode({'show': show, 'before': shown.older})}#timeline"
             if shown.older
             else None,
-            problem=problem,
             now=now,
+            own=answered_by(shown, session.person_id),
         )
 
 
 def name_of(shown: AgentPage) -> str:
     """What people call the agent."""
     return str(shown.agent.resource.doc.get("displayName") or shown.agent.slug)
+
+
+def answered_by(shown: AgentPage, person_id: str | None) -> bool:
+    """True when this person is owner, co-owner or sponsor of the agent."""
+    owners = shown.agent.owners
+    people = (owners.owner, *owners.co_owners, *owners.sponsors)
+    return person_id is not None and any(one is not None and one.id == person_id for one in people)
 
 
 def described(extension: Mapping[str, Any]) -> dict[str, Any]:
@@ -200,6 +223,7 @@ def agent_url(slug: str) -> str:
     return f"{PATH}/agents/{quote(slug, safe='')}"
 
 
+@lru_cache(maxsize=8192)
 def filter_url(key: str, value: str) -> str:
     """The address of the list with one filter."""
     return address(Search().having(key, value))

@@ -10,11 +10,22 @@ from starlette.requests import Request
 from scim_bridge.console.boards import Ask, Board, Box, board
 from scim_bridge.console.door import Screen
 from scim_bridge.console.listing import like
-from scim_bridge.console.pages import Pages, agent_url, filter_url
+from scim_bridge.console.pages import Pages, filter_url
+from scim_bridge.console.people_view import (
+    COUNTED,
+    HERE,
+    SHOWN,
+    agents_table,
+    happened_table,
+    people_table,
+    rest_of,
+    simulated_table,
+    standing_of,
+)
 from scim_bridge.console.quiet import quietly
 from scim_bridge.console.search import cleaned
-from scim_bridge.console.session import PATH
-from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table, Tile
+from scim_bridge.console.tables import BAD, GOOD, Tile
+from scim_bridge.console.timeline import Entry, entry_of
 from scim_bridge.departures.rules import RULES, Rules
 from scim_bridge.departures.simulate import simulated
 from scim_bridge.kernel.context import Context
@@ -24,12 +35,9 @@ from scim_bridge.kernel.pages import moment
 from scim_bridge.kernel.sql import marks
 from scim_bridge.registry.people_refs import find_person, people
 
-HERE = f"{PATH}/people"
-SHOWN = 50
 # Simulating reads every agent of a person: more than this is asked of the command line.
 MOST = 200
-# In the list, who answers for more agents than this is not counted to the end: that took most of the page's time.
-COUNTED = 50
+HAPPENED = 15
 _OWNS, _HELPS = "= 'owner'", "<> 'owner'"
 
 
@@ -59,15 +67,17 @@ class People:
             "people",
             "Everybody who fits the search." if words else "Those who answer for agents.",
             ask=Ask("Search people", HERE, (("q", "Name or userName", words),), "Search"),
-            sections=[("Everybody found" if words else "Owners, co-owners and sponsors", _people(rows), "")],
+            sections=[
+                ("Everybody found" if words else "Owners, co-owners and sponsors", people_table(rows), "")
+            ],
             older=f"{HERE}?{urlencode({k: v for k, v in more.items() if v})}" if more else "",
         )
 
     async def _one(self, request: Request, now: int) -> Board:
         name = cleaned(request.path_params["name"])
-        row, agents = await quietly(self._ctx, lambda reader: _person(reader, name))
+        row, agents, happened = await quietly(self._ctx, lambda reader: _person(reader, name))
         url = f"{HERE}/{quote(row['name'], safe='')}"
-        sections = [("Agents", _agents(agents), _rest(len(agents)))]
+        sections = [("Agents", agents_table(agents), rest_of(len(agents)))]
         boxes: list[Box] = []
         if request.query_params.get("simulate") and len(agents) <= MOST:
             found = await quietly(self._ctx, lambda reader: simulated(reader, row["name"], now, self._rules))
@@ -79,10 +89,10 @@ class People:
                     BAD if held else GOOD,
                 )
             )
-            sections.insert(0, ("What would become of each agent", _simulated(found), ""))
+            sections.insert(0, ("What would become of each agent", simulated_table(found), ""))
         facts = [
             ("userName", row["name"]),
-            ("State", _standing(row)[0]),
+            ("State", standing_of(row)[0]),
             ("Department", row["department"] or "not known"),
             ("Manager", row["manager"] or "not known"),
             ("Leaves", moment(row["leave_at"]) if row["leave_at"] else "no date is known"),
@@ -101,7 +111,7 @@ class People:
             ],
             boxes=boxes,
             facts=("Who it is", facts),
-            sections=sections,
+            sections=[*sections, ("What happened", happened_table(happened), "From the audit log.")],
             crumb=("People", HERE),
         )
 
@@ -156,11 +166,7 @@ def _counting(many: int) -> str:
     )
 
 
-def _some(count: int) -> str:
-    return str(count) if count <= COUNTED else f"{COUNTED}+"
-
-
-async def _person(reader: Reader, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+async def _person(reader: Reader, name: str) -> tuple[dict[str, Any], list[dict[str, Any]], list[Entry]]:
     person = await find_person(reader, name)
     if person is None:
         raise NotFound(
@@ -179,74 +185,10 @@ async def _person(reader: Reader, name: str) -> tuple[dict[str, Any], list[dict[
         MOST + 1,
     )
     row = {**dict(found), "display": person.display_name, "manager": boss["name"] if boss is not None else ""}
-    return row, [dict(one) for one in agents]
-
-
-def _standing(row: Any) -> tuple[str, str]:
-    if not row["active"]:
-        return "left", BAD
-    if row["employment"] == "leave":
-        return "on leave", WARN
-    return ("leaves soon", WARN) if row["leave_at"] else ("here", GOOD)
-
-
-def _people(rows: list[dict[str, Any]]) -> Table:
-    made = []
-    for row in rows:
-        word, tone = _standing(row)
-        made.append(
-            (
-                Cell(row["display"], url=f"{HERE}/{quote(row['name'], safe='')}", under=row["name"]),
-                Cell(word, tone=tone),
-                Cell(row["department"] or ""),
-                Cell(_some(row["owns"]), url=filter_url("owner", row["name"])),
-                Cell(_some(row["helps"])),
-                Cell(at=row["leave_at"]) if row["leave_at"] else Cell(),
-            )
-        )
-    columns = ("Person", "State", "Department", "Owns", "Helps with", "Leaves")
-    return Table("People", columns, tuple(made), "Nobody was found.")
-
-
-def _agents(agents: list[dict[str, Any]]) -> Table:
-    return Table(
-        "Agents this person answers for",
-        ("Agent", "Role", "State", "Since"),
-        tuple(
-            (
-                Cell(one["slug"], url=agent_url(one["slug"])),
-                Cell(one["role"]),
-                Cell("active", tone=GOOD) if one["active"] else Cell("held", tone=BAD),
-                Cell(at=one["since"]),
-            )
-            for one in agents[:SHOWN]
-        ),
-        "This person answers for no agent.",
+    told = await reader.all(
+        "SELECT id, at, actor_kind, actor_name, action, outcome, detail, seq FROM sb_audit WHERE subject_id = ?"
+        " ORDER BY at DESC, id DESC LIMIT ?",
+        person.id,
+        HAPPENED,
     )
-
-
-def _rest(many: int) -> str:
-    return f"The first {SHOWN}; the list of agents has them all: person:USERNAME." if many > SHOWN else ""
-
-
-def _simulated(found: list[dict[str, Any]]) -> Table:
-    return Table(
-        "What would become of each agent",
-        ("Agent", "Outcome", "Who would own it", "Rule", "Why"),
-        tuple(
-            (
-                Cell(one["agent"], url=agent_url(one["agent"])),
-                Cell(one["outcome"].replace("-", " "), tone=BAD if one["outcome"] == "held" else GOOD),
-                Cell(
-                    one["successor"] or one["next_in_line"] or "",
-                    under="" if one["successor"] else "proposed",
-                )
-                if one["successor"] or one["next_in_line"]
-                else Cell(),
-                Cell(one["rule"]),
-                Cell(one["reason"]),
-            )
-            for one in found
-        ),
-        "This person answers for no agent.",
-    )
+    return row, [dict(one) for one in agents], [entry_of(one, {}) for one in told]

@@ -40,7 +40,29 @@ NEEDS: Mapping[tuple[str, str], str] = {
     ("GET", f"{PATH}/people"): "people.read",
     ("GET", f"{PATH}/people/{{name}}"): "people.read",
     ("GET", f"{PATH}/access"): "policies.read",
+    ("GET", f"{PATH}/access/drafts"): "policies.draft",
+    ("POST", f"{PATH}/access/drafts"): "policies.draft",
+    ("GET", f"{PATH}/access/drafts/{{id}}"): "policies.draft",
+    ("POST", f"{PATH}/access/drafts/{{id}}"): "policies.draft",
+    ("POST", f"{PATH}/access/drafts/{{id}}/activate"): "policies.change",
+    ("GET", f"{PATH}/access/versions/{{number}}"): "policies.read",
+    ("POST", f"{PATH}/access/versions/{{number}}/activate"): "policies.change",
     ("GET", f"{PATH}/settings"): "settings.read",
+    ("GET", f"{PATH}/bulk"): "agents.list",
+    ("GET", f"{PATH}/bulk/{{id}}"): "agents.list",
+    **{
+        ("POST", f"{PATH}/bulk/{one}"): "agents.plan-many"
+        for one in ("stop", "resume", "owner", "join", "leave")
+    },
+    ("POST", f"{PATH}/bulk/attest"): "attestations.ask",
+    ("POST", f"{PATH}/bulk/{{id}}/cancel"): "attestations.ask",
+    **{("POST", f"{PATH}/bulk/{{id}}/{one}"): "agents.hold-many" for one in ("stop", "resume")},
+    **{("POST", f"{PATH}/bulk/{{id}}/{one}"): "agents.change-many" for one in ("owner", "join", "leave")},
+    ("POST", f"{PATH}/bulk/{{id}}/attest"): "attestations.ask",
+    ("POST", f"{PATH}/views"): "agents.list",
+    ("POST", f"{PATH}/views/shared"): "views.share",
+    ("POST", f"{PATH}/views/{{id}}/delete"): "agents.list",
+    ("POST", f"{PATH}/views/shared/{{id}}/delete"): "views.share",
     ("GET", f"{PATH}/agents"): "agents.list",
     ("GET", f"{PATH}/agents/{{slug}}"): "agents.read",
     ("POST", f"{PATH}/agents/{{slug}}/hold"): "agents.hold",
@@ -57,6 +79,8 @@ NEEDS: Mapping[tuple[str, str], str] = {
     ("GET", f"{PATH}/alerts"): "alerts.read",
     ("GET", f"{PATH}/alerts/{{id}}"): "alerts.read",
     ("POST", f"{PATH}/alerts/{{id}}"): "alerts.settle",
+    ("POST", f"{PATH}/alerts/{{id}}/mute"): "alerts.settle",
+    ("POST", f"{PATH}/alerts/mutes/{{id}}/end"): "alerts.settle",
     ("GET", f"{PATH}/sync"): "sync.read",
     ("GET", f"{PATH}/sync/{{name}}"): "sync.read",
     ("GET", f"{PATH}/sync/{{name}}/now"): "sync.read",
@@ -83,6 +107,9 @@ NEEDS: Mapping[tuple[str, str], str] = {
     ("GET", f"{PATH}/decisions"): "decisions.read",
     ("GET", f"{PATH}/decisions/{{id}}"): "decisions.read",
     ("GET", f"{PATH}/audit"): "audit.read",
+    ("GET", f"{PATH}/audit/verification"): "audit.read",
+    ("POST", f"{PATH}/audit/verification"): "audit.read",
+    ("GET", f"{PATH}/audit/export"): "audit.read",
     ("GET", f"{PATH}/status"): "status.read",
     ("GET", f"{PATH}/{{rest:path}}"): SIGNED_IN,
     ("POST", f"{PATH}/{{rest:path}}"): SIGNED_IN,
@@ -119,7 +146,8 @@ class Gate:
             return
         permission = PERMISSIONS[needed]
         far = reach(session.roles, needed)
-        if far is Reach.NONE and needed == "agents.list" and OWNER in session.roles:
+        looks = request.method in ("GET", "HEAD")
+        if far is Reach.NONE and looks and needed == "agents.list" and OWNER in session.roles:
             raise Elsewhere(redirect(MINE))
         if far is Reach.NONE:
             raise lacking(session, f"it does not let you {permission.allows}")

@@ -60,12 +60,12 @@ def plots_of(pulse: Pulse) -> list[Plot]:
     at = tuple(one * DAY // SECOND for one in days)
     weeks = tuple((today + 7 * n) * DAY // SECOND for n in range(WEEKS))
     due = [0] * WEEKS
-    for until in pulse.due:
-        due[min(WEEKS - 1, (until - today * DAY) // (7 * DAY))] += 1
+    for week, many in pulse.due.items():
+        due[min(WEEKS - 1, week)] += many
     slowest = dict.fromkeys(days, 0.0)
-    for issued, milliseconds in pulse.departures:
-        if issued // DAY in slowest:
-            slowest[issued // DAY] = max(slowest[issued // DAY], milliseconds / 1000)
+    for day_, milliseconds in pulse.departures.items():
+        if day_ in slowest:
+            slowest[day_] = milliseconds / 1000
     answered = [tuple(float(pulse.answers.get((one, yes), 0)) for one in days) for yes in (1, 0)]
     return [
         Plot(

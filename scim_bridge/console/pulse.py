@@ -20,10 +20,11 @@ class Pulse:
     now: int
     leaving: dict[str, Any]
     owners: list[dict[str, Any]]
-    due: list[int]
+    # Attestations that end by week from today, and the slowest departure (milliseconds) by day.
+    due: dict[int, int]
     lapsed: int
     answers: dict[tuple[int, int], int]
-    departures: list[tuple[int, int]]
+    departures: dict[int, int]
     alerts: dict[str, int]
     dead: int
     runs: list[dict[str, Any]]
@@ -35,24 +36,27 @@ async def pulse(reader: Reader, now: int) -> Pulse:
         now,
         await status(reader, now),
         await _at_risk(reader, now),
-        [
-            row["until"]
+        {
+            int(row["week"]): int(row["n"])
             for row in await reader.all(
-                "SELECT until FROM sb_attestation WHERE ended IS NULL AND until > ? AND until <= ?"
-                " ORDER BY until LIMIT 50000",
+                "SELECT (until - ?) / ? AS week, COUNT(*) AS n FROM sb_attestation"
+                " WHERE ended IS NULL AND until > ? AND until <= ? GROUP BY 1",
+                now // DAY * DAY,
+                7 * DAY,
                 now,
                 now + WEEKS * 7 * DAY,
             )
-        ],
+        },
         await _count(reader, "SELECT COUNT(*) AS n FROM sb_agent WHERE attestation_state = 'lapsed'"),
         await _answers(reader, now),
-        [
-            (row["issued"], row["milliseconds"])
+        {
+            int(row["day"]): int(row["slowest"])
             for row in await reader.all(
-                "SELECT issued, milliseconds FROM sb_receipt WHERE issued > ? ORDER BY issued LIMIT 50000",
+                "SELECT issued / ? AS day, MAX(milliseconds) AS slowest FROM sb_receipt WHERE issued > ? GROUP BY 1",
+                DAY,
                 now - DAYS * DAY,
             )
-        ],
+        },
         {
             row["severity"]: row["n"]
             for row in await reader.all(
@@ -82,9 +86,11 @@ async def _answers(reader: Reader, now: int) -> dict[tuple[int, int], int]:
 async def _at_risk(reader: Reader, now: int) -> list[dict[str, Any]]:
     """Owners who left, are on leave, or leave within thirty days, with how many agents they own."""
     rows = await reader.all(
+        # People first, who are fewer than what they own: SQLite takes a CROSS JOIN in the order it is written.
         "SELECT r.name, r.active, p.employment, p.leave_at, COUNT(*) AS agents FROM sb_person p"
-        " JOIN sb_resource r ON r.id = p.id JOIN sb_owner o ON o.person_id = p.id AND o.role = 'owner'"
-        " JOIN sb_resource a ON a.id = o.agent_id AND a.deleted IS NULL WHERE r.deleted IS NULL"
+        " CROSS JOIN sb_resource r CROSS JOIN sb_owner o CROSS JOIN sb_resource a"
+        " WHERE r.id = p.id AND o.person_id = p.id AND o.role = 'owner' AND a.id = o.agent_id"
+        " AND a.deleted IS NULL AND r.deleted IS NULL"
         " AND (r.active = 0 OR p.employment <> 'active' OR p.leave_at < ?)"
         " GROUP BY r.name, r.active, p.employment, p.leave_at ORDER BY agents DESC, r.name LIMIT 100",
         now + 30 * DAY,

@@ -10,16 +10,19 @@ from scim_bridge.console.accessing import Accessing
 from scim_bridge.console.agent import AgentPage, agent_page
 from scim_bridge.console.alerting import Alerting
 from scim_bridge.console.attesting import Attesting
+from scim_bridge.console.auditing import Auditing
+from scim_bridge.console.boards import reason_in, sent
 from scim_bridge.console.connect_acts import ConnectActs
 from scim_bridge.console.connecting import Connecting
 from scim_bridge.console.credentials import Credentials
 from scim_bridge.console.deciding import Deciding
-from scim_bridge.console.door import Screen, redirect, required_session, same_site
-from scim_bridge.console.forms import read_form
+from scim_bridge.console.door import Screen, redirect, required_session
+from scim_bridge.console.drafting import Drafting
 from scim_bridge.console.grouping import Grouping
 from scim_bridge.console.known import Known
 from scim_bridge.console.leaving import Leaving
-from scim_bridge.console.listing import page
+from scim_bridge.console.listing import Page, page
+from scim_bridge.console.may import may
 from scim_bridge.console.mine import Mine
 from scim_bridge.console.overview import Overview
 from scim_bridge.console.pages import Pages, agent_url
@@ -27,7 +30,7 @@ from scim_bridge.console.people import People
 from scim_bridge.console.permissions import Gate
 from scim_bridge.console.quiet import quietly
 from scim_bridge.console.search import cleaned, parse
-from scim_bridge.console.session import PATH, Session, form_key, genuine_form
+from scim_bridge.console.session import PATH, form_key
 from scim_bridge.console.settings import Settings
 from scim_bridge.console.sign_in import CALLBACK, SignIn
 from scim_bridge.console.sso.provider import Provider
@@ -37,19 +40,22 @@ from scim_bridge.console.sync_one import SyncOne
 from scim_bridge.console.sync_plan import SyncPlan
 from scim_bridge.console.syncing import Syncing
 from scim_bridge.console.tally import Tally
+from scim_bridge.console.together import Together
+from scim_bridge.console.viewing import Viewing
 from scim_bridge.departures.rules import RULES, Rules
 from scim_bridge.departures.succession import Policies
 from scim_bridge.kernel.context import Context
-from scim_bridge.kernel.errors import Forbidden, Invalid, NotFound
+from scim_bridge.kernel.database import Reader
+from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.pages import html
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.holds import place_hold, release_hold
+from scim_bridge.registry.views import View, holder_of, views
 from scim_bridge.settings.attestations import AttestationSettings
 from scim_bridge.settings.sign_in import SignInSettings
 from scim_bridge.settings.watch import AlertSettings
 
 ADMIN = "admin"
-LONGEST_REASON = 500
 UNTOLD = AlertSettings()
 UNKNOWN = Known()
 
@@ -70,7 +76,7 @@ def routes(
     `known` what else the composition root knows.
     `provider` is where people sign in. What each address needs is in `permissions.NEEDS`.
     """
-    pages = Pages()
+    pages = Pages(may)
     provider = provider or Provider(ctx, SignInSettings())
     gate = Gate(ctx, provider.settings.reauthenticate_minutes)
     door = SignIn(ctx, pages, provider)
@@ -114,7 +120,11 @@ def routes(
         **People(ctx, pages, rules).screens(),
         **Grouping(ctx, pages, known).screens(),
         **Credentials(ctx, pages).screens(),
+        **Together(ctx, pages, attestations or AttestationSettings()).screens(),
+        **Viewing(ctx, pages).screens(),
         **Accessing(ctx, pages, known).screens(),
+        **Drafting(ctx, pages, known).screens(),
+        **Auditing(ctx, pages).screens(),
         **Settings(ctx, pages, known).screens(),
         f"{PATH}/{{rest:path}}": Screen(ctx, pages, get=console.nothing, post=console.nothing),
     }
@@ -139,22 +149,34 @@ class Console:
         search = parse(asked.get("q", ""))
         after, before = cleaned(asked.get("after", "")), cleaned(asked.get("before", ""))
 
-        found = await quietly(self._ctx, lambda reader: page(reader, search, after=after, before=before))
+        holder = holder_of(session.actor(request))
+
+        async def read(reader: Reader) -> tuple[Page, list[View]]:
+            found = await page(reader, search, after=after, before=before)
+            return found, await views(reader, holder)
+
+        found, kept = await quietly(self._ctx, read)
         numbers = await self.tally.now()
         key = form_key(self._ctx, session)
-        return html(self._pages.agents(session, key, search, found, numbers, self._ctx.store.clock.now()))
+        now = self._ctx.store.clock.now()
+        return html(self._pages.agents(session, key, search, found, numbers, kept, now))
 
     async def agent(self, request: Request) -> Response:
         """One agent."""
         session = await required_session(self._ctx, request)
         now = self._ctx.store.clock.now()
         shown = await self._shown(request, now)
-        return html(self._pages.agent(session, form_key(self._ctx, session), shown, now))
+        show = request.query_params.get("show", "")
+        show = show if show in ("changes", "decisions") else ""
+        return html(self._pages.agent(session, form_key(self._ctx, session), shown, now, show))
 
     async def _shown(self, request: Request, now: int) -> AgentPage:
         name = cleaned(request.path_params["slug"])
         before = cleaned(request.query_params.get("before", ""))
-        shown = await quietly(self._ctx, lambda reader: agent_page(reader, name, now, before, self._policies))
+        show = request.query_params.get("show", "")
+        shown = await quietly(
+            self._ctx, lambda reader: agent_page(reader, name, now, before, self._policies, show)
+        )
         if shown is None:
             raise NotFound(
                 "agent-unknown", f"There is no agent “{name[:64]}”.", "Look for it in the list of agents."
@@ -171,7 +193,7 @@ class Console:
 
     async def _switch(self, request: Request, *, stop: bool) -> Response:
         session = await required_session(self._ctx, request)
-        reason = await self._reason(request, session)
+        reason = reason_in(await sent(self._ctx, request, session))
         agent = (await self._shown(request, self._ctx.store.clock.now())).agent
 
         async def body(work: Work) -> None:
@@ -190,17 +212,6 @@ class Console:
 
         await self._ctx.store.transact(session.actor(request), body)
         return redirect(agent_url(agent.slug))
-
-    async def _reason(self, request: Request, session: Session) -> str:
-        """The reason on a genuine form; Forbidden for a form of another session, Invalid without a reason."""
-        same_site(self._ctx, request)
-        form = await read_form(request)
-        if not genuine_form(self._ctx, session, form.get("form_key", "")):
-            raise Forbidden("form-key", "This form is not from your session.", "Load the page again.")
-        reason = cleaned(form.get("reason", ""))
-        if not reason:
-            raise Invalid("reason", "A reason is needed.", "Go back and say why; it is kept and shown.")
-        return reason[:LONGEST_REASON]
 
     async def nothing(self, request: Request) -> Response:
         """There is nothing at this address."""

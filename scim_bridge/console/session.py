@@ -14,7 +14,6 @@ from scim_bridge.kernel.crypto import equal
 from scim_bridge.kernel.web import address_of, request_id
 from scim_bridge.kernel.work import Actor, Work
 from scim_bridge.registry import sessions
-from scim_bridge.registry.roles import Reach, reach
 from scim_bridge.registry.tokens import Grant
 
 PATH = "/console"
@@ -58,14 +57,6 @@ class Session:
     def roles(self) -> tuple[str, ...]:
         """What whoever is signed in is here."""
         return self.kept.roles
-
-    def may(self, permission: str) -> bool:
-        """True when they have a permission for everything; for their own agents alone is not enough."""
-        return reach(self.kept.roles, permission) is Reach.ALL
-
-    def may_own(self, permission: str) -> bool:
-        """True when they have a permission at least for the agents they answer for."""
-        return reach(self.kept.roles, permission) >= Reach.OWN
 
     def actor(self, request: Request) -> Actor:
         """Who acts in this session: the person, or the admin whose token it is."""

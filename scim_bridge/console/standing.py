@@ -1,10 +1,8 @@
-"""How the installation stands: components, doors for news, what waits; and the audit log."""
+"""How the installation stands: components, doors for news, what waits."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
-from urllib.parse import urlencode
 
 from starlette.requests import Request
 
@@ -12,21 +10,15 @@ from scim_bridge.console.boards import Board, Box, board
 from scim_bridge.console.door import Screen
 from scim_bridge.console.leaving import kept_tile
 from scim_bridge.console.pages import Pages
-from scim_bridge.console.quiet import quietly
-from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import PATH
 from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table, Tile, state
-from scim_bridge.console.timeline import entry_of
 from scim_bridge.departures.status import status
 from scim_bridge.kernel.context import Context
-from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.jobs import backlog
 from scim_bridge.kernel.pages import span
 from scim_bridge.signals.doors import Door, doors
 
 STATUS = f"{PATH}/status"
-AUDIT = f"{PATH}/audit"
-SHOWN = 100
 # What the composition root knows and this room does not: every component with its state and a word on it.
 Components = Callable[[], Awaitable[list[dict[str, str]]]]
 
@@ -37,7 +29,7 @@ async def nothing_known() -> list[dict[str, str]]:
 
 
 class Standing:
-    """The status page and the audit log."""
+    """The status page."""
 
     def __init__(self, ctx: Context, pages: Pages, components: Components = nothing_known) -> None:
         self._ctx = ctx
@@ -45,12 +37,9 @@ class Standing:
         self._components = components
 
     def screens(self) -> dict[str, Screen]:
-        """Their addresses."""
+        """Its address."""
         ctx, pages = self._ctx, self._pages
-        return {
-            STATUS: Screen(ctx, pages, get=board(ctx, pages, self._status)),
-            AUDIT: Screen(ctx, pages, get=board(ctx, pages, self._audit)),
-        }
+        return {STATUS: Screen(ctx, pages, get=board(ctx, pages, self._status))}
 
     async def _status(self, _request: Request, now: int) -> Board:
         reads = self._ctx.store.reads
@@ -84,70 +73,6 @@ class Standing:
                 ("Doors for news about people", _doors(known), "Each door: docs/reference/doors.md"),
             ],
         )
-
-    async def _audit(self, request: Request, _now: int) -> Board:
-        asked = request.query_params
-        action, before = cleaned(asked.get("action", "")), cleaned(asked.get("before", ""))
-        rows = await quietly(self._ctx, lambda reader: _rows(reader, action, before))
-        older = ""
-        if len(rows) == SHOWN:
-            query = {"before": rows[-1]["id"], **({"action": action} if action else {})}
-            older = f"{AUDIT}?{urlencode(query)}"
-        return Board(
-            "Audit",
-            "audit",
-            f"Only {action}. Every change, chained and signed."
-            if action
-            else "Every change, chained and signed.",
-            sections=[
-                (
-                    "Entries",
-                    _entries(rows),
-                    "Check the chain: scim-bridge audit verify. Take it along: scim-bridge audit export --file FILE",
-                )
-            ],
-            crumb=("Audit", AUDIT) if action or before else None,
-            older=older,
-        )
-
-
-async def _rows(reader: Reader, action: str, before: str) -> list[Any]:
-    where, values = ["1 = 1"], []
-    if action:
-        where.append("action = ?")
-        values.append(action)
-    if before:
-        where.append("id < ?")
-        values.append(before)
-    return list(
-        await reader.all(
-            "SELECT id, at, actor_kind, actor_name, action, subject_kind, subject_id, outcome, detail, seq"
-            f" FROM sb_audit WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT {SHOWN}",
-            *values,
-        )
-    )
-
-
-def _entries(rows: list[Any]) -> Table:
-    made = []
-    for row in rows:
-        entry = entry_of(row, {})
-        made.append(
-            (
-                Cell(at=row["at"]),
-                Cell(
-                    row["action"],
-                    url=f"{AUDIT}?{urlencode({'action': row['action']})}",
-                    under=" · ".join(entry.told),
-                ),
-                state(row["outcome"]) if row["outcome"] != "success" else Cell("success"),
-                Cell(row["subject_kind"], under=row["subject_id"] or ""),
-                Cell(row["actor_name"], under=row["actor_kind"]),
-                Cell(f"{row['seq']:,}" if row["seq"] is not None else "in a moment"),
-            )
-        )
-    columns = ("When", "What", "Outcome", "About", "By", "Place in the chain")
-    return Table("Audit log, the newest first", columns, tuple(made))
 
 
 def _components(lines: list[dict[str, str]]) -> Table:

@@ -20,13 +20,17 @@ TONES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell. `tone` makes it a badge, `url` a link, `at` a time (microseconds) in place of a text."""
+    """One cell. `tone` makes it a badge, `url` a link, `at` a time (microseconds) in place of a text.
+
+    `post` makes it a button that sends to that address, for whoever may.
+    """
 
     text: str = ""
     url: str = ""
     tone: str = ""
     under: str = ""
     at: int | None = None
+    post: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 
@@ -27,6 +28,11 @@ TITLES = {
     "agent.credentials_revoking": ("Credentials being revoked", WARN),
     "agent.runtime_changed": ("Runtime hook changed", PLAIN),
     "agent.pushed": ("Facts sent to an IdP", PLAIN),
+    "alert.opened": ("Alert opened", BAD),
+    "alert.resolved": ("Alert resolved", GOOD),
+    "alert.muted": ("Alert muted", PLAIN),
+    "alert.unmuted": ("Alert no longer muted", PLAIN),
+    "bulk.failed": ("A change of many agents failed here", BAD),
     "attestation.requested": ("Attestation asked for", PLAIN),
     "attestation.confirmed": ("Facts confirmed", GOOD),
     "attestation.refused": ("Facts refused", BAD),
@@ -55,7 +61,10 @@ WORDS = {"to": "to ", "system": "in ", "origin": "from ", "label": ""}
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened: what, to whom it is owed, and what is worth knowing of it."""
+    """One thing that happened: what, to whom it is owed, and what is worth knowing of it.
+
+    `mark` is its place among all entries, `times` how often it happened in a row.
+    """
 
     at: int
     title: str
@@ -63,6 +72,9 @@ class Entry:
     by: str
     told: tuple[str, ...]
     sealed: bool
+    url: str = ""
+    mark: tuple[int, str] = (0, "")
+    times: int = 1
 
 
 def entry_of(row: Any, sources: Mapping[str, str]) -> Entry:
@@ -79,7 +91,45 @@ def entry_of(row: Any, sources: Mapping[str, str]) -> Entry:
     if row["outcome"] == "refused":
         tone = WARN
     by = f"{row['actor_name']}" + (f" ({row['actor_kind']})" if row["actor_kind"] != "worker" else "")
-    return Entry(row["at"], title, tone, by, tuple(told), row["seq"] is not None)
+    sealed, mark = row["seq"] is not None, (row["at"], row["id"])
+    return Entry(row["at"], title, tone, by, tuple(told), sealed, mark=mark)
+
+
+def decision_entry(row: Any) -> Entry:
+    """A row of sb_decision as an entry."""
+    asked = f"{row['action']} {row['resource_type']} {row['resource_id']}"
+    title, tone = (f"Allowed: {asked}", PLAIN) if row["allowed"] else (f"Denied: {asked}", BAD)
+    told = tuple(str(reason["text"]) for reason in orjson.loads(row["reasons"]))
+    url = f"/console/decisions/{quote(row['id'], safe='')}"
+    return Entry(row["at"], title, tone, row["caller_name"], told, True, url, (row["at"], row["id"]))
+
+
+def one_axis(kinds: Sequence[Sequence[Entry]], limit: int) -> tuple[tuple[Entry, ...], str | None]:
+    """Entries of all kinds, newest first, and the mark behind which older ones begin (None: there are none).
+
+    Each kind comes newest first, with one entry more than `limit` where it has more. The same several times in a
+    row is one entry.
+    """
+    merged = sorted((entry for kind in kinds for entry in kind), key=lambda one: one.mark, reverse=True)
+    kept: list[Entry] = []
+    last = None
+    for entry in merged:
+        if kept and (kept[-1].title, kept[-1].by, kept[-1].told) == (entry.title, entry.by, entry.told):
+            kept[-1] = replace(kept[-1], times=kept[-1].times + 1)
+        elif len(kept) == limit:
+            return tuple(kept), mark_text(last)
+        else:
+            kept.append(entry)
+        last = entry.mark
+        # Behind the end of a kind that was cut off, others must wait for its older ones.
+        if any(len(kind) > limit and kind[-1].mark == entry.mark for kind in kinds):
+            return tuple(kept), mark_text(last)
+    return tuple(kept), None
+
+
+def mark_text(mark: tuple[int, str] | None) -> str | None:
+    """A mark as it stands in an address."""
+    return None if mark is None else f"{mark[0]}.{mark[1]}"
 
 
 def _told(name: str, value: Any) -> str:

@@ -51,6 +51,8 @@ TABLES: dict[str, Kept] = {
     "sb_audit": Kept("changes", "kept: a chain with a hole does not verify", at="at"),
     "sb_audit_anchor": Kept("anchored checkpoints", EVIDENCE, at="at"),
     "sb_audit_sink": Kept("sinks of the audit log", STATE),
+    "sb_bulk": Kept("changes of many agents", EVIDENCE, at="created"),
+    "sb_bulk_item": Kept("agents changed together", EVIDENCE),
     "sb_budget_use": Kept("agents with budgets", "one row for each budget and key, used again and again"),
     "sb_campaign": Kept("campaigns", EVIDENCE, at="opened"),
     "sb_campaign_item": Kept("agents in campaigns", EVIDENCE),
@@ -96,6 +98,9 @@ TABLES: dict[str, Kept] = {
     "sb_owner": Kept("owners of agents", STATE, at="since"),
     "sb_person": Kept("people", GRAVES),
     "sb_plan": Kept("plans", "the next plan deletes old ones that were not applied", at="created"),
+    "sb_policy_draft": Kept(
+        "policies being written", "the next draft deletes those of ninety days ago", at="created"
+    ),
     "sb_policy_version": Kept("versions of policies", EVIDENCE, at="at"),
     "sb_pushed": Kept("agents at IdPs", STATE, at="written"),
     "sb_receipt": Kept("departures", EVIDENCE, at="issued"),
@@ -116,4 +121,5 @@ TABLES: dict[str, Kept] = {
     "sb_tx_set": Kept("security events sent", job="ssf-refused-forget"),
     "sb_tx_stream": Kept("streams sent", STATE, at="created"),
     "sb_tx_subject": Kept("subjects of streams sent", STATE),
+    "sb_view": Kept("saved searches", "fifty for each person", at="created"),
 }

@@ -224,6 +224,17 @@ async def alerts(
     return [alert_of(row) for row in rows]
 
 
+async def open_counts(reader: Reader) -> dict[str, int]:
+    """How many open alerts there are of each severity; those that are muted under "muted" alone."""
+    rows = await reader.all(
+        "SELECT severity, muted IS NOT NULL AS quiet, COUNT(*) AS n FROM sb_alert WHERE state = 'open'"
+        " GROUP BY severity, muted IS NOT NULL"
+    )
+    found = {row["severity"]: int(row["n"]) for row in rows if not row["quiet"]}
+    muted = sum(int(row["n"]) for row in rows if row["quiet"])
+    return {**found, "muted": muted} if muted else found
+
+
 async def alert(reader: Reader, alert_id: str) -> Alert:
     """One alert by its id, or by the end of it when that is clear; NotFound otherwise."""
     # What cannot be in an id cannot always be asked for: PostgreSQL takes no NUL, nobody a lone surrogate.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from scim_bridge.kernel.clock import HOUR
+from scim_bridge.kernel.clock import DAY, HOUR
 from scim_bridge.kernel.database import Reader
+from scim_bridge.kernel.sql import marks
 from scim_bridge.watch.activity_model import DENIED, family
+from scim_bridge.watch.alerts import Alert
 from scim_bridge.watch.baseline_model import (
     CONCURRENCY,
     DENIALS,
@@ -20,6 +23,19 @@ from scim_bridge.watch.baseline_model import (
 
 READ = 2_000
 SHOWN = 10
+DECISION = "decision"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One event behind an alert. `at` (microseconds) is None when the event itself is not kept any more."""
+
+    source: str
+    id: str
+    at: int | None = None
+    what: str = ""
+    outcome: str = ""
+
 
 Fits = Callable[[Any], bool]
 
@@ -51,7 +67,41 @@ async def _decisions(reader: Reader, agent_id: str, begin: int, end: int, fits: 
         end,
         READ,
     )
-    return [f"decision {row['id']}" for row in rows if fits(_as_event(row))]
+    return [f"{DECISION} {row['id']}" for row in rows if fits(_as_event(row))]
+
+
+async def shown_evidence(reader: Reader, of: Alert) -> list[Evidence]:
+    """The events behind an alert as they are kept, in the order they were found."""
+    named = [(source, event) for source, _, event in (one.rpartition(" ") for one in of.evidence)]
+    known: dict[tuple[str, str], Evidence] = {}
+    decisions = [event for source, event in named if source == DECISION]
+    if decisions:
+        rows = await reader.all(
+            "SELECT id, at, action, resource_type, resource_id, allowed FROM sb_decision"
+            f" WHERE id IN ({marks(len(decisions))})",
+            *decisions,
+        )
+        for row in rows:
+            told = _as_event(row)
+            known[DECISION, row["id"]] = Evidence(
+                DECISION, row["id"], row["at"], f"{told['action']} {told['resource']}", told["outcome"]
+            )
+    events = [event for source, event in named if source != DECISION]
+    if events:
+        rows = await reader.all(
+            "SELECT source, event_id, at, action, resource, tool, outcome, origin FROM sb_activity"
+            f" WHERE agent_id = ? AND at >= ? AND event_id IN ({marks(len(events))})",
+            of.agent_id,
+            of.first - DAY,
+            *events,
+        )
+        for row in rows:
+            parts = (row["action"], row["resource"], row["tool"], row["origin"])
+            what = " · ".join(dict.fromkeys(part for part in parts if part))
+            known[row["source"], row["event_id"]] = Evidence(
+                row["source"], row["event_id"], row["at"], what, row["outcome"]
+            )
+    return [known.get(name, Evidence(*name)) for name in named]
 
 
 def _as_event(row: Any) -> Mapping[str, str]:

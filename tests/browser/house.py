@@ -17,6 +17,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from scim_bridge.access.facts import facts_about
+from scim_bridge.access.in_force import in_force
 from scim_bridge.access.log import DecisionLog, Entry
 from scim_bridge.access.model import Question
 from scim_bridge.access.policies import load_policies
@@ -218,11 +219,12 @@ def served(database_url: str) -> Iterator[House]:
             store = Store(database, clock, UuidV7(clock))
             ctx = Context(store, MASTER, Outbound(), house.url, Path("/nonexistent"))
             house.token, house.link = await Furnishing(store, clock, ctx).everything()
-            policies = load_policies()
+            force = in_force()
+            known = Known(lambda: force.current, of_settings=lambda: force.settings)
             app = Starlette(
                 routes=[
                     *attestation_routes.routes(ctx, ASKING),
-                    *routes(ctx, RULES, known=Known(lambda: policies)),
+                    *routes(ctx, RULES, known=known),
                 ],
                 exception_handlers={404: unrouted, 405: unrouted, Exception: unexpected},
             )

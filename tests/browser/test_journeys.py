@@ -7,6 +7,7 @@ import re
 from playwright.sync_api import Page, expect
 
 from tests.browser.house import House
+from tests.browser.test_pages import looked_at
 
 
 def follow(page: Page, name: str) -> None:
@@ -110,13 +111,70 @@ def test_a_denial_is_explained(opened) -> None:
     why = page.get_by_role("region", name="Why")
     expect(why).to_be_visible()
     assert len(why.inner_text()) > 40
+    why.get_by_role("link", name="Ask it again of today's policies").click()
+    expect(page.get_by_role("region", name=re.compile("^Denied: "))).to_contain_text(
+        "Asked of today's policies"
+    )
 
 
-def test_the_audit_is_searched_by_action_and_says_how_to_verify_it(opened) -> None:
+def test_the_audit_is_searched_and_verified_and_says_what_was_checked(opened) -> None:
     page = opened()
     follow(page, "Audit")
-    expect(page.get_by_text("scim-bridge audit verify").first).to_be_visible()
-    page.goto("/console/audit?action=agent.created")
+    page.get_by_label(re.compile("^Action")).fill("agent.created")
+    page.get_by_role("button", name="Search").click()
     row = page.get_by_role("row").nth(1)
     expect(row).to_contain_text("agent.created")
-    assert re.search(r"\d", row.inner_text())
+    page.goto("/console/audit/verification")
+    page.get_by_role("button", name="Verify").click()
+    sound = page.get_by_role("region", name="The chain is sound")
+    for _ in range(50):
+        if sound.count():
+            break
+        page.get_by_role("link", name=re.compile("^Look again|^What exactly")).click()
+    expect(sound).to_contain_text("checkpoints add up")
+    expect(page.get_by_role("region", name="What was checked")).to_contain_text("each hashed again")
+    assert not looked_at(page, page.url)
+
+
+def test_many_agents_are_seen_first_then_stopped_and_released(opened) -> None:
+    page = opened()
+    page.goto("/console?q=env:staging+state:active")
+    boxes = page.get_by_role("checkbox", name=re.compile("^Choose "))
+    chosen = boxes.count()
+    assert chosen
+    for place in range(chosen):
+        boxes.nth(place).check()
+    page.get_by_role("button", name="Stop…").click()
+    listed = page.get_by_role("region", name="Agent by agent")
+    expect(listed).to_contain_text("active → held")
+    assert not looked_at(page, page.url)
+    page.get_by_label("Reason").fill("A leak at the platform.")
+    page.get_by_role("button", name=f"Stop: {chosen} agents").click()
+    expect(page.get_by_role("heading", name="Done", exact=True)).to_be_visible()
+    expect(listed).to_contain_text("done")
+    page.goto("/console?q=env:staging+hold:admin")
+    page.get_by_label("all that fit this search").check()
+    page.get_by_role("button", name="Release…").click()
+    expect(listed).to_contain_text("held → active")
+    page.get_by_label("Reason").fill("It is mended.")
+    page.get_by_role("button", name=re.compile("^Release the admin's hold: ")).click()
+    expect(page.get_by_role("heading", name="Done", exact=True)).to_be_visible()
+
+
+def test_policies_are_written_checked_tried_and_put_in_force(opened) -> None:
+    page = opened()
+    follow(page, "Access")
+    page.get_by_role("link", name="Change policies").click()
+    field = page.get_by_label("Policies", exact=True)
+    text = field.input_value()
+    field.fill(text + "permit (principal, action, resource)")
+    page.get_by_role("button", name="Keep, check and try").click()
+    wrong = page.get_by_role("region", name=re.compile("cannot be activated"))
+    expect(wrong).to_contain_text(re.compile(r"Line \d+, column \d+"))
+    field.fill(text + '@id("freeze") forbid (principal, action, resource);')
+    page.get_by_role("button", name="Keep, check and try again").click()
+    expect(page.get_by_role("region", name=re.compile("newly denied"))).to_be_visible()
+    assert not looked_at(page, page.url)
+    page.get_by_label("Reason").fill("A freeze over the holidays.")
+    page.get_by_role("button", name=re.compile("^Activate")).click()
+    expect(page.get_by_role("region", name="Policies that were activated")).to_contain_text("A freeze over")

@@ -21,7 +21,9 @@ PAGES = (
     "/credentials",
     "/access",
     "/access?agent=refund-assistant&action=refund&type=order&resource=O-1",
+    "/access/drafts",
     "/settings",
+    "/bulk",
     "?q=state:held",
     "?q=nobody-has-this-name",
     "/agents/refund-assistant",
@@ -30,10 +32,12 @@ PAGES = (
     "/departures",
     "/attestations",
     "/alerts",
+    "/alerts?show=muted",
     "/sync",
     "/sync/okta-workforce",
     "/decisions",
     "/audit",
+    "/audit/verification",
     "/status",
 )
 # Contrast differs between the themes, the tree of the page does not.

@@ -12,7 +12,8 @@ from typing import Any
 import httpx2
 from starlette.applications import Starlette
 
-from scim_bridge.console.routes import routes
+from scim_bridge.console.known import Known
+from scim_bridge.console.routes import UNKNOWN, routes
 from scim_bridge.console.sso.provider import Provider
 from scim_bridge.departures.rules import RULES, Rules
 from scim_bridge.kernel.context import Context
@@ -51,21 +52,33 @@ class Browser:
         assert found is not None
         return found.group(1)
 
+    async def send(self, path: str, **fields: Any) -> httpx2.Response:
+        """A form of this session, and the page it leads to."""
+        fields["form_key"] = await self.form_key()
+        answer = await self.client.post(path, data=fields)
+        while answer.status_code == 303:
+            answer = await self.get(answer.headers["location"])
+        return answer
+
 
 def context(store: Store, public_url: str = BASE) -> Context:
     return Context(store, MASTER, Outbound(), public_url, Path("/nonexistent"))
 
 
-def application(ctx: Context, rules: Rules = RULES, provider: Provider | None = None) -> Any:
+def application(
+    ctx: Context, rules: Rules = RULES, provider: Provider | None = None, known: Known = UNKNOWN
+) -> Any:
     web = Starlette(
-        routes=routes(ctx, rules, provider=provider),
+        routes=routes(ctx, rules, known=known, provider=provider),
         exception_handlers={404: unrouted, 405: unrouted, Exception: unexpected},
     )
     return Edge({}, web)
 
 
 @asynccontextmanager
-async def open_browser(store: Store, base: str = BASE, rules: Rules = RULES) -> AsyncIterator[Browser]:
+async def open_browser(
+    store: Store, base: str = BASE, rules: Rules = RULES, known: Known = UNKNOWN
+) -> AsyncIterator[Browser]:
     """A browser before a console on this store, with tokens of each kind at hand."""
 
     async def make(work: Work) -> dict[str, str]:
@@ -77,7 +90,8 @@ async def open_browser(store: Store, base: str = BASE, rules: Rules = RULES) -> 
         }
 
     tokens = await store.transact(TESTER, make)
-    transport = httpx2.ASGITransport(app=application(context(store, base), rules), raise_app_exceptions=False)
+    app = application(context(store, base), rules, known=known)
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url=base) as client:
         yield Browser(client, store, tokens)
 
@@ -85,11 +99,11 @@ async def open_browser(store: Store, base: str = BASE, rules: Rules = RULES) -> 
 Body = Callable[[Browser], Awaitable[None]]
 
 
-def browsing(url: str, clock: Any, body: Body, base: str = BASE) -> None:
+def browsing(url: str, clock: Any, body: Body, base: str = BASE, known: Known = UNKNOWN) -> None:
     """Run a body with a browser before a console on this database."""
 
     async def main(store: Store) -> None:
-        async with open_browser(store, base) as browser:
+        async with open_browser(store, base, known=known) as browser:
             await body(browser)
 
     run_with_store(url, clock, main)

@@ -150,14 +150,14 @@ def test_status_shows_doors_with_their_trouble_and_gaps(on_browser) -> None:
 
 def test_the_audit_is_paged_and_narrowed_to_one_action(on_browser) -> None:
     async def body(browser: Browser) -> None:
-        await company(browser.store, agents=130)
+        await company(browser.store, agents=98)
         first = await browser.get("/console/audit")
         older = re.search(r'href="(/console/audit\?before=[^"]+)"', first.text)
         assert older is not None
         second = await browser.get(older.group(1))
         assert second.status_code == 200 and first.text != second.text
         only = (await browser.get("/console/audit?action=group.created")).text
-        assert "Only group.created." in only and "agent.created" not in only
+        assert 'value="group.created"' in only and "agent.created" not in only
         for odd in ("%00", "%ff", "a" * 3000, "'; DROP TABLE sb_audit"):
             assert (await browser.get(f"/console/audit?before={odd}")).status_code == 200
 

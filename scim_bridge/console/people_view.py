@@ -1,0 +1,107 @@
+"""What the pages of people show, as tables. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from scim_bridge.console.pages import agent_url, filter_url
+from scim_bridge.console.session import PATH
+from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table
+from scim_bridge.console.timeline import Entry
+
+HERE = f"{PATH}/people"
+SHOWN = 25
+# In the list, who answers for more agents than this is not counted to the end: that took most of the page's time.
+COUNTED = 20
+
+
+def standing_of(row: Any) -> tuple[str, str]:
+    """How somebody stands, in a word, and its tone."""
+    if not row["active"]:
+        return "left", BAD
+    if row["employment"] == "leave":
+        return "on leave", WARN
+    return ("leaves soon", WARN) if row["leave_at"] else ("here", GOOD)
+
+
+def people_table(rows: list[dict[str, Any]]) -> Table:
+    """A list of people."""
+    made = []
+    for row in rows:
+        word, tone = standing_of(row)
+        made.append(
+            (
+                Cell(row["display"], url=f"{HERE}/{quote(row['name'], safe='')}", under=row["name"]),
+                Cell(word, tone=tone),
+                Cell(row["department"] or ""),
+                Cell(capped(row["owns"]), url=filter_url("owner", row["name"])),
+                Cell(capped(row["helps"])),
+                Cell(at=row["leave_at"]) if row["leave_at"] else Cell(),
+            )
+        )
+    columns = ("Person", "State", "Department", "Owns", "Helps with", "Leaves")
+    return Table("People", columns, tuple(made), "Nobody was found.")
+
+
+def agents_table(agents: list[dict[str, Any]]) -> Table:
+    """The agents somebody answers for."""
+    return Table(
+        "Agents this person answers for",
+        ("Agent", "Role", "State", "Since"),
+        tuple(
+            (
+                Cell(one["slug"], url=agent_url(one["slug"])),
+                Cell(one["role"]),
+                Cell("active", tone=GOOD) if one["active"] else Cell("held", tone=BAD),
+                Cell(at=one["since"]),
+            )
+            for one in agents[:SHOWN]
+        ),
+        "This person answers for no agent.",
+    )
+
+
+def happened_table(entries: list[Entry]) -> Table:
+    """What happened to somebody."""
+    return Table(
+        "What happened to this person, the newest first",
+        ("What", "When", "By", "More"),
+        tuple(
+            (Cell(one.title), Cell(at=one.at), Cell(one.by), Cell(" · ".join(one.told))) for one in entries
+        ),
+    )
+
+
+def rest_of(many: int) -> str:
+    """Where the rest of the agents is found."""
+    return f"The first {SHOWN}; the list of agents has them all: person:USERNAME." if many > SHOWN else ""
+
+
+def simulated_table(found: list[dict[str, Any]]) -> Table:
+    """What a leave would do to each agent."""
+    return Table(
+        "What would become of each agent",
+        ("Agent", "Outcome", "Who would own it", "Rule", "Why"),
+        tuple(
+            (
+                Cell(one["agent"], url=agent_url(one["agent"])),
+                Cell(one["outcome"].replace("-", " "), tone=BAD if one["outcome"] == "held" else GOOD),
+                Cell(
+                    one["successor"] or one["next_in_line"] or "",
+                    under="" if one["successor"] else "proposed",
+                )
+                if one["successor"] or one["next_in_line"]
+                else Cell(),
+                Cell(one["rule"]),
+                Cell(one["reason"]),
+            )
+            for one in found
+        ),
+        "This person answers for no agent.",
+    )
+
+
+def capped(count: int) -> str:
+    """A count that is not counted to the end."""
+    return str(count) if count <= COUNTED else f"{COUNTED}+"
