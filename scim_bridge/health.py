@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -15,10 +16,12 @@ from scim_bridge.departures import status as departures
 from scim_bridge.kernel import counters
 from scim_bridge.kernel.clock import SECOND
 from scim_bridge.kernel.context import Context
-from scim_bridge.kernel.errors import StoreUnavailable
+from scim_bridge.kernel.edge import Edge
+from scim_bridge.kernel.errors import BridgeError, StoreUnavailable
 from scim_bridge.kernel.jobs import Jobs, backlog, lag
 from scim_bridge.kernel.telemetry import AUDIT_UNSEALED, EFFECTS, EFFECTS_LAG, REGISTRY, RESOURCES
-from scim_bridge.kernel.web import json_response
+from scim_bridge.kernel.web import json_response, problem_response
+from scim_bridge.kernel.work import SYSTEM, Work
 from scim_bridge.migrations import head
 from scim_bridge.oauth.upkeep import expiring_secrets
 from scim_bridge.registry import expiry
@@ -28,6 +31,7 @@ OK = "ok"
 FAILING = "failing"
 WORKER_SILENT = 15
 SEAL_BEHIND = 60
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 # A probe that waits longer is taken for dead itself.
 SECONDS = 4.0
 
@@ -36,7 +40,22 @@ Check = Callable[[Context, Jobs], Awaitable[tuple[str, str]]]
 
 async def _database(ctx: Context, _jobs: Jobs) -> tuple[str, str]:
     await ctx.store.database.ping()
+    if ctx.store.refused:
+        # It answers, and took no write: a full disk, a standby. Tried here, so that it is told when that is over.
+        await ctx.store.transact(SYSTEM, _written)
     return OK, ctx.store.database.backend
+
+
+async def _written(work: Work) -> None:
+    work.bookkeeping("whether the database takes writes")
+    # Large enough to need room of its own.
+    await work.tx.run(
+        "INSERT INTO sb_fact (name, value, changed) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING",
+        "write-probe",
+        "x" * 10_000,
+        work.now,
+    )
+    await work.tx.run("DELETE FROM sb_fact WHERE name = ?", "write-probe")
 
 
 async def _migrations(ctx: Context, _jobs: Jobs) -> tuple[str, str]:
@@ -46,6 +65,8 @@ async def _migrations(ctx: Context, _jobs: Jobs) -> tuple[str, str]:
 
 
 async def _worker(ctx: Context, jobs: Jobs) -> tuple[str, str]:
+    if not jobs.works:
+        return OK, "none in this process: its role is web"
     silent = (ctx.store.clock.now() - jobs.last_relay) // SECOND
     if jobs.last_relay == 0:
         return FAILING, "has not started"
@@ -138,3 +159,24 @@ def routes(ctx: Context, jobs: Jobs) -> list[Route]:
         return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
     return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+
+
+class NotHere(BridgeError):
+    """A request that came to a process without doors: somebody else answers it."""
+
+    status = 503
+
+
+def without_doors(ctx: Context, jobs: Jobs) -> Edge:
+    """The application of a process that only works: whether it is well, and its metrics.
+
+    Everything else is told 503, never 404: to an IdP that would mean that a user does not exist.
+    """
+
+    async def elsewhere(_request: Request) -> Response:
+        message = "This process makes outward calls and answers nobody."
+        fix = "Send requests to those with role web or all."
+        return problem_response(NotHere("role-worker", message, fix, retry_after=1))
+
+    anything = Route("/{path:path}", elsewhere, methods=METHODS)
+    return Edge({}, Starlette(routes=[*routes(ctx, jobs), anything]))

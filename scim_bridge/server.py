@@ -45,7 +45,7 @@ from scim_bridge.departures import answer_page, drill
 from scim_bridge.departures import service as departures
 from scim_bridge.departures.link import Links
 from scim_bridge.departures.upkeep import upkeep
-from scim_bridge.health import components
+from scim_bridge.health import components, without_doors
 from scim_bridge.health import routes as health
 from scim_bridge.kernel import effect_retention
 from scim_bridge.kernel.context import Context
@@ -64,7 +64,7 @@ from scim_bridge.registry.model import AGENT
 from scim_bridge.scim.app import ScimApp
 from scim_bridge.scim.versions import other_version
 from scim_bridge.settings.load import settings_from_environment
-from scim_bridge.settings.model import Settings
+from scim_bridge.settings.model import ALL, WEB, WORKER, Settings
 from scim_bridge.signals import poll_state, ssf_poll, ssf_pulse, stream_keys
 from scim_bridge.signals import routes as signals
 from scim_bridge.signals.hr_mappings import mappings
@@ -87,10 +87,11 @@ SCIM_OF_ANY_VERSION = "/scim"
 def jobs_of(bridge: Bridge, presence: Presence) -> Jobs:
     """The worker of this process with its periodic duties, not started yet."""
     ctx = bridge.ctx
-    jobs = Jobs(ctx.store, effects_of(bridge))
+    role = bridge.settings.role
+    jobs = Jobs(ctx.store, effects_of(bridge), works=role != WEB, alone=role == ALL)
     jobs.every("grants-due", 2.0, lambda: grants.due(ctx.store))
     jobs.every("scim-indexes", 5.0, lambda: indexing.upkeep(ctx.store))
-    jobs.every("master-key", 1.0, presence.beat)
+    jobs.every("master-key", 1.0, presence.beat, own=True)
     jobs.every("audit-seal", 0.5, lambda: seal(ctx.store, ctx.master))
     if bridge.settings.audit.sinks:
         jobs.every("audit-streams", 1.0, streaming.duty(ctx, bridge.settings.audit))
@@ -218,7 +219,7 @@ async def _home(_request: Request) -> Response:
 
 
 class Server:
-    """One process: an open bridge, its worker and its ASGI application."""
+    """One process: an open bridge, its worker and its ASGI application. `settings.role` may leave out either."""
 
     def __init__(self, bridge: Bridge) -> None:
         self.bridge = bridge
@@ -233,10 +234,13 @@ class Server:
             tap=counted(self._intake),
             believe=believed,
         )
-        self.jobs.every("access-policies", 0.5, self._decisions.refresh)
+        self.jobs.every("access-policies", 0.5, self._decisions.refresh, own=True)
         provider = Provider(bridge.ctx, bridge.settings.sign_in)
         if bridge.settings.sign_in.issuer:
-            self.jobs.every("sign-in-provider", 5.0, provider.refresh)
+            self.jobs.every("sign-in-provider", 5.0, provider.refresh, own=True)
+        if bridge.settings.role == WORKER:
+            self.app = without_doors(bridge.ctx, self.jobs)
+            return
         web = Starlette(
             routes=routes(bridge, self.jobs, self._decisions, self._intake, provider),
             exception_handlers={404: unrouted, 405: unrouted, Exception: unexpected},

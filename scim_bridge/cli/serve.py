@@ -28,6 +28,10 @@ def serve(
     port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 8080,
     database_url: DatabaseUrl = None,
     workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="processes (PostgreSQL only)")] = 1,
+    role: Annotated[
+        str | None,
+        typer.Option("--role", help="all, web (answers) or worker (outward calls); PostgreSQL only"),
+    ] = None,
     tls_cert: Annotated[Path | None, typer.Option("--tls-cert", help="certificate chain, PEM")] = None,
     tls_key: Annotated[Path | None, typer.Option("--tls-key", help="private key, PEM")] = None,
     tls_port: Annotated[
@@ -37,7 +41,7 @@ def serve(
 ) -> None:
     """Run the server: SCIM, decisions, console and the worker that makes outward calls."""
     try:
-        chosen = load(database_url)
+        chosen = load(database_url, **({} if role is None else {"role": role}))
         if workers > 1 and chosen.database_url.startswith("sqlite"):
             raise ConfigurationError(
                 "workers",
@@ -164,6 +168,7 @@ def _run_many(chosen: Settings, listener: socket.socket, workers: int) -> int:
     from uvicorn.supervisors import Multiprocess
 
     os.environ[f"{PREFIX}DATABASE_URL"] = chosen.database_url
+    os.environ[f"{PREFIX}ROLE"] = chosen.role
     config = uvicorn.Config(
         "scim_bridge.server:from_environment",
         factory=True,

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import typer
 
@@ -35,10 +35,14 @@ def actor() -> Actor:
     return Actor("cli", name, name)
 
 
-def settings(database_url: str | None) -> Settings:
-    """The settings of this command; an address that only stands in the environment is no override."""
+def settings(database_url: str | None, **more: str) -> Settings:
+    """The settings of this command; an address that only stands in the environment is no override.
+
+    `more` are settings the command line gives.
+    """
     given = database_url and database_url != os.environ.get(f"{PREFIX}DATABASE_URL")
-    return settings_from_environment({"database_url": database_url} if given else None)
+    overrides: dict[str, Any] = {**more, **({"database_url": database_url} if given else {})}
+    return settings_from_environment(overrides)
 
 
 def with_bridge(

@@ -30,6 +30,8 @@ _GONE: tuple[type[Exception], ...] = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    # What the server said last before it cut an idle connection, met by the next statement.
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
@@ -41,6 +43,12 @@ _GONE: tuple[type[Exception], ...] = (
     asyncpg.ObjectNotInPrerequisiteStateError,
     asyncpg.InsufficientResourcesError,
     asyncpg.ReadOnlySQLTransactionError,
+)
+_CUT = (
+    asyncpg.InternalClientError,
+    asyncpg.ConnectionDoesNotExistError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
 )
 _AGAIN = (
     Moved,
@@ -70,6 +78,11 @@ def translate(error: Exception) -> Exception:
 def _lost(error: Exception) -> bool:
     """True when a statement ended without an answer: its session is of no more use."""
     return isinstance(error, _GONE) or (isinstance(error, StoreUnavailable) and not isinstance(error, Moved))
+
+
+def _standby(error: Exception) -> bool:
+    """True when the server takes no writes, or this session of it."""
+    return isinstance(error.__cause__ or error, asyncpg.ReadOnlySQLTransactionError)
 
 
 def reraise(error: Exception) -> NoReturn:
@@ -266,6 +279,20 @@ class PostgresReads:
         sql: str,
         values: Sequence[Any],
     ) -> T:
+        try:
+            return await self._asked(ask, sql, values)
+        except StoreUnavailable as error:
+            if not isinstance(error.__cause__, _CUT):
+                raise
+        # A connection that had been cut while it was idle says nothing about the server.
+        return await self._asked(ask, sql, values)
+
+    async def _asked(
+        self,
+        ask: Callable[[Session, str, Sequence[Any], float], Awaitable[T]],
+        sql: str,
+        values: Sequence[Any],
+    ) -> T:
         session = await taken(self._pool)
         try:
             try:
@@ -332,6 +359,9 @@ class PostgresDatabase:
                 if attempt == ATTEMPTS:
                     raise StoreUnavailable("The database was too busy with other writers.") from error
             except Exception as error:
+                if attempt == 1 and _standby(error):
+                    # Of a server that was a standby until a moment ago, its sessions know nothing of that.
+                    continue
                 reraise(error)
         raise AssertionError("the loop above returns or raises")
 
@@ -346,6 +376,8 @@ class PostgresDatabase:
             except Exception as error:
                 if isinstance(error, asyncpg.InvalidCachedStatementError):
                     session.forget()
+                if _standby(error):
+                    self._pool.distrust()
                 # Whoever gave no answer gives none to a ROLLBACK either; cut off, the server undoes it itself.
                 if not _lost(error):
                     await tx.roll_back()

@@ -165,6 +165,13 @@ def drive(body: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError("a transaction body may await only its own statements")
 
 
+def _undone(why: object) -> StoreUnavailable:
+    """What every caller of a batch is told when the database undid it."""
+    if isinstance(why, StoreUnavailable):
+        return why
+    return StoreUnavailable("The database undid the transaction.")
+
+
 class _Job:
     __slots__ = ("body", "future", "loop", "outcome")
 
@@ -308,6 +315,9 @@ class SqliteDatabase:
             connection.execute("BEGIN IMMEDIATE")
             for job in batch:
                 self._attempt(connection, job)
+                if not connection.in_transaction:
+                    # A full disk makes SQLite undo all of it by itself. What came now would commit alone, untold.
+                    raise _undone(job.outcome[1])
             # Two microseconds a batch: nothing is answered as done that went into a file nobody finds again.
             self._same()
             connection.execute("COMMIT")

@@ -16,6 +16,7 @@ import structlog
 
 from scim_bridge.kernel.clock import SECOND
 from scim_bridge.kernel.errors import NotFound, Refused, StoreUnavailable
+from scim_bridge.kernel.sql import marks
 from scim_bridge.kernel.work import ORDINARY, SYSTEM, Actor, Store, Work
 
 log = structlog.get_logger("scim_bridge.effects")
@@ -24,6 +25,7 @@ MAX_ATTEMPTS = 14
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 600.0
 LANES = 8
+DEADLY = "gave up: its worker died each time while this was under way"
 # After a defect in our own settling code: long enough not to spin, short enough to heal.
 UNSETTLED_PAUSE = 30.0
 # So many attempts a peer's rate limit may count for; the rest is kept for failures.
@@ -140,6 +142,10 @@ class Effects:
         if loaded is None or loaded[1] not in ("pending", "handed"):
             return None
         effect = loaded[0]
+        if effect.attempts >= MAX_ATTEMPTS:
+            # Failures never come so far: it was under way whenever its worker died, and may be why.
+            await self._settle(effect, effect.attempts, Dead(DEADLY))
+            return None
         outcome = await self._call(effect)
         attempts = effect.attempts + 1
         if isinstance(outcome, Retry) and outcome.asked:
@@ -235,6 +241,46 @@ class Effects:
                 await hook(work, effect, state, reason)
 
         await self._store.transact(SYSTEM, body)
+
+
+async def under_way(store: Store, effect_ids: Sequence[str]) -> int:
+    """Count an attempt for effects whose worker died with them; how many. Those that slept are innocent.
+
+    Otherwise one that kills whoever performs it would do so for ever.
+    """
+    if not effect_ids:
+        return 0
+
+    async def body(work: Work) -> int:
+        work.bookkeeping("effects that were under way when a worker died")
+        return await work.tx.run(
+            "UPDATE sb_effect SET attempts = attempts + 1, last_error = ?"
+            f" WHERE id IN ({marks(len(effect_ids))}) AND state IN ('pending', 'handed') AND next_at <= ?",
+            "its worker died while this was under way",
+            *effect_ids,
+            work.now,
+        )
+
+    return await store.transact(SYSTEM, body)
+
+
+async def from_the_future(store: Store) -> int:
+    """Make due in their turn what was written by a clock that has been set back since; how many.
+
+    They would wait for as long as the clock was ahead.
+    """
+
+    async def body(work: Work) -> int:
+        work.bookkeeping("effects of a clock that was ahead")
+        return await work.tx.run(
+            "UPDATE sb_effect SET next_at = ? + (next_at - created), created = ?"
+            " WHERE state = 'pending' AND created > ?",
+            work.now,
+            work.now,
+            work.now,
+        )
+
+    return await store.transact(SYSTEM, body)
 
 
 async def revive(

@@ -1,8 +1,8 @@
 """The durable engine: DBOS, which survives kill -9 and recovers what was open.
 
-Everything that knows DBOS is in this file (docs/adr/0003-dbos.md). Loading it takes a third of a second, so a server
-does that beside its first answers, and commands never. The workflow id is derived from the effect id, so an
-effect handed over twice is one workflow.
+Everything that knows DBOS is in this file, `reaping.py` and `astray.py` (docs/adr/0003-dbos.md). Loading it takes a
+third of a second, so a server does that beside its first answers, and commands never. The workflow id is derived from
+the effect id, so an effect handed over twice is one workflow.
 """
 
 from __future__ import annotations
@@ -12,21 +12,13 @@ import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import structlog
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID
-from sqlalchemy.exc import InterfaceError, OperationalError
 
 from scim_bridge.kernel.effects import Effects
-from scim_bridge.kernel.errors import StoreUnavailable
 from scim_bridge.kernel.polling import BUSY, Polled
 from scim_bridge.kernel.work import URGENT
-
-if TYPE_CHECKING:
-    from scim_bridge.kernel.slots import Slot
-
-log = structlog.get_logger("scim_bridge.jobs")
 
 QUEUE = "effects"
 # Stops have a queue of their own, so that no number of other effects, waiting or slow, is in their way.
@@ -131,41 +123,3 @@ async def enqueue(row: Any) -> None:
             await DBOS.enqueue_workflow_async(URGENT_QUEUE, _perform_urgent, row["id"], row["round"])
         else:
             await DBOS.enqueue_workflow_async(QUEUE, _perform, row["id"])
-
-
-async def reap(slot: Slot, queue: str) -> int:
-    """Resume the jobs of executors that are no longer alive; how many.
-
-    StoreUnavailable while the server is away; the own slot is taken again when the server is back.
-    """
-    # With PostgreSQL's driver: on SQLite there are no slots.
-    from scim_bridge.kernel.slots import GONE
-
-    try:
-        await slot.hold()
-        return await _reap(slot, queue)
-    # DBOS speaks to the server through SQLAlchemy.
-    except (*GONE, OperationalError, InterfaceError) as error:
-        raise StoreUnavailable("Jobs of replicas that ended cannot be looked for.") from error
-
-
-async def _reap(slot: Slot, queue: str) -> int:
-    open_jobs = await DBOS.list_workflows_async(
-        status="PENDING", queue_name=queue, load_input=False, load_output=False, limit=1000
-    )
-    by_slot: dict[int, list[str]] = {}
-    for job in open_jobs:
-        owner = job.executor_id or ""
-        if owner.startswith("slot-") and owner != slot.executor:
-            by_slot.setdefault(int(owner.removeprefix("slot-")), []).append(job.workflow_id)
-    resumed = 0
-    for number, jobs in by_slot.items():
-        if not await slot.tried(number):
-            continue
-        try:
-            await DBOS.resume_workflows_async(jobs, queue_name=queue)
-            resumed += len(jobs)
-            log.warning("jobs.reaped", action="jobs.reaped", slot=number, jobs=len(jobs))
-        finally:
-            await slot.let_go(number)
-    return resumed

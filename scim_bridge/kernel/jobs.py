@@ -8,15 +8,17 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from scim_bridge.kernel.effects import Effects
+from scim_bridge.kernel.effects import Effects, from_the_future, under_way
 from scim_bridge.kernel.errors import ConfigurationError, StoreUnavailable
 from scim_bridge.kernel.memory import few_arenas
 from scim_bridge.kernel.polling import Polling
@@ -30,6 +32,9 @@ log = structlog.get_logger("scim_bridge.jobs")
 BATCH = 500
 # Others are handed over by so few at a time that a stop written meanwhile waits for no more than these.
 PORTION = 50
+# How long the relay sleeps when nobody wakes it: other processes' commits are found by looking.
+LOOK = 1.0
+LOOK_FOR_OTHERS = 0.25
 
 
 class SingleProcess:
@@ -61,11 +66,17 @@ class SingleProcess:
 
 
 class Jobs:
-    """The worker of one process: relays effects, runs periodic duties, drains on stop."""
+    """The worker of one process: relays effects, runs periodic duties, drains on stop.
 
-    def __init__(self, store: Store, effects: Effects) -> None:
+    One that only answers (`works` is False, PostgreSQL only) leaves effects and shared duties to others. `alone`
+    is False for one that works for processes that only answer: it looks for their commits more often.
+    """
+
+    def __init__(self, store: Store, effects: Effects, *, works: bool = True, alone: bool = True) -> None:
         self._store = store
         self._effects = effects
+        self.works = works
+        self._look = LOOK if alone else LOOK_FOR_OTHERS
         self._lock: SingleProcess | None = None
         self._slot: Slot | None = None
         self._wake = asyncio.Event()
@@ -75,10 +86,19 @@ class Jobs:
         self._engine: Any = None
         self._launched: asyncio.Future[None] | None = None
         self.last_relay = 0
+        # The clock at the last look, and when it is looked at what it dated ahead in any case.
+        self._latest = 0
+        self._mind_at = 0.0
 
-    def every(self, name: str, seconds: float, duty: Callable[[], Awaitable[object]]) -> None:
-        """Run `duty` again and again; it must be idempotent, for every replica runs it."""
-        self._periodic.append((name, seconds, duty))
+    def every(
+        self, name: str, seconds: float, duty: Callable[[], Awaitable[object]], *, own: bool = False
+    ) -> None:
+        """Run `duty` again and again; it must be idempotent, for every replica that works runs it.
+
+        An `own` duty is about this process, so that one runs it that only answers, too.
+        """
+        if self.works or own:
+            self._periodic.append((name, seconds, duty))
 
     async def start(self) -> None:
         """Take this process's place and begin; the engine comes up meanwhile (`working`).
@@ -88,8 +108,13 @@ class Jobs:
         few_arenas()
         executor = await self._take_place()
         self._launched = asyncio.get_running_loop().create_future()
-        self._store.on_effects(self._wake.set)
-        self._tasks = [asyncio.create_task(self._work(executor, self._launched), name="effects-relay")]
+        if self.works:
+            self._store.on_effects(self._wake.set)
+            self._tasks = [asyncio.create_task(self._work(executor, self._launched), name="effects-relay")]
+        else:
+            self._launched.set_result(None)
+            if self._slot is not None:
+                self._also("slot-hold", 2.0, self._slot.keep)
         for name, seconds, duty in self._periodic:
             self._tasks.append(asyncio.create_task(self._repeat(name, seconds, duty), name=name))
 
@@ -111,14 +136,33 @@ class Jobs:
             launched.set_exception(error)
             return
         launched.set_result(None)
+        astray = import_module("scim_bridge.kernel.astray")
+        self._also("effects-astray", 10.0, lambda: astray.taken_back(self._store))
         if self._slot is not None:
-            reaper = self._repeat("jobs-reaper", 10.0, self._reap)
-            self._tasks.append(asyncio.create_task(reaper, name="jobs-reaper"))
+            reaper = import_module("scim_bridge.kernel.reaping").Reaper(self._slot, self._died)
+            self._also("jobs-reaper", 2.0, lambda: self._reap(reaper))
         await self._relay()
 
-    async def _reap(self) -> None:
+    def _also(self, name: str, seconds: float, duty: Callable[[], Awaitable[object]]) -> None:
+        self._tasks.append(asyncio.create_task(self._repeat(name, seconds, duty), name=name))
+
+    async def _reap(self, reaper: Any) -> None:
         for queue in self._engine.QUEUES:
-            await self._engine.reap(self._slot, queue)
+            await reaper.reap(queue)
+
+    async def _died(self, workflows: list[str]) -> None:
+        """Workers ended in the midst of these."""
+        for start in range(0, len(workflows), BATCH):
+            await under_way(self._store, [_effect_of(one) for one in workflows[start : start + BATCH]])
+
+    async def _minded(self) -> None:
+        """When the clock was set back, and every minute: what it dated ahead must not wait for that time."""
+        now, passed = self._store.clock.now(), time.monotonic()
+        if now < self._latest or passed >= self._mind_at:
+            if moved := await from_the_future(self._store):
+                log.warning("relay.clock_set_back", action="relay.clock_set_back", effects=moved)
+            self._mind_at = passed + 60.0
+        self._latest = now
 
     async def _take_place(self) -> str:
         database = self._store.database
@@ -128,11 +172,12 @@ class Jobs:
             # For its owner's eyes only, as the database is: made before the engine makes it otherwise.
             jobs = jobs_database(database.url).removeprefix("sqlite:///")
             os.close(os.open(jobs, os.O_RDWR | os.O_CREAT, 0o600))
+            await self._died(left_in(Path(jobs)))
             return "slot-0"
         # With PostgreSQL's driver: on SQLite neither is needed.
-        from scim_bridge.kernel.slots import Slot
+        from scim_bridge.kernel.slots import ANSWERING, FAMILY, Slot
 
-        self._slot = await Slot.take(database.url)
+        self._slot = await Slot.take(database.url, family=FAMILY if self.works else ANSWERING)
         return self._slot.executor
 
     async def stop(self) -> None:
@@ -154,6 +199,7 @@ class Jobs:
         while True:
             self._wake.clear()
             try:
+                await self._minded()
                 handed = 0
                 while more := await self._hand_over("pending"):
                     handed += more
@@ -164,7 +210,7 @@ class Jobs:
                 # The job engine has errors of its own; without a relay nothing would ever be sent again.
                 log.exception("relay.failed", action="relay.failed")
             try:
-                await asyncio.wait_for(self._wake.wait(), timeout=1.0)
+                await asyncio.wait_for(self._wake.wait(), timeout=self._look)
             except TimeoutError:
                 continue
 
@@ -214,6 +260,24 @@ class Jobs:
                 # One failing duty must not end the others; it is logged and tried again.
                 log.exception("duty.failed", action="duty.failed", duty=name)
             await asyncio.sleep(seconds)
+
+
+def _effect_of(workflow: str) -> str:
+    """The effect a workflow performs."""
+    return workflow.split(":", 2)[1]
+
+
+def left_in(file: Path) -> list[str]:
+    """The workflows that were under way when the process that had this SQLite file of jobs ended."""
+    try:
+        with closing(sqlite3.connect(file)) as jobs:
+            rows = jobs.execute(
+                "SELECT workflow_uuid FROM workflow_status WHERE status = 'PENDING'"
+            ).fetchall()
+    except sqlite3.Error:
+        # A new file: nobody has worked yet.
+        return []
+    return [str(row[0]) for row in rows if str(row[0]).startswith("effect:")]
 
 
 def jobs_database(database_url: str) -> str:

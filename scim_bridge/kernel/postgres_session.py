@@ -109,6 +109,7 @@ class Pool:
 
     def __init__(self, opened: Callable[[], Coroutine[Any, Any, Session]], size: int) -> None:
         self._opened = opened
+        self._size = size
         self._free = size
         self._idle: list[Session] = []
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -122,15 +123,23 @@ class Pool:
             self._free -= 1
         else:
             await self._turn()
-        try:
-            while self._idle:
-                session = self._idle.pop()
-                if not session.raw.is_closed() and await self._answers(session):
-                    return session
-            return await self._opened()
-        except BaseException:
-            self._pass_on()
-            raise
+        end = asyncio.get_running_loop().time() + WAIT
+        while True:
+            try:
+                while self._idle:
+                    session = self._idle.pop()
+                    if not session.raw.is_closed() and await self._answers(session):
+                        return session
+                return await self._opened()
+            except asyncpg.TooManyConnectionsError:
+                self._free += 1
+                if self._free >= self._size or asyncio.get_running_loop().time() >= end:
+                    raise
+                # The server has no room for one more, and those that are lent come back soon.
+                await self._turn()
+            except BaseException:
+                self._pass_on()
+                raise
 
     async def _answers(self, session: Session) -> bool:
         """True when a session was used a moment ago, or gives a sign of life now.
@@ -162,6 +171,11 @@ class Pool:
             session.returned = asyncio.get_running_loop().time()
             self._idle.append(session)
         self._pass_on()
+
+    def distrust(self) -> None:
+        """Cut off what is idle: the server is another one now (a standby), and so will their next answer be."""
+        while self._idle:
+            self._idle.pop().raw.terminate()
 
     async def _turn(self) -> None:
         """Wait until somebody passes a place on to this caller."""

@@ -12,6 +12,7 @@ import orjson
 from scim_bridge.kernel.clock import Clock
 from scim_bridge.kernel.database import Database, Tx
 from scim_bridge.kernel.document_index import DocumentIndex, Indexes
+from scim_bridge.kernel.errors import Moved, StoreUnavailable
 from scim_bridge.kernel.ids import Ids
 
 T = TypeVar("T")
@@ -120,6 +121,8 @@ class Store:
         self.indexes = indexes or Indexes()
         self._listeners: list[Callable[[list[tuple[str, str]]], None]] = []
         self._effects_waiting: list[Callable[[], None]] = []
+        # Why the database took no write lately; empty as soon as it took one.
+        self.refused = ""
 
     @property
     def reads(self) -> Any:
@@ -151,8 +154,16 @@ class Store:
                 raise UnauditedChange(f"rows changed without an audit row by {actor.kind} {actor.name}")
             return result
 
-        result = await self.database.transact(run, about=about)
+        try:
+            result = await self.database.transact(run, about=about)
+        except StoreUnavailable as error:
+            # Others were faster, again and again: that says nothing about the database.
+            if not isinstance(error, Moved):
+                self.refused = error.message
+            raise
         work = last[0]
+        if work.tx.writes:
+            self.refused = ""
         if work.changed:
             for listener in self._listeners:
                 listener(work.changed)

@@ -26,9 +26,9 @@ def no_server(url: str, *, allowed: bool = False) -> Iterator[None]:
         with closing(PostgresSide(url)) as side:
             held = side.one(
                 "SELECT COUNT(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
-                " WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid = ?"
+                " WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid IN (?, ?)"
                 " AND d.datname = current_database()",
-                SERVERS,
+                *SERVERS,
             )[0]
         if held:
             raise _works(f"{held} server processes work")

@@ -13,8 +13,8 @@ from scim_bridge.kernel.errors import BridgeError, StoreUnavailable
 
 Rows = Sequence[Sequence[Any]]
 CHUNK = 2000
-# Advisory locks of this family are held by servers that work (`kernel/slots.py`).
-SERVERS = 7264
+# Advisory locks of these families are held by servers, those that work and those that answer (`kernel/slots.py`).
+SERVERS = (7264, 7265)
 
 
 class Side(Protocol):

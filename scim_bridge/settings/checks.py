@@ -12,7 +12,7 @@ from scim_bridge.kernel.vendor_webhook import SHORTEST, STANDARD, signing_of
 from scim_bridge.settings.access import check_access
 from scim_bridge.settings.attestations import check_attestations
 from scim_bridge.settings.audit import check_outlets, is_address
-from scim_bridge.settings.model import LeakSettings, Settings, TransmitterSettings
+from scim_bridge.settings.model import ALL, ROLES, LeakSettings, Settings, TransmitterSettings
 from scim_bridge.settings.scim import check_scim
 from scim_bridge.settings.secrets import check_master_keys, check_signing_secret
 from scim_bridge.settings.sign_in import check_sign_in
@@ -56,6 +56,12 @@ def _check_process(settings: Settings) -> None:
             "secret_key",
             "is needed with PostgreSQL, for all replicas share it",
             "Make one with `openssl rand -hex 32`.",
+        )
+    if settings.role not in ROLES:
+        raise ConfigurationError("role", f"{settings.role!r} is no role", f"Use {', '.join(ROLES)}.")
+    if scheme == "sqlite" and settings.role != ALL:
+        raise ConfigurationError(
+            "role", "a SQLite file serves one process, which does everything", "Use all, or PostgreSQL."
         )
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise ConfigurationError(

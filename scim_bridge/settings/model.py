@@ -13,6 +13,10 @@ from scim_bridge.settings.scim import ScimSettings
 from scim_bridge.settings.sign_in import SignInSettings
 from scim_bridge.settings.watch import ActivitySettings, AlertSettings
 
+# What a process does: answer and make outward calls, or (on PostgreSQL) only one of the two.
+ALL, WEB, WORKER = "all", "web", "worker"
+ROLES = (ALL, WEB, WORKER)
+
 
 @dataclass(frozen=True, slots=True)
 class DepartureSettings:
@@ -76,6 +80,7 @@ class Settings:
 
     database_url: str = "sqlite:///scim-bridge.db"
     public_url: str = "http://127.0.0.1:8080"
+    role: str = ALL
     secret_key: str = ""
     secret_key_previous: tuple[str, ...] = ()
     log_level: str = "info"

@@ -10,6 +10,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from scim_bridge.audit.record import effect_settled
+from scim_bridge.kernel.astray import LATE, taken_back
 from scim_bridge.kernel.clock import SystemClock
 from scim_bridge.kernel.database import open_database
 from scim_bridge.kernel.effects import (
@@ -193,3 +194,44 @@ def test_a_peer_that_only_asks_to_come_later_makes_nothing_dead(sqlite_url, cloc
         assert row["state"] == "dead" and failures == MAX_ATTEMPTS - MOST_ASKED
 
     run_with_store(sqlite_url, clock, body)
+
+
+def test_an_effect_whose_job_ended_without_it_is_handed_over_anew(database_url) -> None:
+    async def main() -> list[str]:
+        clock = SystemClock()
+        database = await open_database(database_url, pool_size=4)
+        store = Store(database, clock, UuidV7(clock))
+        done: list[str] = []
+
+        async def handle(effect: Effect) -> Outcome:
+            done.append(effect.id)
+            return Done({})
+
+        async def write(work: Work) -> tuple[str, str]:
+            work.bookkeeping("test")
+            lost = await work.effect("call", {}, lane="one", key="lost")
+            slow = await work.effect("call", {}, lane="two", key="slow")
+            # Handed over long ago to a job that is no more; and a moment ago.
+            handed = "UPDATE sb_effect SET state = 'handed', round = 1, next_at = next_at - ? WHERE id = ?"
+            await work.tx.run(handed, 2 * LATE, lost)
+            await work.tx.run(handed, 0, slow)
+            return lost, slow
+
+        jobs = Jobs(store, Effects(store, {"call": handle}, [effect_settled]))
+        await jobs.start()
+        await jobs.working()
+        try:
+            lost, slow = await store.transact(TESTER, write)
+            # Unless the duty, which has just begun, was faster.
+            assert await taken_back(store) <= 1
+            async with asyncio.timeout(20):
+                while not done:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            row = await store.reads.one("SELECT state FROM sb_effect WHERE id = ?", slow)
+            assert done == [lost] and row["state"] == "handed" and await taken_back(store) == 0
+        finally:
+            await jobs.stop()
+            await database.close()
+        return done
+
+    assert len(asyncio.run(main())) == 1

@@ -49,6 +49,8 @@ def test_the_environment_wins_over_the_file_and_a_secret_file_over_nothing(tmp_p
         ({"SCIM_BRIDGE_SCIM__PAGE_SIZE": "many"}, "scim.page_size"),
         ({"SCIM_BRIDGE_ATTESTATIONS__HOLD_ON_LAPSE": "perhaps"}, "attestations.hold_on_lapse"),
         ({"SCIM_BRIDGE_LOG_LEVEL": "loud"}, "log_level"),
+        ({"SCIM_BRIDGE_ROLE": "gateway"}, "role"),
+        ({"SCIM_BRIDGE_ROLE": "web", "SCIM_BRIDGE_DATABASE_URL": "sqlite:///x.db"}, "role"),
         ({"SCIM_BRIDGE_SCIM": "x"}, "scim"),
         ({"SCIM_BRIDGE_ALLOW_NETWORKS": "foo/bar"}, "allow_networks"),
         ({"SCIM_BRIDGE_ALLOW_NETWORKS": "10.0.0.0/8,10.0.0.0/33"}, "allow_networks"),

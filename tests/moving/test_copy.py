@@ -88,7 +88,7 @@ def test_the_servers_of_postgresql_are_known_by_their_slots(
     key: None,
 ) -> None:
     assert command("db", "copy", f"sqlite:///{here / 'bridge.db'}", postgres_url).code == 0
-    assert slots.FAMILY == sides.SERVERS
+    assert (slots.FAMILY, slots.ANSWERING) == sides.SERVERS
     with psycopg.connect(postgres_url) as replica:
         replica.execute("SELECT pg_advisory_lock(%s, 3)", (slots.FAMILY,))
         refused = command("db", "copy", postgres_url, f"sqlite:///{here / 'n.db'}")

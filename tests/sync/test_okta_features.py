@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scim_bridge.sync.features import probe
+from scim_bridge.sync.plan import changes_of
 from tests.conftest import TESTER
 from tests.sync.bench import Bench
 from tests.sync.okta_bench import applied, features, give, owned
@@ -146,5 +147,22 @@ def test_a_feature_that_is_not_enabled_is_not_the_end_of_a_plan(on_okta) -> None
         await owned(bench, "triage")
         await applied(bench)
         assert (await features(bench))["linked objects"].reason == "not enabled in this org (E0000015)"
+
+    on_okta(body)
+
+
+def test_what_another_replica_added_to_the_org_is_seen_before_a_write_is_refused(on_okta) -> None:
+    async def body(bench: Bench, org: Org) -> None:
+        other = org.open(bench.ctx.store, bench.connection)
+        try:
+            await owned(bench, "triage")
+            # The other replica has looked at the org when nothing was ready.
+            assert [page async for page in other.listing()]
+            plan = await bench.plan()
+            [kept] = await changes_of(bench.ctx.store.reads, plan.id)
+            await bench.idp.make_ready()
+            assert await other.write(kept.change)
+        finally:
+            await other.close()
 
     on_okta(body)

@@ -185,6 +185,9 @@ class OktaIdp(Telling):
         """Make one user as wanted; its id."""
         shape = await self._tenant.shape()
         if shape.missing:
+            # Another replica may have added it since this one looked.
+            shape = await self._tenant.shape(fresh=True)
+        if shape.missing:
             names = ", ".join(f"{step.kind} {step.name}" for step in shape.missing[:3])
             raise IdpError(
                 "okta-not-ready",
