@@ -34,6 +34,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
 # Files whose one test takes a minute start first, so that no worker is left alone with them at the end.
 LONG = (
     "tests/story/",
+    "tests/chaos/",
     "tests/docs/test_followed",
     "tests/sync/test_killed",
     "tests/sync/test_sync_command",
