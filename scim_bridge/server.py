@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -16,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from scim_bridge import __version__
 from scim_bridge.access import retention
 from scim_bridge.access import routes as access
 from scim_bridge.access.budget_file import load_budgets
@@ -47,7 +49,7 @@ from scim_bridge.departures.link import Links
 from scim_bridge.departures.upkeep import upkeep
 from scim_bridge.health import components, without_doors
 from scim_bridge.health import routes as health
-from scim_bridge.kernel import effect_retention
+from scim_bridge.kernel import effect_retention, tracing
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.edge import Edge, unexpected, unrouted
 from scim_bridge.kernel.errors import StoreUnavailable
@@ -300,6 +302,7 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
     """A started server; everything is let go of at the end, also when starting failed half way."""
     bridge = await open_bridge(settings, create=True, patience=PATIENCE)
     try:
+        tracing.begin(os.environ, __version__)
         server = Server(bridge)
         await server.start()
     except BaseException:
@@ -309,6 +312,7 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         yield server
     finally:
         await server.stop()
+        await asyncio.to_thread(tracing.end)
 
 
 def from_environment() -> Any:

@@ -104,6 +104,13 @@ def database(place: Place) -> Iterator[Finding]:
         yield note(
             check, f"There is none yet at {place.database}.", "scim-bridge agents import FILE makes it."
         )
+    elif place.schema > place.head:
+        # Of another era it would be trouble: this one can be worked on.
+        yield note(
+            check,
+            f"Its schema is {place.schema}, of a newer release than this one ({place.head}).",
+            "Finish the update: run the newer release on every machine.",
+        )
     elif place.schema != place.head:
         yield wrong(
             check,

@@ -16,8 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from scim_bridge.kernel import tracing
 from scim_bridge.kernel.errors import BridgeError, NotFound, StoreUnavailable
-from scim_bridge.kernel.telemetry import LATENCY, REQUESTS
+from scim_bridge.kernel.telemetry import LATENCY, REQUEST_ID, REQUESTS
 from scim_bridge.kernel.web import problem_response, request_id
 
 log = structlog.get_logger("scim_bridge.http")
@@ -62,6 +63,8 @@ class Edge:
             await self._web(scope, receive, send)
             return
         identity = given_id(scope)
+        # Each request is a task of its own: whatever logs in it, logs with its id.
+        REQUEST_ID.set(identity)
         scope.setdefault("state", {})["request_id"] = identity
         stamp = (b"x-request-id", identity.encode())
 
@@ -71,13 +74,26 @@ class Edge:
                 scope["state"]["status"] = message["status"]
             await send(message)
 
+        if tracing.on() and scope["path"] not in tracing.PROBES:
+            await self._traced(scope, receive, stamped)
+        else:
+            await self._dispatched(scope, receive, stamped)
+
+    async def _traced(self, scope: Any, receive: Any, send: Any) -> None:
+        with tracing.request(scope["headers"], scope["method"]) as span:
+            try:
+                await self._dispatched(scope, receive, send)
+            finally:
+                _describe(span, scope)
+
+    async def _dispatched(self, scope: Any, receive: Any, send: Any) -> None:
         path = scope["path"]
         for prefix, door in self._doors:
             if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/"):
                 inner = {**scope, "root_path": scope.get("root_path", "") + prefix}
-                await door(inner, receive, stamped)
+                await door(inner, receive, send)
                 return
-        await self._measured(scope, receive, stamped)
+        await self._measured(scope, receive, send)
 
     async def _measured(self, scope: Any, receive: Any, send: Any) -> None:
         began = time.perf_counter()
@@ -90,6 +106,25 @@ class Edge:
             status = scope["state"].get("status", 0)
             REQUESTS.labels(door, scope["method"], str(status)).inc()
             LATENCY.labels(door).observe(time.perf_counter() - began)
+
+
+def _describe(span: tracing.Off, scope: Any) -> None:
+    """Name a span by the route alone: a path may hold what is secret (the link of a notice)."""
+    state = scope["state"]
+    route = state.get("route") or getattr(scope.get("route"), "path", None)
+    status = state.get("status", 0)
+    if route is not None:
+        span.named(f"{scope['method']} {route}")
+    span.told(
+        {
+            "http.route": route,
+            "http.response.status_code": status,
+            "scim_bridge.connection": state.get("connection"),
+            "scim_bridge.request_id": state["request_id"],
+        }
+    )
+    if status >= 500:
+        span.failed(str(status))
 
 
 async def unrouted(request: Request, error: Exception) -> Response:

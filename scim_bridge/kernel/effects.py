@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import structlog
 
+from scim_bridge.kernel import tracing
 from scim_bridge.kernel.clock import SECOND
 from scim_bridge.kernel.errors import NotFound, Refused, StoreUnavailable
 from scim_bridge.kernel.sql import marks
@@ -45,6 +46,8 @@ class Effect:
     attempts: int
     created: int
     rank: int = ORDINARY
+    # The trace it was decided in (W3C traceparent), where traces are on.
+    trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ def pause(attempts: int) -> float:
 async def _load(reader: Any, effect_id: str) -> tuple[Effect, str] | None:
     row = await reader.one(
         "SELECT id, kind, lane, subject_id, case_id, payload, state, attempts, created,"
-        " rank FROM sb_effect WHERE id = ?",
+        " rank, trace FROM sb_effect WHERE id = ?",
         effect_id,
     )
     if row is None:
@@ -108,6 +111,7 @@ async def _load(reader: Any, effect_id: str) -> tuple[Effect, str] | None:
         row["attempts"],
         row["created"],
         row["rank"],
+        row["trace"],
     )
     return effect, row["state"]
 
@@ -146,7 +150,16 @@ class Effects:
             # Failures never come so far: it was under way whenever its worker died, and may be why.
             await self._settle(effect, effect.attempts, Dead(DEADLY))
             return None
+        if not tracing.on():
+            return await self._tried(effect)
+        told = {"scim_bridge.effect": effect.id, "scim_bridge.attempt": effect.attempts + 1}
+        with tracing.span(f"effect {effect.kind}", tracing.CONSUMER, told, carried=effect.trace) as span:
+            return await self._tried(effect, span)
+
+    async def _tried(self, effect: Effect, span: tracing.Off = tracing.OFF) -> float | None:
         outcome = await self._call(effect)
+        if not isinstance(outcome, Done):
+            span.failed(type(outcome).__name__.casefold())
         attempts = effect.attempts + 1
         if isinstance(outcome, Retry) and outcome.asked:
             attempts = max(effect.attempts, min(attempts, MOST_ASKED))

@@ -19,6 +19,7 @@ from typing import Any
 import httpcore2
 import httpx2
 
+from scim_bridge.kernel import tracing
 from scim_bridge.kernel.allow_list import Address, AllowList
 from scim_bridge.kernel.errors import BridgeError
 from scim_bridge.kernel.trust import trusting
@@ -26,6 +27,18 @@ from scim_bridge.kernel.trust import trusting
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 
 NAT64 = ip_network("64:ff9b::/96")
+# Not of the open internet, whatever the ipaddress of this Python says of them: IANA's special blocks that older
+# ones take for global (Oracle's metadata is in the first), addresses that hold an IPv4 one, site-local ones, and
+# Azure's wire server, which is a public address by its number only.
+SPECIAL = tuple(
+    map(
+        ip_network,
+        (
+            *("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32"),
+            *("::/96", "64:ff9b:1::/48", "fec0::/10", "2001::/23", "3fff::/20", "5f00::/16"),
+        ),
+    )
+)
 LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30.0)
 
 
@@ -67,7 +80,8 @@ def unwrapped(address: Address) -> Address:
 def is_public(address: Address) -> bool:
     """True for an address of the open internet: not private, loopback, link-local, metadata, reserved."""
     inner = unwrapped(address)
-    return inner.is_global and not inner.is_multicast
+    special = any(inner in network for network in SPECIAL)
+    return inner.is_global and not inner.is_multicast and not special
 
 
 async def resolve(host: str, port: int) -> list[str]:
@@ -212,7 +226,18 @@ class Outbound:
         Any status is an answer, redirects included. `timeout` is for everything, in seconds; an answer
         of more than `max_bytes` is refused. After a transient error the peer may or may not have acted.
         """
-        request = _request(method, url, headers, body, timeout)
+        if not tracing.on():
+            return await self._sent(_request(method, url, headers, body, timeout), timeout, max_bytes)
+        with tracing.span(method, tracing.CLIENT, {"http.request.method": method}) as span:
+            request = _request(method, url, {**(headers or {}), **tracing.headers()}, body, timeout)
+            span.told({"server.address": request.url.host, "server.port": request.url.port})
+            answer = await self._sent(request, timeout, max_bytes)
+            span.told({"http.response.status_code": answer.status})
+            if answer.status >= 400:
+                span.failed(str(answer.status))
+            return answer
+
+    async def _sent(self, request: httpx2.Request, timeout: float, max_bytes: int) -> Answer:
         host = request.url.host
         try:
             async with asyncio.timeout(timeout):

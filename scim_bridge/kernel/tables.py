@@ -36,6 +36,8 @@ class EffectRow(SQLModel, table=True):
     result: str | None = text(nullable=True)
     # Who comes first: 0 a stop, 1 what concerns one subject, 2 one of a run's many.
     rank: int = whole(default=1)
+    # The trace it was decided in (W3C traceparent), where traces are on.
+    trace: str | None = text(nullable=True)
 
 
 class KeyRow(SQLModel, table=True):

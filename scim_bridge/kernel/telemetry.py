@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import time
 from collections.abc import Callable, MutableMapping
+from contextvars import ContextVar
 from typing import Any
 
 import orjson
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from scim_bridge.kernel import tracing
 from scim_bridge.kernel.clock import iso
 
 REGISTRY = CollectorRegistry()
 
 REQUESTS = Counter(
     "scim_bridge_requests", "HTTP requests answered.", ["door", "method", "status"], registry=REGISTRY
+)
+SCIM_REQUESTS = Counter(
+    "scim_bridge_scim_requests",
+    "SCIM requests answered, by connection, its dialect, route and class of status (2xx).",
+    ["connection", "dialect", "route", "method", "status"],
+    registry=REGISTRY,
 )
 LATENCY = Histogram(
     "scim_bridge_request_seconds",
@@ -62,14 +71,40 @@ DOOR_TROUBLE = Gauge(
     "scim_bridge_door_trouble", "1 while a door for news cannot be heard.", ["door"], registry=REGISTRY
 )
 
+# The id of the request that is being answered; empty outside of one.
+REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 SECRET_WORDS = ("authorization", "password", "secret", "token", "private_key", "cookie")
+# Our own tokens and secrets by their form, webhook secrets, and what follows the name of a scheme.
+SECRET_TEXT = re.compile(
+    r"\b(?:sb[a-z]_[0-9A-Za-z]{20,}|whsec_[0-9A-Za-z+/=]{16,})|(?<=Bearer )[^\s\"',]{8,}"
+)
 
 
 def masked(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Drop the value of every key that names a secret, whoever logged it."""
-    for key in event:
-        if any(word in key.casefold() for word in SECRET_WORDS):
-            event[key] = "***"
+    """Drop the value of every key that names a secret, at any depth, and every secret of ours in a text."""
+    for key, value in event.items():
+        event[key] = _masked(key, value)
+    return event
+
+
+def _masked(key: str, value: Any) -> Any:
+    if any(word in key.casefold() for word in SECRET_WORDS):
+        return "***"
+    if isinstance(value, str):
+        return SECRET_TEXT.sub("***", value)
+    if isinstance(value, dict):
+        return {name: _masked(str(name), inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked("", inner) for inner in value]
+    return value
+
+
+def stamped(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Say of every line inside a request which one it was, and of which trace."""
+    identity = REQUEST_ID.get()
+    if identity:
+        event.setdefault("request_id", identity)
+    event.update(tracing.ids())
     return event
 
 
@@ -92,7 +127,7 @@ def _silent(_fields: dict[str, Any]) -> None:
 
 def _json(fields: dict[str, Any]) -> None:
     stamp = {"level": "info", "timestamp": iso(time.time_ns() // 1000)}
-    print(orjson.dumps(fields | stamp).decode(), file=sys.stderr, flush=True)  # noqa: T201
+    print(orjson.dumps(fields | stamp | tracing.ids()).decode(), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def configure_logging(level: str, form: str) -> None:
@@ -107,10 +142,12 @@ def configure_logging(level: str, form: str) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        masked,
+        stamped,
     ]
     if not text:
         shared.append(structlog.processors.format_exc_info)
+    # Last: the text of a traceback is looked through as well.
+    shared.append(masked)
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import orjson
 
+from scim_bridge.kernel import tracing
 from scim_bridge.kernel.clock import Clock
 from scim_bridge.kernel.database import Database, Tx
 from scim_bridge.kernel.document_index import DocumentIndex, Indexes
@@ -55,6 +56,8 @@ class Work:
     exempt: str = ""
     effects: int = 0
     changed: list[tuple[str, str]] = field(default_factory=list)
+    # The trace it is in (W3C traceparent), where traces are on: the body may run in another thread.
+    trace: str | None = None
     # What was read once and holds for the whole transaction, by what it is.
     memo: dict[str, Any] = field(default_factory=dict)
 
@@ -86,7 +89,7 @@ class Work:
         effect_id = self.ids.new() if key is None else derived_id(kind, key)
         self.tx.later(
             "INSERT INTO sb_effect (id, kind, lane, subject_id, case_id, payload, state, attempts, round,"
-            " created, next_at, rank) VALUES (?, ?, ?, ?, ?, ?, 'pending', 0, 0, ?, ?, ?)"
+            " created, next_at, rank, trace) VALUES (?, ?, ?, ?, ?, ?, 'pending', 0, 0, ?, ?, ?, ?)"
             " ON CONFLICT (id) DO NOTHING",
             effect_id,
             kind,
@@ -97,6 +100,7 @@ class Work:
             self.now,
             self.now + delay,
             rank,
+            self.trace,
         )
         self.effects += 1
         return effect_id
@@ -145,9 +149,10 @@ class Store:
         `about` is the id of what it changes, where there is one (see `Database.transact`).
         """
         last: list[Work] = []
+        trace = None
 
         async def run(tx: Tx) -> T:
-            work = Work(tx, self.clock.now(), self.ids, actor, self.indexes.declared)
+            work = Work(tx, self.clock.now(), self.ids, actor, self.indexes.declared, trace=trace)
             last[:] = [work]
             result = await body(work)
             if tx.writes and not work.audited and not work.exempt:
@@ -155,7 +160,13 @@ class Store:
             return result
 
         try:
-            result = await self.database.transact(run, about=about)
+            if tracing.within():
+                with tracing.span("transaction", attributes={"scim_bridge.actor": actor.kind}) as span:
+                    trace = tracing.carried()
+                    result = await self.database.transact(run, about=about)
+                    span.told({"scim_bridge.effects": last[0].effects})
+            else:
+                result = await self.database.transact(run, about=about)
         except StoreUnavailable as error:
             # Others were faster, again and again: that says nothing about the database.
             if not isinstance(error, Moved):

@@ -22,6 +22,7 @@ from scim_bridge.migrations.presence import (
     no_database,
     revision_in,
     revision_of_file,
+    workable,
 )
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 LOCK = 7_264_000
 
-__all__ = ["absent", "config", "head", "include", "opened", "revision", "sync_url", "upgrade"]
+__all__ = ["absent", "config", "head", "include", "opened", "revision", "sync_url", "upgrade", "workable"]
 
 
 def sync_url(url: str) -> str:
@@ -93,7 +94,7 @@ def _upgrade(url: str, create: bool) -> None:
 
     with opened(url) as connection:
         revision = _current(connection)
-        if revision == head():
+        if workable(revision):
             return
         if revision is None and not create:
             raise no_database("this PostgreSQL database")
@@ -111,7 +112,7 @@ def absent(url: str) -> bool:
 def revision(url: str) -> str | None:
     """The schema a database has: None when there is none of ours, "" when it is being made. Changes nothing.
 
-    StoreUnavailable when it is away, ConfigurationError when it is another program's or a newer version's.
+    StoreUnavailable when it is away, ConfigurationError when it is another program's or of another era (`workable`).
     """
     if url.startswith("sqlite:///"):
         return revision_of_file(Path(url.removeprefix("sqlite:///")))
@@ -121,7 +122,7 @@ def revision(url: str) -> str | None:
 
 def _upgrade_file(url: str, path: Path, create: bool) -> None:
     revision = revision_of_file(path)
-    if revision == head():
+    if workable(revision):
         # Commands need not load Alembic, which takes half a second.
         return
     if revision is None and not create:

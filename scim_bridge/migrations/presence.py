@@ -26,6 +26,22 @@ def head() -> str:
     return revisions()[-1]
 
 
+def workable(revision: str | None) -> bool:
+    """True for the schema of this version, and for one of a newer release that this version can work on.
+
+    Releases that follow one another run side by side while replicas are replaced, and one step back must be
+    possible: a migration only adds what the code before it need not know (docs/how-to/upgrade.md). One that takes
+    something away begins an era, which is the revision's first digit, and code of an earlier era refuses it.
+    """
+    return revision is not None and (revision == head() or _newer(revision))
+
+
+def _newer(revision: str) -> bool:
+    known = head()
+    same_form = revision.isdecimal() and len(revision) == len(known)
+    return same_form and revision[0] == known[0] and revision > known
+
+
 def no_database(place: str) -> NotFound:
     """The refusal of a command that only works on what exists."""
     return NotFound(
@@ -39,11 +55,11 @@ def no_database(place: str) -> NotFound:
 def revision_in(place: str, tables: Collection[str], versions: Sequence[str]) -> str | None:
     """The revision found among a database's tables; None when it has none of ours.
 
-    ConfigurationError when it is a newer version's, or when Alembic works there for somebody else.
+    ConfigurationError when it is a version's this one cannot work on, or when Alembic works there for somebody else.
     """
     ours = any(name.startswith(OURS) for name in tables)
     for version in versions:
-        if version in revisions():
+        if version in revisions() or (ours and _newer(version)):
             return version
         if ours:
             raise ConfigurationError(

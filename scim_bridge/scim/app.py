@@ -9,10 +9,11 @@ from typing import Any
 
 import structlog
 
+from scim_bridge.kernel import tracing
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.edge import Defect, given_id
 from scim_bridge.kernel.errors import BridgeError, NotFound, Unauthenticated
-from scim_bridge.kernel.telemetry import LATENCY, REQUESTS, REWRITES, call_line
+from scim_bridge.kernel.telemetry import LATENCY, REQUESTS, REWRITES, SCIM_REQUESTS, call_line
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.signal import React, Signal
 from scim_bridge.scim.caller import Caller
@@ -51,6 +52,7 @@ class Story:
 
     request_id: str
     connection: str = ""
+    dialect: str = ""
     template: str = ""
     applied: set[str] = field(default_factory=set)
     ignored: list[str] = field(default_factory=list)
@@ -85,6 +87,9 @@ class ScimApp:
         identity = scope.get("state", {}).get("request_id")
         story = Story(str(identity or given_id(scope)))
         answer = await self._answer(scope, receive, story)
+        if tracing.on():
+            told = {"route": BASE + story.template, "connection": story.connection or None}
+            scope.setdefault("state", {}).update(told)
         if identity is None:
             stamp = (b"x-request-id", story.request_id.encode())
             answer = answer._replace(headers=(*answer.headers, stamp))
@@ -114,6 +119,7 @@ class ScimApp:
         except Unauthenticated as error:
             raise self._pace.refused(error, address) from error
         story.connection = caller.connection.name
+        story.dialect = caller.connection.dialect
         self._pace.count(caller.connection)
         method = scope["method"]
         parts = parts_of(scope)
@@ -154,6 +160,20 @@ def _counted(method: str, status: int) -> Any:
     return known
 
 
+def _counted_by_connection(story: Story, method: str, status: int) -> Any:
+    """The counter of calls of a connection at a route."""
+    key = (story.connection, story.dialect, story.template, method, status // 100)
+    known = _BY_CONNECTION.get(key)
+    if known is None:
+        shown = method if method in METHODS else "OTHER"
+        labels = (story.connection, story.dialect, story.template, shown, f"{status // 100}xx")
+        known = SCIM_REQUESTS.labels(*labels)
+        if method in METHODS:
+            _BY_CONNECTION[key] = known
+    return known
+
+
+_BY_CONNECTION: dict[tuple[str, str, str, str, int], Any] = {}
 # Looking a counter up by its labels costs five times as much as counting.
 _COUNTERS: dict[tuple[str, int], Any] = {}
 _SECONDS = LATENCY.labels("scim")
@@ -162,6 +182,8 @@ _SECONDS = LATENCY.labels("scim")
 def _tell(method: str, status: int, story: Story, seconds: float) -> None:
     """Count a call and write its line."""
     _counted(method, status).inc()
+    if story.connection:
+        _counted_by_connection(story, method, status).inc()
     _SECONDS.observe(seconds)
     for name in story.applied:
         REWRITES.labels(story.connection, name).inc()

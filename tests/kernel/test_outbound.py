@@ -11,7 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from scim_bridge.kernel.outbound import Outbound, OutboundError
+from scim_bridge.kernel.allow_list import AllowList
+from scim_bridge.kernel.outbound import Outbound, OutboundError, _GuardedBackend
 
 METADATA = ["169.254.169.254", "fd00:ec2::254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe"]
 INTERNAL = ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "0.0.0.0", "::1", "fe80::1", "fc00::1"]
@@ -132,3 +133,75 @@ def test_an_unknown_name_and_a_closed_port_say_which_it_was() -> None:
         port = probe.getsockname()[1]
     closed = get(f"https://x.test:{port}/", resolved=["127.0.0.1"], allow=["127.0.0.0/8"])
     assert isinstance(closed, OutboundError) and closed.code == "outbound-connect" and closed.transient
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "100.100.100.200",  # Alibaba's metadata
+        "168.63.129.16",  # Azure's wire server: public by its number only
+        "169.254.170.2",  # credentials of ECS tasks
+        "192.0.0.192",  # Oracle's metadata
+        "224.0.0.1",
+        "255.255.255.255",
+        "::",
+        "ff02::1",
+        "fe80::1%eth0",
+        "2002:7f00:1::",  # 6to4 of 127.0.0.1
+        "2002:a9fe:a9fe::",  # 6to4 of the metadata address
+        "::ffff:10.0.0.1",
+        "64:ff9b::7f00:1",  # NAT64 of 127.0.0.1
+        "64:ff9b:1::7f00:1",  # NAT64 for local use
+        "::7f00:1",  # IPv4-compatible 127.0.0.1
+        "fec0::1",  # site-local, which is no more
+        "2001:db8::1",
+        "100::1",
+    ],
+)
+def test_no_other_way_to_write_an_address_leads_inside(address: str) -> None:
+    found = get("https://innocent.example/", resolved=[address])
+    assert isinstance(found, OutboundError) and found.code == "outbound-address", address
+
+
+@pytest.mark.parametrize(
+    "host", ["2130706433", "127.1", "[::1]", "[::ffff:127.0.0.1]", "127.0.0.1", "localhost"]
+)
+def test_an_address_in_the_place_of_a_name_is_judged_like_one(host: str) -> None:
+    async def main() -> OutboundError | None:
+        outbound = Outbound()
+        try:
+            await outbound.send("GET", f"https://{host}:1/")
+        except OutboundError as error:
+            return error
+        finally:
+            await outbound.aclose()
+        return None
+
+    found = asyncio.run(main())
+    assert found is not None and found.code in ("outbound-address", "outbound-url"), found
+
+
+def test_a_name_that_means_another_address_a_moment_later_is_connected_to_the_one_that_was_judged() -> None:
+    """DNS rebinding: the name is asked once for each connection, and what it says then is where one goes."""
+    answers = [["93.184.216.34"], ["127.0.0.1"]]
+    asked: list[str] = []
+    connected: list[str] = []
+
+    async def resolver(host: str, _port: int) -> list[str]:
+        asked.append(host)
+        return answers[min(len(asked), len(answers)) - 1]
+
+    class Inner:
+        async def connect_tcp(self, address: str, *_: object) -> str:
+            connected.append(address)
+            return "a stream"
+
+    async def main() -> None:
+        backend = _GuardedBackend(AllowList(()), resolver, plain=False)
+        backend._inner = Inner()  # type: ignore[assignment]
+        assert await backend.connect_tcp("rebound.example", 443) == "a stream"
+        with pytest.raises(OutboundError, match="internal address"):
+            await backend.connect_tcp("rebound.example", 443)
+
+    asyncio.run(main())
+    assert asked == ["rebound.example", "rebound.example"] and connected == ["93.184.216.34"]

@@ -9,13 +9,36 @@ import structlog
 from structlog.testing import capture_logs
 
 from scim_bridge.kernel import telemetry
-from scim_bridge.kernel.telemetry import REQUESTS
+from scim_bridge.kernel.telemetry import REQUESTS, SCIM_REQUESTS
 from tests.scim.bridge import Bridge
 
 
 def counted(method: str, status: int) -> float:
     """How many calls of a kind were counted so far."""
     return float(REQUESTS.labels("scim", method, str(status))._value.get())
+
+
+def by_connection(*labels: str) -> float:
+    """How many calls of a connection were counted so far: connection, dialect, route, method, class of status."""
+    return float(SCIM_REQUESTS.labels(*labels)._value.get())
+
+
+def test_calls_are_counted_by_connection_dialect_and_route(sqlite_door) -> None:
+    async def body(bridge: Bridge) -> None:
+        client = await bridge.client("acme", "entra")
+        kinds = [
+            ("acme", "entra", "/Users", "GET", "2xx"),
+            ("acme", "entra", "/Users/{id}", "GET", "4xx"),
+            ("acme", "entra", "/Groups", "OTHER", "4xx"),
+        ]
+        before = [by_connection(*kind) for kind in kinds]
+        await client.get("/Users?count=1")
+        await client.get("/Users/nobody")
+        await client.call("BREW", "/Groups")
+        await client.get("/Users", authorization="Bearer sbr_not-a-token")
+        assert [by_connection(*kind) for kind in kinds] == [count + 1 for count in before]
+
+    sqlite_door(body)
 
 
 def test_each_call_is_one_line_and_one_count_without_secrets(
