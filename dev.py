@@ -4,6 +4,8 @@
     python3 dev.py demo     the main job on embedded SQLite with the sandbox IdPs; --again starts over
     python3 dev.py test     everything CI runs
     python3 dev.py bench    speed, as ratios in one run
+    python3 dev.py sbom     what it is made of (CycloneDX), from the lock: config/release/sbom.cdx.json
+    python3 dev.py audit F  the locks against advisories in a folder (OSV), which you bring
     python3 dev.py setup    make .venv; afterwards .venv/bin/scim-bridge works
 
 Only the standard library is used here: this file runs before anything is installed.
@@ -204,6 +206,12 @@ def main() -> int:
         return 0
     if verb == "test":
         return test(arguments)
+    if verb in ("sbom", "audit"):
+        make_venv()
+        install("requirements-dev.lock")
+        # The folder is the caller's, who may stand elsewhere.
+        given = [str(Path(each).resolve()) for each in arguments]
+        return become(str(HERE / "config" / "release" / "sbom.py"), verb, *given)
     if verb in ("demo", "setup", "bench"):
         make_venv()
         install("requirements.lock" if verb != "bench" else "requirements-dev.lock")
