@@ -47,7 +47,7 @@ def one(
     async def body(bridge: Bridge) -> tuple[Look, list[Told], str]:
         there, idp = await bridge.idps.of(name)
         look = await look_at(bridge.ctx, there, idp, agent)
-        if dry_run or look.stopped or look.found.change is None or (look.held and not release):
+        if dry_run or look.stopped or look.found.change is None or (look.held and not release.strip()):
             return look, [], ""
         return (look, *await _written(bridge, there, idp, look, release))
 

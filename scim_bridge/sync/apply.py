@@ -7,6 +7,7 @@ from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import BridgeError, Conflict, Refused
 from scim_bridge.kernel.work import Actor, Work
 from scim_bridge.registry.connections import Connection
+from scim_bridge.sync.aim import same_aim
 from scim_bridge.sync.draft import Tell, patiently, untold
 from scim_bridge.sync.facts import desired_of
 from scim_bridge.sync.idp.port import Idp
@@ -61,6 +62,7 @@ async def apply_plan(
         raise Refused("plan-connection", f"This plan is not of {connection.name}.", "See sync status.")
     if plan.state == APPLIED:
         raise Refused("plan-applied", "This plan was applied before.", "Make a new one: sync plan.")
+    await same_aim(ctx.store.reads, connection, plan.aim)
     if plan.state == HELD and (why := await _held(ctx, actor, connection, plan, release)):
         return await ctx.store.transact(
             actor, lambda work: note_failure(work, connection.id, "held", RUN_HELD, why, plan)
@@ -75,7 +77,8 @@ async def apply_plan(
 
 
 async def _held(ctx: Context, actor: Actor, connection: Connection, plan: Plan, release: str) -> str:
-    if not release:
+    if not release.strip():
+        # Blanks are nobody's reason.
         return plan.reason
     needed = persons_needed(connection.settings, plan)
     words = await ctx.store.transact(actor, lambda work: release_plan(work, plan, release, needed))

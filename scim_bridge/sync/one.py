@@ -184,7 +184,7 @@ async def ask_for(work: Work, connection: Connection, look: Look, release: str) 
         "action": None if change is None else change.action,
         "attributes": [] if change is None else sorted(change.after),
     }
-    if release:
+    if release.strip():
         detail |= {"released": release, "held": look.held}
     await record(work, "sync.one", AGENT, look.agent_id, detail, connection_id=connection.id)
     return effect

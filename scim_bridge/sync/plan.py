@@ -16,6 +16,7 @@ from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.work import Actor, Work
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.drift_rules import THEIRS
+from scim_bridge.sync.aim import aim_of
 from scim_bridge.sync.brake import limits_of
 from scim_bridge.sync.draft import Draft, Planned, Tell, draft_plan, untold
 from scim_bridge.sync.facts import remember
@@ -50,6 +51,7 @@ class Plan:
     setup: tuple[tuple[str, str], ...]
     reason: str
     stops: int = 0
+    aim: str = ""
 
     @property
     def changes(self) -> int:
@@ -114,7 +116,7 @@ async def save_plan(work: Work, draft: Draft, found: Told = NOTHING_TOLD) -> str
     await _forget_old(work, draft.connection.id)
     await work.tx.run(
         "INSERT INTO sb_plan (id, connection_id, created, created_by, digest, state, creates, updates, retires,"
-        " stops, agents, listed, notes, setup, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " stops, agents, listed, notes, setup, reason, aim) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         plan_id,
         draft.connection.id,
         work.now,
@@ -130,6 +132,7 @@ async def save_plan(work: Work, draft: Draft, found: Told = NOTHING_TOLD) -> str
         orjson.dumps(draft.notes).decode(),
         orjson.dumps([[step.kind, step.name] for step in draft.setup]).decode(),
         draft.reason,
+        await aim_of(work.tx, draft.connection),
     )
     await work.tx.many(
         "INSERT INTO sb_change (id, plan_id, seq, agent_id, slug, action, remote_id, before, after, wanted,"
@@ -201,6 +204,7 @@ def plan_of(row: Any) -> Plan:
         tuple((kind, name) for kind, name in orjson.loads(row["setup"])),
         row["reason"],
         row["stops"],
+        row["aim"] or "",
     )
 
 

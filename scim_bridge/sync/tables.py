@@ -38,6 +38,8 @@ class PlanRow(SQLModel, table=True):
     setup: str = text()
     # Why the brake holds it; empty otherwise.
     reason: str = text()
+    # A digest of the connection's settings and mapping when it was made; null in plans from before.
+    aim: str | None = text(nullable=True)
 
 
 class ChangeRow(SQLModel, table=True):

@@ -10,13 +10,16 @@ from scim_bridge.kernel.effects import revive
 from scim_bridge.kernel.errors import Conflict, Refused
 from scim_bridge.kernel.work import Store, derived_id
 from scim_bridge.registry.agents import set_owners
+from scim_bridge.registry.connections import configure_connection, connection
 from scim_bridge.registry.model import Owners
 from scim_bridge.registry.people_refs import find_person
 from scim_bridge.sync.idp.port import ENABLED, IdpError
+from scim_bridge.sync.mapping import Row
+from scim_bridge.sync.mapping_store import keep_mapping
 from scim_bridge.sync.plan import changes_of
 from scim_bridge.sync.run import RUNNING, SYNC_CHANGE, cancel_run, run
 from scim_bridge.sync.service import status
-from tests.conftest import TESTER
+from tests.conftest import MASTER, TESTER
 from tests.sync.engine_bench import by_login, redescribe, remote, three
 
 
@@ -101,6 +104,33 @@ def test_a_plan_the_registry_moved_under_is_refused_by_name_and_nothing_is_writt
         assert refusal.value.code == "plan-moved" and "review" in refusal.value.message
         assert not idp.writes and not idp.prepared
         assert (await bench.apply()).state == "OK"
+
+    on_store(body)
+
+
+def test_a_plan_made_for_other_settings_or_another_mapping_writes_nothing(on_store) -> None:
+    async def body(store: Store) -> None:
+        bench, idp, _ = await three(store)
+        plan = await bench.plan()
+        rows = [Row("purpose", "agent.purpose", "push", "")]
+        for change in (
+            lambda work: configure_connection(
+                work, MASTER, "there", settings={"org_url": "https://b.example"}
+            ),
+            lambda work: keep_mapping(work, bench.connection, rows),
+        ):
+            await store.transact(TESTER, change)
+            bench.connection = await connection(store.reads, "there")
+            with pytest.raises(Conflict) as refusal:
+                await bench.apply(plan)
+            assert refusal.value.code == "plan-moved" and "settings or the mapping" in refusal.value.message
+            plan = await bench.plan()
+        await store.transact(
+            TESTER, lambda work: configure_connection(work, MASTER, "there", settings={"brake_count": 7})
+        )
+        bench.connection = await connection(store.reads, "there")
+        assert not idp.writes
+        assert (await bench.apply(plan)).state == "OK"
 
     on_store(body)
 

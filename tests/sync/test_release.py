@@ -40,6 +40,15 @@ async def audited(store: Store, action: str) -> list[str]:
     return [row["detail"] for row in rows]
 
 
+def test_blanks_are_nobodys_reason(on_store) -> None:
+    async def body(store: Store) -> None:
+        bench, idp, plan = await all_deleted(store)
+        assert (await let_go(bench, plan, ALICE, " \t ")).state == "HELD"
+        assert all(o[ENABLED] for o in idp.objects.values()) and not await audited(store, "sync.released")
+
+    on_store(body)
+
+
 def test_a_mass_stop_takes_two_different_persons_and_the_audit_names_both(on_store) -> None:
     async def body(store: Store) -> None:
         bench, idp, plan = await all_deleted(store, four_eyes=2)
