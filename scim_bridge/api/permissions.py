@@ -17,6 +17,11 @@ NEEDS: Mapping[str, str] = {
     "describeAgent": "agents.change",
     "holdAgent": "agents.hold",
     "releaseAgent": "agents.release",
+    "planBulk": "agents.plan-many",
+    "showBulk": "agents.list",
+    # What it does asks for its own permission besides, where it is let go.
+    "approveBulk": "agents.plan-many",
+    "cancelBulk": "agents.plan-many",
     "listPeople": "people.read",
     "showPerson": "people.read",
     "listAgentsOfPerson": "people.read",

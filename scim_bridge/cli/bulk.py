@@ -96,15 +96,18 @@ def show_(
 
 @app.command()
 def cancel(
-    bulk: Annotated[str, typer.Argument(help="the id that `plan` said")], database_url: DatabaseUrl = None
+    bulk: Annotated[str, typer.Argument(help="the id that `plan` said")],
+    database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
 ) -> None:
     """Give up a plan, or what is left of it; what was done stays."""
 
-    async def body(bridge: Any) -> None:
-        await bridge.ctx.store.transact(actor(), lambda work: many.cancel(work, bulk))
+    async def body(bridge: Any) -> many.Bulk:
+        store = bridge.ctx.store
+        await store.transact(actor(), lambda work: many.cancel(work, bulk))
+        return await many.bulk(store.reads, bulk)
 
-    with_bridge(database_url, body)
-    say("Given up.")
+    _told(with_bridge(database_url, body), output)
 
 
 def _told(found: many.Bulk, output: Format) -> None:

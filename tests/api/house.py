@@ -21,7 +21,7 @@ from scim_bridge.api.model import House
 from scim_bridge.api.routes import routes
 from scim_bridge.attestations.campaigns import begin, resume
 from scim_bridge.attestations.schedules import policy
-from scim_bridge.attestations.service import ask
+from scim_bridge.attestations.service import ask, asking_of
 from scim_bridge.audit.record import record
 from scim_bridge.console.agent_search import agents_found
 from scim_bridge.departures.rules import RULES, Rules
@@ -31,6 +31,8 @@ from scim_bridge.kernel.edge import Edge, unexpected, unrouted
 from scim_bridge.kernel.ids import UuidV7
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.work import Store, Work
+from scim_bridge.registry.bulk import plan as plan_bulk
+from scim_bridge.registry.bulk_model import Target
 from scim_bridge.registry.connections import connection
 from scim_bridge.registry.groups import add_members, create_group
 from scim_bridge.registry.holds import place_hold
@@ -150,6 +152,8 @@ async def furnished(store: Store) -> dict[str, str]:
             work.now,
             ids["triage"],
         )
+        asking = asking_of(ctx, settings)
+        bulk = await plan_bulk(work, "stop", [ids["triage"]], Target(), asking, "triage")
         credential: Any = await work.tx.one("SELECT id FROM sb_credential ORDER BY id LIMIT 1")
         return {
             "group": group.id,
@@ -158,6 +162,7 @@ async def furnished(store: Store) -> dict[str, str]:
             "alert": alert,
             "plan": plan,
             "run": run,
+            "bulk": bulk,
             "decision": decision,
             "credential": credential["id"],
         }
