@@ -13,14 +13,8 @@ from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.errors import Invalid
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry import bulk as together
-from scim_bridge.registry.bulk_model import ACTIONS, MOST
+from scim_bridge.registry.bulk_model import ACTIONS, ASKS_FOR, MOST
 
-# As for the console's buttons; what is not listed changes owners or groups.
-NEEDED: Mapping[str, str] = {
-    "stop": "agents.hold-many",
-    "resume": "agents.hold-many",
-    "attest": "attestations.ask",
-}
 ITEM = closed({"agent": TEXT, "what": TEXT, "state": TEXT, "told": maybe(TEXT)})
 SCHEMAS: Mapping[str, Schema] = {
     "Bulk": closed(
@@ -84,7 +78,7 @@ async def plan(work: Work, asked: Asked) -> dict[str, Any]:
 async def approve(work: Work, asked: Asked) -> dict[str, Any]:
     """POST /bulk/{bulk}/approve."""
     body = asked.body
-    asked.caller.need(NEEDED.get(body["action"], "agents.change-many"))
+    asked.caller.need(ASKS_FOR[body["action"]])
     await together.approve(work, asked.path["bulk"], body["action"], body["reason"])
     return _shown(await together.bulk(work.tx, asked.path["bulk"]))
 

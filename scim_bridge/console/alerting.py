@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from scim_bridge.console.boards import Board, Box, Field, board, decided, reason_in, sent
+from scim_bridge.console.acting import decided, reason_in, sent
+from scim_bridge.console.boards import Board, Box, Field, board
 from scim_bridge.console.door import Screen, redirect, required_session
 from scim_bridge.console.pages import Pages, agent_url
 from scim_bridge.console.search import cleaned

@@ -15,8 +15,9 @@ from scim_bridge.audit.export import ROWS_BEHIND, chain_lines
 from scim_bridge.audit.forms import FORMS, csv_head
 from scim_bridge.audit.record import record
 from scim_bridge.audit.seal import seal
+from scim_bridge.console.acting import sent
 from scim_bridge.console.audit_search import SECONDS, Wanted, found, wanted_in
-from scim_bridge.console.boards import Ask, Board, Box, Field, board, sent
+from scim_bridge.console.boards import Ask, Board, Box, Field, board
 from scim_bridge.console.door import Screen, redirect, required_session
 from scim_bridge.console.pages import Pages, agent_url
 from scim_bridge.console.session import PATH

@@ -15,9 +15,10 @@ from scim_bridge.connecting.asked import KINDS, PREVIEW, PROBE, PROOF, REHEARSAL
 from scim_bridge.connecting.pages import VENDORS, Page, Vendor, filled
 from scim_bridge.connecting.place import unreachable
 from scim_bridge.connecting.steps import Standing, standing
-from scim_bridge.console.acting import Asked, may, newest_of
+from scim_bridge.console.asked import Asked, newest_of
 from scim_bridge.console.door import Screen, required_session
 from scim_bridge.console.known import Known
+from scim_bridge.console.may import permitted
 from scim_bridge.console.pages import Pages
 from scim_bridge.console.scripted import Following
 from scim_bridge.console.search import cleaned
@@ -206,7 +207,7 @@ async def wizard(
             (one["there"], said(one["value"]), one["from"]) for one in previewed if said(one["value"])
         ],
         then=[filled(line, values) for line in vendor.then],
-        may_change=may(session, "connections.change"),
+        may_change=permitted(session, "connections.change"),
         go="",
     )
 
@@ -236,5 +237,5 @@ async def index(ctx: Context, pages: Pages, session: Session) -> str:
         rows=rows,
         taken={one.name for one in found},
         url=HERE,
-        may_change=may(session, "connections.change"),
+        may_change=permitted(session, "connections.change"),
     )

@@ -14,7 +14,8 @@ from scim_bridge.access.policies import Policies, prepared
 from scim_bridge.access.policy_file import PolicyText
 from scim_bridge.access.simulate import Outcome, replay
 from scim_bridge.access.versions import activate, latest, version
-from scim_bridge.console.boards import Board, Box, Field, board, reason_in, sent
+from scim_bridge.console.acting import reason_in, sent
+from scim_bridge.console.boards import Board, Box, Field, board
 from scim_bridge.console.door import Screen, redirect, required_session
 from scim_bridge.console.drafting_view import (
     ASKED,

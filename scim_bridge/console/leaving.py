@@ -7,7 +7,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from scim_bridge.console.boards import Board, Box, board, decided
+from scim_bridge.console.acting import decided
+from scim_bridge.console.boards import Board, Box, board
 from scim_bridge.console.door import Screen, redirect, required_session
 from scim_bridge.console.pages import Pages, agent_url
 from scim_bridge.console.search import cleaned

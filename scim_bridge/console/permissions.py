@@ -16,6 +16,7 @@ from scim_bridge.kernel.clock import MINUTE
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import Forbidden, NotFound
 from scim_bridge.registry.agents import find_agent
+from scim_bridge.registry.bulk_model import ASKS_FOR
 from scim_bridge.registry.roles import ADMIN, OWNER, PERMISSIONS, Reach, reach
 
 PUBLIC, SIGNED_IN = "", "signed-in"
@@ -56,9 +57,7 @@ NEEDS: Mapping[tuple[str, str], str] = {
     },
     ("POST", f"{PATH}/bulk/attest"): "attestations.ask",
     ("POST", f"{PATH}/bulk/{{id}}/cancel"): "attestations.ask",
-    **{("POST", f"{PATH}/bulk/{{id}}/{one}"): "agents.hold-many" for one in ("stop", "resume")},
-    **{("POST", f"{PATH}/bulk/{{id}}/{one}"): "agents.change-many" for one in ("owner", "join", "leave")},
-    ("POST", f"{PATH}/bulk/{{id}}/attest"): "attestations.ask",
+    **{("POST", f"{PATH}/bulk/{{id}}/{one}"): need for one, need in ASKS_FOR.items()},
     ("POST", f"{PATH}/views"): "agents.list",
     ("POST", f"{PATH}/views/shared"): "views.share",
     ("POST", f"{PATH}/views/{{id}}/delete"): "agents.list",

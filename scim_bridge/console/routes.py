@@ -7,11 +7,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from scim_bridge.console.accessing import Accessing
+from scim_bridge.console.acting import reason_in, sent
 from scim_bridge.console.agent import AgentPage, agent_page
 from scim_bridge.console.alerting import Alerting
 from scim_bridge.console.attesting import Attesting
 from scim_bridge.console.auditing import Auditing
-from scim_bridge.console.boards import reason_in, sent
 from scim_bridge.console.connect_acts import ConnectActs
 from scim_bridge.console.connecting import Connecting
 from scim_bridge.console.credentials import Credentials

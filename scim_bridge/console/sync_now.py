@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from scim_bridge.console.acting import Asked, asked_for, newest_of
+from scim_bridge.console.asked import Asked, asked_for, newest_of
 from scim_bridge.console.session import PATH
 from scim_bridge.kernel.database import Reader
 from scim_bridge.registry.connections import Connection

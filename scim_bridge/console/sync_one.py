@@ -7,8 +7,10 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from scim_bridge.console.acting import Asked, asked_for, effect_named, may, reason_in, sent
+from scim_bridge.console.acting import reason_in, sent
+from scim_bridge.console.asked import Asked, asked_for, effect_named
 from scim_bridge.console.door import Screen, redirect, required_session
+from scim_bridge.console.may import permitted
 from scim_bridge.console.pages import Pages
 from scim_bridge.console.scripted import Following
 from scim_bridge.console.search import cleaned
@@ -101,8 +103,8 @@ class SyncOne:
             stopped=result.get("stopped", ""),
             seen=result.get("seen", ""),
             moved=bool(result.get("moved")),
-            may_apply=may(session, "sync.apply"),
-            may_release=may(session, "sync.release"),
+            may_apply=permitted(session, "sync.apply"),
+            may_release=permitted(session, "sync.release"),
         )
         return html(page)
 

@@ -8,8 +8,9 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from scim_bridge.console.acting import may, reason_in, sent
+from scim_bridge.console.acting import reason_in, sent
 from scim_bridge.console.door import Screen, redirect, required_session
+from scim_bridge.console.may import permitted
 from scim_bridge.console.pages import Pages
 from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import Session, form_key
@@ -83,8 +84,8 @@ class SyncPlan:
             older=f"{at(there, 'plans', plan.id)}?after={rows[-1]['seq']}" if len(rows) == SHOWN else "",
             words=await releases_of(reads, plan, instant) if plan.state == HELD else [],
             needed=persons_needed(there.settings, plan),
-            may_apply=may(session, "sync.apply"),
-            may_release=may(session, "sync.release"),
+            may_apply=permitted(session, "sync.apply"),
+            may_release=permitted(session, "sync.release"),
         )
         return html(page)
 

@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from scim_bridge.connecting.pages import VENDORS
-from scim_bridge.console.acting import may
 from scim_bridge.console.boards import Board, board
 from scim_bridge.console.door import Screen, redirect, required_session
+from scim_bridge.console.may import permitted
 from scim_bridge.console.pages import Pages
 from scim_bridge.console.scripted import Following
 from scim_bridge.console.search import cleaned
@@ -104,7 +104,7 @@ class Syncing:
             runs=runs_table(found.runs),
             findings=findings_table(findings) if findings else None,
             adopted=cleaned(request.query_params.get("adopted", ""))[:64],
-            may_apply=may(session, "sync.apply"),
+            may_apply=permitted(session, "sync.apply"),
             wizard=f"{PATH}/connect/{quote(there.name)}" if there.kind in VENDORS else "",
             previewed=PREVIEWED,
         )

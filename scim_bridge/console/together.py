@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from scim_bridge.attestations.service import asking_of
-from scim_bridge.console.boards import Board, Box, board, reason_in
+from scim_bridge.console.acting import reason_in
+from scim_bridge.console.boards import Board, Box, board
 from scim_bridge.console.door import Screen, redirect, required_session, same_site
 from scim_bridge.console.forms import read_form_list
 from scim_bridge.console.listing import agents_after

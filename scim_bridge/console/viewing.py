@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from scim_bridge.console.boards import sent
+from scim_bridge.console.acting import sent
 from scim_bridge.console.door import Screen, redirect, required_session
 from scim_bridge.console.pages import Pages
 from scim_bridge.console.search import address, cleaned, parse

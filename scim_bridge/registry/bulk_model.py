@@ -20,6 +20,15 @@ ACTIONS: Mapping[str, tuple[str, str]] = {
     JOIN: ("Add to a group", "group"),
     LEAVE: ("Take out of a group", "group"),
 }
+# What letting each go asks for (registry/roles.py), in the console and by the API.
+ASKS_FOR: Mapping[str, str] = {
+    STOP: "agents.hold-many",
+    RESUME: "agents.hold-many",
+    OWNER: "agents.change-many",
+    ATTEST: "attestations.ask",
+    JOIN: "agents.change-many",
+    LEAVE: "agents.change-many",
+}
 # So many at once: a person can still read the preview, and it is carried out while they wait.
 MOST = 500
 PLANNED, NOTHING, DONE, FAILED, MOVED = "planned", "nothing", "done", "failed", "moved"

@@ -24,6 +24,7 @@ from scim_bridge.sync.meaning import meaning_of
 from scim_bridge.sync.one import ask_for, look_at
 from scim_bridge.sync.plan import Plan, make_plan
 from scim_bridge.sync.plan import plan as kept_plan
+from scim_bridge.sync.run import HELD
 from scim_bridge.sync.wanting import rules_of
 
 PLAN = "sync.plan"
@@ -107,9 +108,11 @@ def handlers(ctx: Context, idps: Idps) -> dict[str, Handler]:
     async def _apply(effect: Effect) -> dict[str, Any]:
         said = effect.payload
         begun = await ctx.store.reads.one(
-            "SELECT id, state FROM sb_run WHERE plan_id = ? AND started >= ? ORDER BY started LIMIT 1",
+            # One that is held began nothing: another person's word may have come before it was told.
+            "SELECT id FROM sb_run WHERE plan_id = ? AND started >= ? AND state <> ? ORDER BY started LIMIT 1",
             str(said["plan"]),
             effect.created,
+            HELD,
         )
         if begun is not None:
             return {"run": begun["id"]}
