@@ -5,15 +5,12 @@ Nothing waits: a clock that is moved by hand walks through the two weeks and end
 
 from __future__ import annotations
 
-import asyncio
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import uvicorn
 from starlette.applications import Starlette
 
 from scim_bridge.access.facts import facts_about
@@ -59,6 +56,7 @@ from scim_bridge.signals.service import accept
 from scim_bridge.sync.plan import make_plan
 from scim_bridge.watch.alerts import add_alert
 from scim_bridge.watch.baseline_model import Finding
+from tests.browser.threaded import Serve, in_thread
 from tests.conftest import MASTER, ManualClock
 from tests.departures.house import drain
 from tests.sync.bench import Bench
@@ -209,10 +207,8 @@ def served(database_url: str) -> Iterator[House]:
     """The furnished house, served by a thread of its own until the block ends."""
     listener = socket.create_server(("127.0.0.1", 0))
     house = House(f"http://127.0.0.1:{listener.getsockname()[1]}")
-    ready = threading.Event()
-    server: list[uvicorn.Server] = []
 
-    async def main() -> None:
+    async def main(serve: Serve) -> None:
         database = await open_database(database_url, pool_size=2)
         try:
             clock = ManualClock(SystemClock().now() - DAYS * DAY)
@@ -228,28 +224,9 @@ def served(database_url: str) -> Iterator[House]:
                 ],
                 exception_handlers={404: unrouted, 405: unrouted, Exception: unexpected},
             )
-            options = {"log_config": None, "access_log": False, "lifespan": "off"}
-            server.append(uvicorn.Server(uvicorn.Config(Edge({}, app), **options)))
-            ready.set()
-            await server[0].serve(sockets=[listener])
+            await serve(Edge({}, app))
         finally:
             await database.close()
 
-    def run() -> None:
-        try:
-            asyncio.run(main())
-        except BaseException as error:
-            house.problems.append(repr(error))
-            ready.set()
-            raise
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    assert ready.wait(300) and not house.problems, house.problems
-    try:
+    with in_thread(listener, main, house.problems):
         yield house
-    finally:
-        for one in server:
-            one.should_exit = True
-        thread.join(10)
-        listener.close()

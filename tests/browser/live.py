@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import uvicorn
-
 from scim_bridge.inventory.service import import_manifest
 from scim_bridge.registry.tokens import create_token
 from scim_bridge.server import Server, serving
 from scim_bridge.settings.load import load_settings
 from tests.browser.house import House
+from tests.browser.threaded import Serve, in_thread
 from tests.conftest import TESTER
 
 SMALL = Path(__file__).parents[2] / "config/examples/small.yaml"
@@ -46,9 +44,8 @@ def live(database_url: str) -> Iterator[Live]:
     """A bridge with two agents, until the block ends."""
     listener = socket.create_server(("127.0.0.1", 0))
     made = Live(f"http://127.0.0.1:{listener.getsockname()[1]}")
-    ready, doors = threading.Event(), list[uvicorn.Server]()
 
-    async def main() -> None:
+    async def main(serve: Serve) -> None:
         made.loop = asyncio.get_running_loop()
         given = {"database_url": database_url, "public_url": made.url}
         async with serving(load_settings(None, {}, given)) as server:
@@ -59,27 +56,8 @@ def live(database_url: str) -> Iterator[Live]:
                 lambda work: create_token(work, master, connection_id=None, scopes=("admin",), label="Ada"),
             )
             made.server = server
-            options: dict[str, Any] = {"log_config": None, "access_log": False, "lifespan": "off"}
-            doors.append(uvicorn.Server(uvicorn.Config(server.app, **options)))
-            ready.set()
-            await doors[0].serve(sockets=[listener])
+            await serve(server.app)
 
-    def run() -> None:
-        try:
-            asyncio.run(main())
-        except BaseException as error:
-            made.problems.append(repr(error))
-            ready.set()
-            raise
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    assert ready.wait(120) and not made.problems, made.problems
-    try:
+    with in_thread(listener, main, made.problems):
         yield made
-    finally:
-        for one in doors:
-            one.should_exit = True
-        thread.join(30)
-        listener.close()
-    assert not thread.is_alive() and not made.problems, made.problems
+    assert not made.problems, made.problems

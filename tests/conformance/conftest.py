@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from scim_bridge.conformance.catalogue import planned
 from scim_bridge.conformance.model import OAuthClient, Report
 from scim_bridge.conformance.perform import Telling, perform
 from scim_bridge.conformance.target import Target
 from tests.conformance.servers import TOKEN, bridge, listening, scim2_server
+from tests.logs import plain
 
 BASE = "/scim/v2"
 
@@ -33,14 +32,8 @@ class Ours:
 @pytest.fixture(autouse=True, scope="session")
 def quiet_logs() -> Iterator[None]:
     """Warnings and worse only: our server tells of every call."""
-    before = structlog.get_config()
-    structlog.configure(
-        processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-        cache_logger_on_first_use=False,
-    )
-    yield
-    structlog.configure(**before)
+    with plain():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Awaitable, Callable, Iterator
 
 import psycopg
 import pytest
-import structlog
 
 from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.settings.scim import ScimSettings
 from tests.conftest import with_database
+from tests.logs import plain
 from tests.scim.bridge import Bridge, serve
 
 Door = Callable[..., None]
@@ -21,14 +20,8 @@ Door = Callable[..., None]
 @pytest.fixture(autouse=True, scope="session")
 def plain_logs() -> Iterator[None]:
     """Warnings and worse, as JSON: the default prints tracebacks with every local variable, which takes seconds."""
-    before = structlog.get_config()
-    structlog.configure(
-        processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-        cache_logger_on_first_use=False,
-    )
-    yield
-    structlog.configure(**before)
+    with plain():
+        yield
 
 
 @pytest.fixture(scope="session")
