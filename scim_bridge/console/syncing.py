@@ -48,8 +48,10 @@ class Syncing:
             f"{HERE}/{{name}}/now": Screen(ctx, pages, get=self._now),
         }
 
-    async def _all(self, _request: Request, _now: int) -> Board:
+    async def _all(self, request: Request, _now: int) -> Board:
         reads = self._ctx.store.reads
+        session = await required_session(self._ctx, request)
+        connect = Tile("Connect", "Okta or Entra, step by step", url=f"{PATH}/connect")
         lines = []
         for one in await connections(reads):
             lines.append(_line(one, await status(reads, one, limit=1)))
@@ -57,7 +59,8 @@ class Syncing:
             "Sync",
             "sync",
             "Facts, owners and attestations go into each IdP by a plan that is shown first.",
-            sections=[("Connections", _connections(lines), "One more: Settings → Connect.")],
+            [connect] if may(session, "settings.read") else [],
+            sections=[("Connections", _connections(lines), "")],
         )
 
     async def _one(self, request: Request) -> Response:
@@ -71,7 +74,8 @@ class Syncing:
         found = await status(reads, there)
         drift, strangers = await drifts_of(reads, there.id), await strangers_of(reads, there.id)
         plan = found.plan
-        changes = [] if plan is None else await changes_of(reads, plan.id, limit=PREVIEWED)
+        fresh = plan is not None and plan.state in (READY, HELD)
+        changes = await changes_of(reads, plan.id, limit=PREVIEWED) if plan is not None and fresh else []
         findings = await findings_at(reads, there.id, limit=SHOWN)
         tiles = [
             Tile(str(found.written), "agents kept in step"),
@@ -95,7 +99,7 @@ class Syncing:
             tiles=tiles,
             found=found,
             plan=plan,
-            fresh=plan is not None and plan.state in (READY, HELD),
+            fresh=fresh,
             changes=[shown(kept) for kept in changes],
             drift=[differs(row) for row in drift[:SHOWN]],
             strangers=[nobodys(row, known=row.mark in known) for row in strangers[:SHOWN]],
