@@ -59,7 +59,7 @@ class Syncing:
             "Sync",
             "sync",
             "Facts, owners and attestations go into each IdP by a plan that is shown first.",
-            [connect] if may(session, "settings.read") else [],
+            [connect] if permitted(session, "settings.read") else [],
             sections=[("Connections", _connections(lines), "")],
         )
 

@@ -1,4 +1,7 @@
-"""The registry's tables. Text compares bytewise; instants are microseconds; flags are 0 or 1."""
+"""The registry's tables. Text compares bytewise; instants are microseconds; flags are 0 or 1.
+
+Those of saved views and of changes of many agents have a file of their own.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from sqlalchemy import text as sql_text
 from sqlmodel import SQLModel
 
 from scim_bridge.kernel.columns import KEYED, blob, text, text_key, whole
+from scim_bridge.registry import bulk_tables as bulk_tables
 
 LIVE = sql_text("deleted IS NULL")
 OPEN = sql_text("released IS NULL")
@@ -15,7 +19,6 @@ EXPIRES = sql_text("expires_at IS NOT NULL")
 ENDS = sql_text("until IS NOT NULL")
 WAITING = sql_text("state = 'open'")
 HELD = sql_text("connection_id IS NOT NULL")
-RUNNING = sql_text("state = 'running'")
 
 
 class ResourceRow(SQLModel, table=True):
@@ -430,54 +433,3 @@ class SessionRow(SQLModel, table=True):
     address: str = text()
     ended: int | None = whole(nullable=True)
     ended_why: str = text()
-
-
-class ViewRow(SQLModel, table=True):
-    """A saved search of agents: somebody's own (`holder`), or everybody's (an empty one)."""
-
-    __tablename__ = "sb_view"
-    __table_args__ = (Index("sb_view_holder", "holder", "name", unique=True),)
-
-    id: str = text_key()
-    name: str = text()
-    query: str = text()
-    holder: str = text()
-    made_by: str = text()
-    created: int = whole()
-
-
-class BulkRow(SQLModel, table=True):
-    """One change of many agents: planned, running, done or cancelled, with who said so."""
-
-    __tablename__ = "sb_bulk"
-    __table_args__ = (Index("sb_bulk_running", "id", sqlite_where=RUNNING, postgresql_where=RUNNING),)
-
-    id: str = text_key()
-    # stop, resume, owner, attest, join, leave
-    action: str = text()
-    target_id: str = text()
-    target: str = text()
-    query: str = text()
-    state: str = text()
-    reason: str = text()
-    made_by: str = text()
-    created: int = whole()
-    ended: int | None = whole(nullable=True)
-    # How many different people have to say so, who did (JSON), and how far it reaches (JSON).
-    needed: int = whole()
-    approvals: str = text()
-    reach: str = text()
-
-
-class BulkItemRow(SQLModel, table=True):
-    """One agent of such a change: what the preview said, and what became of it."""
-
-    __tablename__ = "sb_bulk_item"
-
-    bulk_id: str = text_key()
-    agent_id: str = text_key()
-    slug: str = text()
-    says: str = text()
-    # planned, nothing, done, failed, moved
-    state: str = text()
-    told: str = text()
