@@ -66,7 +66,6 @@ class Alerting:
         found = await watch.alerts(reads, state=wanted, limit=SHOWN, before=before)
         counted = await watch.open_counts(reads)
         shown = [one for one in found if (one.muted is not None) == (show == "muted") or show == "resolved"]
-        older = f"{HERE}?{urlencode({'show': show, 'before': f'{found[-1].last}.{found[-1].id}'})}"
         tiles = [
             *(Tile(f"{counted.get(severity, 0):,}", severity, TONES[severity], HERE) for severity in TONES),
             Tile(f"{counted.get('muted', 0):,}", "muted", url=f"{HERE}?show=muted"),
@@ -81,7 +80,7 @@ class Alerting:
             "What agents did that is not usual for them.",
             tiles=tiles,
             sections=sections,
-            older=older if len(found) == SHOWN else "",
+            older=_older(show, found[-1]) if len(found) == SHOWN else "",
             crumb=("Alerts", HERE) if show != "open" or before else None,
         )
 
@@ -154,6 +153,10 @@ class Alerting:
         mute_id = cleaned(request.path_params["id"])
         await self._ctx.store.transact(session.actor(request), lambda work: watch.unmute(work, mute_id))
         return redirect(HERE)
+
+
+def _older(show: str, last: watch.Alert) -> str:
+    return f"{HERE}?{urlencode({'show': show, 'before': f'{last.last}.{last.id}'})}"
 
 
 def _mark(text: str) -> tuple[int, str] | None:
