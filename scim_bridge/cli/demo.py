@@ -185,7 +185,7 @@ def _stay(play: Play, output: Format) -> None:
         page = console()
         page.print("\nIt keeps running; press Ctrl-C to stop. Look around:\n")
         page.print(f"  Console        {world.bridge}/console")
-        page.print(f"  Sign in with   {token}")
+        page.print(f"  Sign in with   {token}   (unfold “With an admin token”)")
         for line in signing_in.told(world):
             page.print(f"  {line}", soft_wrap=True)
         page.print(f"  SCIM           {world.bridge}/scim/v2   (token: {play.notes.get('token:okta')})")
