@@ -14,11 +14,12 @@ from starlette.routing import Route
 
 from scim_bridge.departures import status as departures
 from scim_bridge.kernel import counters
+from scim_bridge.kernel.backlog import backlog, lag
 from scim_bridge.kernel.clock import SECOND
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.edge import Edge
 from scim_bridge.kernel.errors import BridgeError, StoreUnavailable
-from scim_bridge.kernel.jobs import Jobs, backlog, lag
+from scim_bridge.kernel.jobs import Jobs
 from scim_bridge.kernel.telemetry import AUDIT_UNSEALED, EFFECTS, EFFECTS_LAG, REGISTRY, RESOURCES
 from scim_bridge.kernel.web import json_response, problem_response
 from scim_bridge.kernel.work import SYSTEM, Work

@@ -27,10 +27,10 @@ from scim_bridge.api.shapes import (
 from scim_bridge.audit.record import record
 from scim_bridge.departures.status import status as leaving
 from scim_bridge.kernel import counters
+from scim_bridge.kernel.backlog import backlog
 from scim_bridge.kernel.clock import SECOND, iso
 from scim_bridge.kernel.effects import revive_within
 from scim_bridge.kernel.errors import NotFound, Refused
-from scim_bridge.kernel.jobs import backlog
 from scim_bridge.kernel.work import Work
 from scim_bridge.signals.doors import Door, door, doors
 

@@ -13,8 +13,8 @@ from scim_bridge.console.pages import Pages
 from scim_bridge.console.session import PATH
 from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table, Tile, state
 from scim_bridge.departures.status import status
+from scim_bridge.kernel.backlog import backlog
 from scim_bridge.kernel.context import Context
-from scim_bridge.kernel.jobs import backlog
 from scim_bridge.kernel.pages import span
 from scim_bridge.signals.doors import Door, doors
 

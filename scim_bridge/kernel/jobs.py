@@ -6,12 +6,9 @@ The engine is loaded and launched beside the first answers: what is to be done i
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
-import sqlite3
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from scim_bridge.kernel.effects import Effects, from_the_future, under_way
-from scim_bridge.kernel.errors import ConfigurationError, StoreUnavailable
+from scim_bridge.kernel.errors import StoreUnavailable
 from scim_bridge.kernel.memory import few_arenas
 from scim_bridge.kernel.polling import Polling
+from scim_bridge.kernel.single_process import SingleProcess, jobs_database, left_in
 from scim_bridge.kernel.work import BULK, ORDINARY, SYSTEM, URGENT, Store, Work
 
 if TYPE_CHECKING:
@@ -35,34 +33,6 @@ PORTION = 50
 # How long the relay sleeps when nobody wakes it: other processes' commits are found by looking.
 LOOK = 1.0
 LOOK_FOR_OTHERS = 0.25
-
-
-class SingleProcess:
-    """A file lock: on SQLite a second worker process would run every job twice."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._handle: int | None = None
-
-    def acquire(self) -> None:
-        """Take the lock or refuse to start."""
-        self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._handle)
-            self._handle = None
-            raise ConfigurationError(
-                "database_url",
-                f"another scim-bridge server already works on this SQLite file ({self._path.name} is locked)",
-                "Stop it, or move to PostgreSQL to run several.",
-            ) from error
-
-    def release(self) -> None:
-        """Give the lock back."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
 
 
 class Jobs:
@@ -265,39 +235,3 @@ class Jobs:
 def _effect_of(workflow: str) -> str:
     """The effect a workflow performs."""
     return workflow.split(":", 2)[1]
-
-
-def left_in(file: Path) -> list[str]:
-    """The workflows that were under way when the process that had this SQLite file of jobs ended."""
-    try:
-        with closing(sqlite3.connect(file)) as jobs:
-            rows = jobs.execute(
-                "SELECT workflow_uuid FROM workflow_status WHERE status = 'PENDING'"
-            ).fetchall()
-    except sqlite3.Error:
-        # A new file: nobody has worked yet.
-        return []
-    return [str(row[0]) for row in rows if str(row[0]).startswith("effect:")]
-
-
-def jobs_database(database_url: str) -> str:
-    """Where DBOS keeps its tables: a file of its own beside SQLite, its own schema on PostgreSQL."""
-    if database_url.startswith("sqlite:///"):
-        return database_url + ".jobs"
-    return "postgresql://" + database_url.split("://", 1)[1]
-
-
-async def backlog(reader: Any) -> dict[str, int]:
-    """How many effects are in each open state."""
-    rows = await reader.all(
-        "SELECT state, COUNT(*) AS n FROM sb_effect WHERE state IN ('pending', 'handed', 'dead') GROUP BY state"
-    )
-    return {row["state"]: row["n"] for row in rows}
-
-
-async def lag(reader: Any, now: int) -> int:
-    """Microseconds for which the open effect that waits longest has been due; 0 when none waits."""
-    row = await reader.one(
-        "SELECT MIN(next_at) AS at FROM sb_effect WHERE state IN ('pending', 'handed') AND next_at <= ?", now
-    )
-    return 0 if row["at"] is None else int(now - row["at"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scim_bridge.kernel.database import Database
 from scim_bridge.kernel.errors import ConfigurationError
-from scim_bridge.kernel.jobs import SingleProcess
+from scim_bridge.kernel.single_process import SingleProcess
 
 
 @asynccontextmanager

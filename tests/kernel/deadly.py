@@ -10,11 +10,12 @@ import os
 import signal
 import sys
 
+from scim_bridge.kernel.backlog import backlog
 from scim_bridge.kernel.clock import SystemClock
 from scim_bridge.kernel.database import open_database
 from scim_bridge.kernel.effects import Done, Effect, Effects, Outcome
 from scim_bridge.kernel.ids import UuidV7
-from scim_bridge.kernel.jobs import Jobs, backlog
+from scim_bridge.kernel.jobs import Jobs
 from scim_bridge.kernel.work import Store, Work
 
 

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from scim_bridge.kernel.database import open_database
-from scim_bridge.kernel.jobs import SingleProcess
+from scim_bridge.kernel.single_process import SingleProcess
 from scim_bridge.kernel.slots import Slot
 from scim_bridge.kernel.worker import sole_worker
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from scim_bridge.cli.run import run
-from scim_bridge.kernel.jobs import SingleProcess
+from scim_bridge.kernel.single_process import SingleProcess
 from tests.sync.okta_org import CLIENT, SCOPES, Org, private_key
 
 MANIFEST = """
