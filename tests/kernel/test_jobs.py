@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 
 import structlog
@@ -120,9 +119,6 @@ def test_the_files_of_the_engine_are_for_their_owner_alone(sqlite_url) -> None:
 
 
 def test_a_stop_overtakes_what_waits_and_no_stop_waits_for_another_that_fails(database_url) -> None:
-    begun = time.monotonic()
-    done: dict[str, float] = {}
-
     async def write(work: Work) -> None:
         work.bookkeeping("test")
         for number in range(150):
@@ -134,13 +130,13 @@ def test_a_stop_overtakes_what_waits_and_no_stop_waits_for_another_that_fails(da
 
     async def handler(effect: Effect) -> Outcome:
         name = effect.payload["name"]
-        done.setdefault(name, time.monotonic() - begun)
         if name == "refused":
             return Retry("429", 60.0, asked=True)
         await asyncio.sleep(0.2)
         return Done({})
 
-    calls, _ = perform(database_url, handler, write, 12)
+    # So many settled that both must be among them, however the two cores are shared.
+    calls, _ = perform(database_url, handler, write, 45)
     order = [effect.payload["name"] for effect in calls]
     assert order.index("stop") < 60, order
     assert sum(name.startswith("bulk") for name in order[: order.index("change")]) < 40, order
