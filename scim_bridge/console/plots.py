@@ -28,12 +28,18 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """Bars over days or weeks; `at` are instants in seconds."""
+    """Bars over days or weeks; `at` are instants in seconds, `empty` what is said where no bar would stand."""
 
     title: str
     per: str
     at: tuple[int, ...]
     series: tuple[Series, ...]
+    empty: str
+
+    @property
+    def nothing(self) -> str:
+        """What to say in place of the plot; empty when there is something to draw."""
+        return "" if any(any(one.values) for one in self.series) else self.empty
 
     @property
     def data(self) -> str:
@@ -76,17 +82,20 @@ def plots_of(pulse: Pulse) -> list[Plot]:
                 Series("Allowed", "good", answered[0], answered[1]),
                 Series("Denied", "bad", answered[1]),
             ),
+            "No gateway has asked in two weeks.",
         ),
         Plot(
             "The slowest departure of each day, seconds",
             "Day",
             at,
             (Series("Seconds", "accent", tuple(slowest.values())),),
+            "Nobody who answers for agents has left in two weeks.",
         ),
         Plot(
             "Attestations that end, by week",
             "Week from",
             weeks,
             (Series("End", "warn", tuple(map(float, due))),),
+            f"None ends within {WEEKS} weeks.",
         ),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -14,6 +14,7 @@ from scim_bridge.kernel.clock import SECOND, iso
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Invalid
 from scim_bridge.kernel.sql import marks
+from scim_bridge.registry.outward import NOTIFY
 
 WAITING = ("pending", "handed")
 
@@ -81,7 +82,7 @@ async def shown(reader: Reader, name: str, now: int) -> dict[str, Any]:
         " WHERE case_id = ? ORDER BY created, id",
         case.id,
     )
-    names = {row["id"]: row["name"] for row in await reader.all("SELECT id, name FROM sb_connection")}
+    names = await _names(reader, effects)
     receipt = await reader.one(
         "SELECT within_budget, milliseconds, steps, signed FROM sb_receipt WHERE case_id = ?", case.id
     )
@@ -109,6 +110,17 @@ async def shown(reader: Reader, name: str, now: int) -> dict[str, Any]:
         "agents": [_agent(row) for row in agents],
         "effects": [_effect(row, slugs, names) for row in effects],
     }
+
+
+async def _names(reader: Reader, effects: Sequence[Any]) -> dict[str, str]:
+    """By id: of connections, and of those who were written to."""
+    payloads = [orjson.loads(row["payload"]) for row in effects if row["kind"] == NOTIFY]
+    people = sorted({one["to"]["id"] for one in payloads if one["to"]})
+    rows = list(await reader.all("SELECT id, name FROM sb_connection"))
+    if people:
+        found = f"SELECT id, name FROM sb_resource WHERE id IN ({marks(len(people))})"
+        rows += await reader.all(found, *people)
+    return {row["id"]: row["name"] for row in rows}
 
 
 def _agent(row: Any) -> dict[str, Any]:

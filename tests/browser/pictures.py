@@ -8,32 +8,19 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+from scim_bridge.console.permissions import NEEDS
 from tests.browser.conftest import DESKTOP, PHONE, started
 
-PAGES = (
-    "overview",
-    "",
-    "people",
-    "groups",
-    "departures",
-    "attestations",
-    "credentials",
-    "access",
-    "decisions",
-)
-PAGES += ("alerts", "sync", "audit", "status", "settings")
-# The pages below a list: the first link of a row leads to one.
-INNER = {
-    "people": "people/",
-    "departures": "departures/",
-    "sync": "sync/",
-    "": "agents/",
-    "decisions": "decisions/",
-}
+# Not pages: what a page asks for, a door, or a file.
+NO_PAGE = re.compile(r".*(\.css|\.js|\.svg|/now|/export|/begin|/callback|path})")
+# So many pages of one kind are looked at for links: not every connection has a plan.
+OF_A_KIND = 4
 # Few colours are enough for a page, and a picture then stays small.
 COLOURS = 96
 
@@ -52,6 +39,9 @@ def main() -> None:
     with sync_playwright() as playwright, started(playwright) as browser:
         page = browser.new_context(viewport=DESKTOP, base_url=told.url).new_page()
         page.goto("/console/sign-in")
+        # Where people sign in at an IdP, the token's field is folded away.
+        if (folded := page.locator("details:not([open]) summary")).count():
+            folded.first.click()
         page.get_by_label("Admin token").fill(told.token)
         page.get_by_role("button", name="Sign in").click()
         (every if told.all else three)(page, told.folder)
@@ -75,19 +65,59 @@ def three(page: Page, folder: Path) -> None:
 
 
 def every(page: Page, folder: Path) -> None:
-    """Every page in its four forms."""
-    addresses = {name or "agents": f"/console/{name}" if name else "/console" for name in PAGES}
-    for name, start in INNER.items():
-        inner = _first(page, addresses[name or "agents"], start)
-        if inner is not None:
-            addresses[f"{name or 'agents'}-one"] = inner
-    for name, address in addresses.items():
-        page.goto(address)
+    """One page of every kind the console has, in its four forms; the kinds no link led to are named."""
+    found: dict[str, str] = {}
+    for kind, address in _walked(page, "/console/overview"):
+        if kind in found:
+            continue
+        found[kind] = address
+        name = (
+            re.sub(r"[{}]", "", kind.removeprefix("/console")).strip("/").replace("/", "-") or "agents-list"
+        )
+        print(f"{kind}: {address}")
         for size, form in ((DESKTOP, "desktop"), (PHONE, "phone")):
             page.set_viewport_size(size)  # type: ignore[arg-type]
             for theme in ("light", "dark"):
                 page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-                page.screenshot(path=folder / f"{name}-{form}-{theme}.png", full_page=name != "audit")
+                page.screenshot(
+                    path=folder / f"{name}-{form}-{theme}.png", full_page=kind != "/console/audit"
+                )
+    for kind in _kinds().keys() - found.keys():
+        print(f"{kind}: no link led to one")
+
+
+def _kinds() -> dict[str, re.Pattern[str]]:
+    """Each page's address with its parameters, and what fits it; the plain ones first."""
+    pages = [path for method, path in NEEDS if method == "GET" and not NO_PAGE.fullmatch(path)]
+    return {path: re.compile(re.sub(r"{\w+}", "[^/]+", path)) for path in sorted(pages, key=_parameters)}
+
+
+def _parameters(path: str) -> int:
+    return path.count("{")
+
+
+def _walked(page: Page, start: str) -> Iterator[tuple[str, str]]:
+    """Kind and address of pages of the console, each while it is open, as far as links lead."""
+    kinds, looked = _kinds(), Counter[str]()
+    waiting, seen = [start], {start}
+    while waiting:
+        address = waiting.pop(0)
+        path = address.partition("?")[0]
+        kind = next((kind for kind, fits in kinds.items() if fits.fullmatch(path)), None)
+        if kind is None or looked[kind] == OF_A_KIND:
+            continue
+        looked[kind] += 1
+        answer = page.goto(address)
+        if answer is None or not answer.ok:
+            print(f"{address}: {answer.status if answer else 'no answer'}")
+            continue
+        page.wait_for_load_state("networkidle")
+        yield kind, address
+        for link in page.locator("a[href^='/console']").all():
+            to = str(link.get_attribute("href")).partition("#")[0]
+            if to not in seen:
+                seen.add(to)
+                waiting.append(to)
 
 
 def _first(page: Page, address: str, start: str) -> str | None:

@@ -100,6 +100,9 @@ def test_the_policies_that_name_a_group_are_found(text: str, expected: list[str]
 
 
 def test_stacked_bars_reach_over_what_they_stand_upon_and_the_table_says_each_value() -> None:
-    plot = Plot("t", "Day", (0, 86_400), (Series("a", "good", (1, 2), (3, 4)), Series("b", "bad", (3, 4))))
+    series = (Series("a", "good", (1, 2), (3, 4)), Series("b", "bad", (3, 4)))
+    plot = Plot("t", "Day", (0, 86_400), series, "None.")
     assert plot.series[0].tops == (4, 6)
     assert plot.rows == [("1 Jan 1970", "1", "3"), ("2 Jan 1970", "2", "4")]
+    assert plot.nothing == ""
+    assert Plot("t", "Day", (0, 86_400), (Series("a", "good", (0, 0)),), "None.").nothing == "None."

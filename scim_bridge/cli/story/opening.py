@@ -31,6 +31,11 @@ def import_agents(world: World, file: Path) -> str:
     return f"{len(listed)} agents on {len(platforms)} platforms, {done['created']} people, groups and agents created"
 
 
+def _token(world: World, name: str, *options: str) -> None:
+    if world.notes.get(f"token:{name}") is None:
+        world.notes.put(f"token:{name}", world.cli("tokens", "create", *options)["token"])
+
+
 def connect(world: World) -> str:
     """A connection and a token for each IdP, with credentials for the way back."""
     known = {item["name"] for item in world.cli("connections", "list")}
@@ -41,11 +46,9 @@ def connect(world: World) -> str:
         file, settings = _entra_secrets(world)
         _create(world, "entra", file, settings)
     for name in ("okta", "entra"):
-        if world.notes.get(f"token:{name}") is None:
-            world.notes.put(f"token:{name}", world.cli("tokens", "create", "--connection", name)["token"])
-    for scope in ("access", "admin"):
-        if world.notes.get(f"token:{scope}") is None:
-            world.notes.put(f"token:{scope}", world.cli("tokens", "create", "--scope", scope)["token"])
+        _token(world, name, "--connection", name, "--label", f"{name.capitalize()}, over SCIM")
+    _token(world, "access", "--scope", "access", "--label", "gateways, for decisions")
+    _token(world, "admin", "--scope", "admin", "--label", "the console")
     configure(world)
     return "connections okta and entra, tokens for SCIM, decisions and the console"
 
