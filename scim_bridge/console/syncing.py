@@ -72,7 +72,8 @@ class Syncing:
         if asked and now.go and not now.again:
             return redirect(now.go)
         found = await status(reads, there)
-        drift, strangers = await drifts_of(reads, there.id), await strangers_of(reads, there.id)
+        drift = await drifts_of(reads, there.id, limit=SHOWN)
+        strangers = await strangers_of(reads, there.id, limit=SHOWN)
         plan = found.plan
         fresh = plan is not None and plan.state in (READY, HELD)
         changes = await changes_of(reads, plan.id, limit=PREVIEWED) if plan is not None and fresh else []
@@ -80,11 +81,11 @@ class Syncing:
         tiles = [
             Tile(str(found.written), "agents kept in step"),
             Tile(str(0 if plan is None else plan.changes), "changes in the last plan"),
-            Tile(str(len(drift)), "drifts open", WARN if drift else ""),
-            Tile(str(len(strangers)), "nobody's", WARN if strangers else ""),
+            Tile(str(found.drifts), "drifts open", WARN if drift else ""),
+            Tile(str(found.strangers), "nobody's", WARN if strangers else ""),
             Tile(str(len(found.troubles)), "not done", BAD if found.troubles else ""),
         ]
-        known = await self._agents([row.mark for row in strangers[:SHOWN] if row.mark])
+        known = await self._agents([row.mark for row in strangers if row.mark])
         page = self._pages.page(
             "sync.html",
             session,
@@ -101,10 +102,10 @@ class Syncing:
             plan=plan,
             fresh=fresh,
             changes=[shown(kept) for kept in changes],
-            drift=[differs(row) for row in drift[:SHOWN]],
-            strangers=[nobodys(row, known=row.mark in known) for row in strangers[:SHOWN]],
-            more_drift=max(0, len(drift) - SHOWN),
-            more_strangers=max(0, len(strangers) - SHOWN),
+            drift=[differs(row) for row in drift],
+            strangers=[nobodys(row, known=row.mark in known) for row in strangers],
+            more_drift=max(0, found.drifts - len(drift)),
+            more_strangers=max(0, found.strangers - len(strangers)),
             runs=runs_table(found.runs),
             findings=findings_table(findings) if findings else None,
             adopted=cleaned(request.query_params.get("adopted", ""))[:64],
