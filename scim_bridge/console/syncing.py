@@ -18,6 +18,7 @@ from scim_bridge.console.session import PATH, form_key
 from scim_bridge.console.sync_now import HERE, at, now_of
 from scim_bridge.console.sync_shown import differs, findings_table, nobodys, runs_table, shown
 from scim_bridge.console.tables import BAD, WARN, Cell, Table, Tile, number, state
+from scim_bridge.console.tally import Steps
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.pages import html
 from scim_bridge.kernel.sql import marks
@@ -38,6 +39,7 @@ class Syncing:
     def __init__(self, ctx: Context, pages: Pages) -> None:
         self._ctx = ctx
         self._pages = pages
+        self._steps = Steps(ctx)
 
     def screens(self) -> dict[str, Screen]:
         """Their addresses."""
@@ -54,7 +56,8 @@ class Syncing:
         connect = Tile("Connect", "Okta or Entra, step by step", url=f"{PATH}/connect")
         lines = []
         for one in await connections(reads):
-            lines.append(_line(one, await status(reads, one, limit=1)))
+            counted = await self._steps.now(one.id)
+            lines.append(_line(one, await status(reads, one, limit=1, counted=counted)))
         return Board(
             "Sync",
             "sync",
@@ -71,7 +74,7 @@ class Syncing:
         now = await now_of(reads, there, asked)
         if asked and now.go and not now.again:
             return redirect(now.go)
-        found = await status(reads, there)
+        found = await status(reads, there, counted=await self._steps.now(there.id))
         drift = await drifts_of(reads, there.id, limit=SHOWN)
         strangers = await strangers_of(reads, there.id, limit=SHOWN)
         plan = found.plan

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
+import orjson
+
 from scim_bridge.kernel.clock import DAY, SystemClock
 from scim_bridge.kernel.database import open_database
 from scim_bridge.kernel.ids import UuidV7
@@ -41,6 +43,8 @@ PAGES += (
     "agents/AGENT/decisions",
     "alerts",
     "sync",
+    "sync/bench",
+    "connect",
     "audit",
     "audit?about=AGENT",
     "audit?action=agent.created",
@@ -65,8 +69,31 @@ DECISION = (
 )
 
 
+PUSHED = (
+    "INSERT INTO sb_pushed (connection_id, agent_id, remote_id, attributes, written) VALUES (?, ?, ?, ?, ?)"
+)
+STRANGER = (
+    "INSERT INTO sb_stranger (connection_id, remote_id, name, mark, attributes, origin, made, owner, unknown,"
+    " first_seen, last_seen, state, agent_id, decided, decided_by, reason)"
+    " VALUES (?, ?, ?, '', '{}', '', NULL, '', '', ?, ?, 'open', '', NULL, '', '')"
+)
+DRIFT = (
+    "INSERT INTO sb_drift (id, connection_id, agent_id, slug, attribute, field, ours, theirs, rule, first_seen,"
+    " last_seen, changed_by, changed_at, unknown, state, slot, settled, settled_by, reason)"
+    " VALUES (?, ?, ?, ?, 'purpose', 'purpose', '\"a\"', '\"b\"', 'report', ?, ?, '', NULL, '', 'open', '', NULL,"
+    " '', '')"
+)
+ATTRIBUTES = orjson.dumps({f"attribute{n}": "A value of some length" for n in range(10)}).decode()
+
+
 async def lived(store: Store, held_of: int = HELD_OF, alerts_of: int = ALERTS_OF) -> None:
-    """What a while of use leaves: some agents held, every second attested, three decisions each, alerts."""
+    """What a while of use leaves: some agents held, every second attested, three decisions each, alerts.
+
+    All are kept in step at the connection, which has a drift for each alert and as many objects that are nobody's.
+    """
+    there = await store.reads.one("SELECT id FROM sb_connection")
+    assert there is not None
+    at = there["id"]
     ids = [row["id"] for row in await store.reads.all("SELECT id FROM sb_agent ORDER BY id")]
     held = ids[::held_of]
     now, new = store.clock.now(), store.ids.new
@@ -78,6 +105,9 @@ async def lived(store: Store, held_of: int = HELD_OF, alerts_of: int = ALERTS_OF
             (now + 90 * DAY, each) for each in ids[::2]
         ],
         ALERT: [(new(), each, now, now) for each in ids[::alerts_of]],
+        PUSHED: [(at, each, f"00u{n}", ATTRIBUTES, now) for n, each in enumerate(ids)],
+        STRANGER: [(at, f"00x{n}", f"stranger-{n}", now, now) for n, _ in enumerate(ids[::alerts_of])],
+        DRIFT: [(new(), at, each, f"drifted-{n}", now, now) for n, each in enumerate(ids[::alerts_of])],
         DECISION: [
             (new(), now - n * spread, ids[n % many], ids[n % many], f"T-{n % 50}", int(n % 7 > 0))
             for n in range(many * DECISIONS_OF)
@@ -170,7 +200,7 @@ async def filled(source: Databases, agents: int) -> str:
     async with opened(url) as store:
         await lived(store)
         if store.database.backend == "postgresql":
-            for table in ("sb_hold", "sb_alert", "sb_decision", "sb_agent", "sb_audit"):
+            for table in ("sb_hold", "sb_alert", "sb_decision", "sb_agent", "sb_audit", "sb_pushed"):
                 await store.reads.all(f"ANALYZE {table}")
     return url
 
