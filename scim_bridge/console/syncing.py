@@ -30,7 +30,8 @@ from scim_bridge.sync.service import Status, status
 from scim_bridge.sync.stranger_keeping import strangers_of
 
 PREVIEWED = 20
-SHOWN = 100
+# Each drift and each stranger has its forms: so many at a time, and how many more wait.
+SHOWN, FINDINGS = 25, 100
 
 
 class Syncing:
@@ -80,7 +81,7 @@ class Syncing:
         plan = found.plan
         fresh = plan is not None and plan.state in (READY, HELD)
         changes = await changes_of(reads, plan.id, limit=PREVIEWED) if plan is not None and fresh else []
-        findings = await findings_at(reads, there.id, limit=SHOWN)
+        findings = await findings_at(reads, there.id, limit=FINDINGS)
         tiles = [
             Tile(str(found.written), "agents kept in step"),
             Tile(str(0 if plan is None else plan.changes), "changes in the last plan"),

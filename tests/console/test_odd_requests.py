@@ -26,8 +26,9 @@ def test_a_header_that_is_no_address_is_refused_not_stumbled_over(sqlite_url, cl
     async def body(browser: Browser) -> None:
         await browser.sign_in()
         key = await browser.form_key()
-        clock.advance(days=1)
-        fields = {"form_key": key, "base": "9" * 5000, "reason": "why"}
+        # Long enough to be asked to sign in anew, and led back to where one came from.
+        clock.advance(seconds=960)
+        fields = {"form_key": key, "reason": "why"}
         for path in ("/console/views", "/console/sync/none/plans/none/apply", "/console/access/drafts"):
             answer = await browser.client.post(path, data=fields, headers=odd)
             assert answer.status_code < 500, (path, odd, answer.status_code)
@@ -38,18 +39,7 @@ def test_a_header_that_is_no_address_is_refused_not_stumbled_over(sqlite_url, cl
 
 
 # Each is sent in every field a page looks for.
-ODD_VALUES = (
-    "-1",
-    "9" * 30,
-    "9" * 18 + ".x",
-    "%00",
-    "%FF%ED%A0%80",
-    "%25" * 50,
-    "x" * 8192,
-    "2026-13-45",
-    "0000-00-00",
-    "a:b:%22",
-)
+ODD_VALUES = ("9" * 30, "9" * 18 + ".x", "%00", "%FF%ED%A0%80%22", "x" * 3000, "2026-13-45")
 FIELDS = (
     "q",
     "after",
@@ -72,10 +62,9 @@ def test_odd_values_in_an_address_are_answered_on_every_page(database_url, clock
         await populate(browser.store, MASTER, 10)
         await lived(browser.store, 2, 2)
         await browser.sign_in()
-        for address in (await addresses(browser)).values():
+        for path in {address.partition("?")[0] for address in (await addresses(browser)).values()}:
             for odd in ODD_VALUES:
                 said = "&".join(f"{name}={odd}" for name in FIELDS)
-                path = address.partition("?")[0]
                 answer = await browser.get(f"{path}?{said}")
                 assert answer.status_code < 500, (path, odd, answer.status_code)
 
