@@ -27,7 +27,7 @@ from scim_bridge.watch.evidence import DECISION, Evidence, shown_evidence
 from scim_bridge.watch.telling import RESOLVED, tell
 
 HERE = f"{PATH}/alerts"
-SHOWN = 100
+SHOWN = 50
 TONES = {"high": BAD, "medium": WARN, "low": PLAIN}
 SHOWS = {
     "open": ("Open", "Nothing is odd now."),
@@ -62,10 +62,10 @@ class Alerting:
         show = show if show in SHOWS else "open"
         before = _mark(asked.get("before", ""))
         reads = self._ctx.store.reads
-        wanted = "resolved" if show == "resolved" else "open"
-        found = await watch.alerts(reads, state=wanted, limit=SHOWN, before=before)
+        wanted, muted = ("resolved", None) if show == "resolved" else ("open", show == "muted")
+        found = await watch.alerts(reads, state=wanted, limit=SHOWN + 1, before=before, muted=muted)
+        shown = found[:SHOWN]
         counted = await watch.open_counts(reads)
-        shown = [one for one in found if (one.muted is not None) == (show == "muted") or show == "resolved"]
         tiles = [
             *(Tile(f"{counted.get(severity, 0):,}", severity, TONES[severity], HERE) for severity in TONES),
             Tile(f"{counted.get('muted', 0):,}", "muted", url=f"{HERE}?show=muted"),
@@ -80,7 +80,7 @@ class Alerting:
             "What agents did that is not usual for them.",
             tiles=tiles,
             sections=sections,
-            older=_older(show, found[-1]) if len(found) == SHOWN else "",
+            older=_older(show, shown[-1]) if len(found) > SHOWN else "",
             crumb=("Alerts", HERE) if show != "open" or before else None,
         )
 

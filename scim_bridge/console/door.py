@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 import structlog
 from starlette.requests import Request
@@ -112,9 +112,21 @@ def same_site(ctx: Context, request: Request) -> None:
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise refusal
     origin = request.headers.get("origin")
-    known = {request.headers.get("host", ""), urlsplit(ctx.public_url).netloc}
-    if origin is not None and urlsplit(origin).netloc not in known:
+    if origin is None:
+        return
+    there = _parts(origin)
+    if there is None or there.netloc not in {
+        request.headers.get("host", ""),
+        urlsplit(ctx.public_url).netloc,
+    }:
         raise refusal
+
+
+def _parts(text: str) -> SplitResult | None:
+    """An address in its parts; None for what a browser would not send (`http://[`)."""
+    with suppress(ValueError):
+        return urlsplit(text)
+    return None
 
 
 class Elsewhere(Exception):
@@ -136,8 +148,8 @@ async def required_session(ctx: Context, request: Request) -> Session:
 
 def again_url(session: Session, back: str) -> str:
     """Where somebody proves once more who they are, and comes back from to the page `back`."""
-    parts = urlsplit(back)
-    then = parts.path + (f"?{parts.query}" if parts.query else "")
+    parts = _parts(back)
+    then = PATH if parts is None else parts.path + (f"?{parts.query}" if parts.query else "")
     query = urlencode({"again": "1", "next": then})
     return f"{SIGN_IN}/begin?{query}" if session.person_id is not None else f"{SIGN_IN}?{query}"
 

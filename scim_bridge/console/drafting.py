@@ -218,7 +218,7 @@ class Drafting:
         session = await required_session(self._ctx, request)
         form = await sent(self._ctx, request, session)
         reason = reason_in(form)
-        base = int(form["base"]) if form.get("base", "").isdecimal() else None
+        base = _number(form["base"]) if form.get("base") else None
         tried = await self._tried(after, self._ctx.store.clock.now())
         if tried.differences and form.get("accept") != "yes":
             raise Conflict(

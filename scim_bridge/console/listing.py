@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isqrt
 from typing import Any
 
 from scim_bridge.console.search import Search, Term
@@ -95,7 +96,8 @@ async def agents_after(reader: Reader, search: Search, after: str, limit: int) -
 
 
 async def _conditions(reader: Reader, search: Search) -> list[Condition]:
-    conditions = [await _condition(reader, term) for term in search.terms]
+    few = FEW if len(search.terms) + len(search.words) > 1 else await _walked(reader)
+    conditions = [await _condition(reader, term, few) for term in search.terms]
     return conditions + [_word(word) for word in search.words]
 
 
@@ -133,7 +135,7 @@ async def _count(reader: Reader, sql: str) -> int:
 
 
 # Up to so many agents are looked up by their ids and sorted; where more fit, the list is walked by slug until the
-# page is full, which among so many is soon.
+# page is full, which among so many is soon. More filters than one leave fewer of them: the longer walk.
 FEW = 1_000
 # An owner who left answers for nothing.
 NO_OWNER = (
@@ -142,23 +144,31 @@ NO_OWNER = (
 )
 
 
-async def _condition(reader: Reader, term: Term) -> Condition:
-    sql, values = await _positive(reader, term.key, fold(term.value))
+async def _walked(reader: Reader) -> int:
+    """How many agents may fit one filter before walking to a full page takes less than looking each of them up.
+
+    Of N agents, n of which fit, some PAGE * N / n are walked over; to look one up takes as long as some 25 steps.
+    """
+    return min(FEW, isqrt(PAGE * await counters.total(reader, "live:agent") // 25))
+
+
+async def _condition(reader: Reader, term: Term, few: int) -> Condition:
+    sql, values = await _positive(reader, term.key, fold(term.value), few)
     return (f"NOT ({sql})", values) if term.negated else (sql, values)
 
 
-async def _positive(reader: Reader, key: str, value: str) -> Condition:
+async def _positive(reader: Reader, key: str, value: str, few: int) -> Condition:
     match key:
         case "state":
             if value == "held":
-                return await _those(reader, "sb_hold", "agent_id", "released IS NULL", ())
+                return await _those(reader, "sb_hold", "agent_id", "released IS NULL", (), few)
             return ("r.active = 1", ()) if value == "active" else NOTHING
         case "owner" | "person":
             if value == "none":
                 return NO_OWNER, ()
-            return await _answered_by(reader, value, OWNER if key == "owner" else None)
+            return await _answered_by(reader, value, OWNER if key == "owner" else None, few)
         case "group":
-            return await _in_group(reader, value)
+            return await _in_group(reader, value, few)
         case "platform":
             return "LOWER(a.platform) = ?", (value,)
         case "env":
@@ -170,10 +180,10 @@ async def _positive(reader: Reader, key: str, value: str) -> Condition:
                 return "a.attestation_state <> 'valid'", ()
             return "a.attestation_state = ?", (value,)
         case _:
-            return await _held_by(reader, value)
+            return await _held_by(reader, value, few)
 
 
-async def _answered_by(reader: Reader, value: str, role: str | None) -> Condition:
+async def _answered_by(reader: Reader, value: str, role: str | None, few: int) -> Condition:
     person = await find_person(reader, value)
     if person is not None:
         ids = [person.id]
@@ -192,10 +202,10 @@ async def _answered_by(reader: Reader, value: str, role: str | None) -> Conditio
     where, values = f"person_id IN ({marks(len(ids))})", tuple(ids)
     if role is not None:
         where, values = f"{where} AND role = ?", (*values, role)
-    return await _those(reader, "sb_owner", "agent_id", where, values)
+    return await _those(reader, "sb_owner", "agent_id", where, values, few)
 
 
-async def _in_group(reader: Reader, value: str) -> Condition:
+async def _in_group(reader: Reader, value: str, few: int) -> Condition:
     named = "SELECT id FROM sb_resource WHERE kind = 'group' AND deleted IS NULL AND key"
     rows = await reader.all(f"{named} = ?", value)
     if not rows:
@@ -203,23 +213,25 @@ async def _in_group(reader: Reader, value: str) -> Condition:
     if not rows:
         return NOTHING
     ids = tuple(row["id"] for row in rows)
-    return await _those(reader, "sb_member", "member_id", f"group_id IN ({marks(len(ids))})", ids)
+    return await _those(reader, "sb_member", "member_id", f"group_id IN ({marks(len(ids))})", ids, few)
 
 
-async def _held_by(reader: Reader, value: str) -> Condition:
+async def _held_by(reader: Reader, value: str, few: int) -> Condition:
     row = await reader.one("SELECT id FROM sb_connection WHERE name = ?", value)
     source = f"connection:{row['id']}" if row is not None else value
     matches = r"(source = ? OR code = ? OR source LIKE ? ESCAPE '\')"
     values = (source, value, like(f"{value}:", start=True))
-    return await _those(reader, "sb_hold", "agent_id", f"released IS NULL AND {matches}", values)
+    return await _those(reader, "sb_hold", "agent_id", f"released IS NULL AND {matches}", values, few)
 
 
-async def _those(reader: Reader, table: str, column: str, where: str, values: tuple[Any, ...]) -> Condition:
+async def _those(
+    reader: Reader, table: str, column: str, where: str, values: tuple[Any, ...], few: int
+) -> Condition:
     """Agents with a row of a table: by their ids where they are few, else asked of each agent on the way."""
     counted = await reader.one(
-        f"SELECT COUNT(*) AS n FROM (SELECT 1 AS x FROM {table} WHERE {where} LIMIT {FEW + 1}) few", *values
+        f"SELECT COUNT(*) AS n FROM (SELECT 1 AS x FROM {table} WHERE {where} LIMIT {few + 1}) few", *values
     )
-    if counted is not None and counted["n"] > FEW:
+    if counted is not None and counted["n"] > few:
         return f"EXISTS (SELECT 1 FROM {table} x WHERE x.{column} = a.id AND {where})", values
     return f"a.id IN (SELECT {column} FROM {table} WHERE {where})", values
 

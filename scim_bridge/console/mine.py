@@ -55,10 +55,11 @@ class Mine:
             " JOIN sb_resource r ON r.id = o.agent_id WHERE o.person_id = ? AND r.deleted IS NULL"
             " ORDER BY a.slug LIMIT ?",
             person_id,
-            SHOWN,
+            SHOWN + 1,
         )
-        facts = await facts_of(reads, [row["agent_id"] for row in rows])
-        agents = [facts[row["agent_id"]] for row in rows if row["agent_id"] in facts]
+        more = "+" if len(rows) > SHOWN else ""
+        facts = await facts_of(reads, [row["agent_id"] for row in rows[:SHOWN]])
+        agents = [facts[row["agent_id"]] for row in rows[:SHOWN] if row["agent_id"] in facts]
         held = sum(1 for agent in agents if agent.holds)
         found = Board(
             "Your agents",
@@ -66,12 +67,12 @@ class Mine:
             "What you answer for, and what you are asked about it.",
             tiles=[
                 Tile(str(len(asked)), "questions wait for you", WARN if asked else ""),
-                Tile(str(len(agents)), "agents"),
-                Tile(str(held), "may not act", BAD if held else ""),
+                Tile(f"{len(agents)}{more}", "agents"),
+                Tile(f"{held}{more}", "may not act", BAD if held else ""),
             ],
             sections=[
                 ("Questions", _questions(asked), ""),
-                ("Agents", _agents(agents, person_id), ""),
+                ("Agents", _agents(agents, person_id), f"The first {SHOWN} are shown." if more else ""),
             ],
         )
         return html(self._pages.board(session, form_key(self._ctx, session), found, now))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from scim_bridge.console.agent import AgentPage
+from scim_bridge.console.cells import rows
 from scim_bridge.console.listing import Counts, Page
 from scim_bridge.console.search import KEYS, Search, address, parse
 from scim_bridge.console.session import PATH, Session
@@ -53,6 +54,7 @@ class Pages:
             "filter_url": filter_url,
             "follow_js": f"{PATH}/follow.js?v={self.follow.digest}",
             "may": may,
+            "table_rows": lambda table, now, key, session: rows(table, now, key, partial(may, session)),
         }
 
     def _render(self, template: str, **values: Any) -> str:

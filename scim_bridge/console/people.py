@@ -33,6 +33,7 @@ from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.pages import moment
 from scim_bridge.kernel.sql import marks
+from scim_bridge.registry.model import OWNER
 from scim_bridge.registry.people_refs import find_person, people
 
 # Simulating reads every agent of a person: more than this is asked of the command line.
@@ -79,7 +80,11 @@ class People:
         url = f"{HERE}/{quote(row['name'], safe='')}"
         sections = [("Agents", agents_table(agents), rest_of(len(agents)))]
         boxes: list[Box] = []
-        if request.query_params.get("simulate") and len(agents) <= MOST:
+        asked = bool(request.query_params.get("simulate"))
+        if asked and len(agents) > MOST:
+            told = f"For more than {MOST} agents: scim-bridge departures simulate {row['name']}"
+            boxes.append(Box("Too many agents to try it on this page", (told,)))
+        elif asked:
             found = await quietly(self._ctx, lambda reader: simulated(reader, row["name"], now, self._rules))
             held = sum(one["outcome"] == "held" for one in found)
             boxes.append(
@@ -101,12 +106,8 @@ class People:
             row["display"] or row["name"],
             "people",
             tiles=[
-                Tile(
-                    str(sum(one["role"] == "owner" for one in agents)),
-                    "owned",
-                    url=filter_url("owner", row["name"]),
-                ),
-                Tile(str(sum(one["role"] != "owner" for one in agents)), "helped with"),
+                Tile(_read(agents, owned=True), "owned", url=filter_url("owner", row["name"])),
+                Tile(_read(agents, owned=False), "helped with"),
                 Tile("what if", "they left now", url=f"{url}?simulate=1"),
             ],
             boxes=boxes,
@@ -114,6 +115,12 @@ class People:
             sections=[*sections, ("What happened", happened_table(happened), "From the audit log.")],
             crumb=("People", HERE),
         )
+
+
+def _read(agents: list[dict[str, Any]], *, owned: bool) -> str:
+    """How many agents somebody owns, or helps with; "+" where not all of them were read."""
+    count = sum((one["role"] == OWNER) == owned for one in agents[:MOST])
+    return f"{count}{'+' if len(agents) > MOST else ''}"
 
 
 COLUMNS = (

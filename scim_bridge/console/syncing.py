@@ -18,6 +18,7 @@ from scim_bridge.console.session import PATH, form_key
 from scim_bridge.console.sync_now import HERE, at, now_of
 from scim_bridge.console.sync_shown import differs, findings_table, nobodys, runs_table, shown
 from scim_bridge.console.tables import BAD, WARN, Cell, Table, Tile, number, state
+from scim_bridge.console.tally import Steps
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.pages import html
 from scim_bridge.kernel.sql import marks
@@ -29,7 +30,8 @@ from scim_bridge.sync.service import Status, status
 from scim_bridge.sync.stranger_keeping import strangers_of
 
 PREVIEWED = 20
-SHOWN = 100
+# Each drift and each stranger has its forms: so many at a time, and how many more wait.
+SHOWN, FINDINGS = 25, 100
 
 
 class Syncing:
@@ -38,6 +40,7 @@ class Syncing:
     def __init__(self, ctx: Context, pages: Pages) -> None:
         self._ctx = ctx
         self._pages = pages
+        self._steps = Steps(ctx)
 
     def screens(self) -> dict[str, Screen]:
         """Their addresses."""
@@ -54,7 +57,8 @@ class Syncing:
         connect = Tile("Connect", "Okta or Entra, step by step", url=f"{PATH}/connect")
         lines = []
         for one in await connections(reads):
-            lines.append(_line(one, await status(reads, one, limit=1)))
+            counted = await self._steps.now(one.id)
+            lines.append(_line(one, await status(reads, one, limit=1, counted=counted)))
         return Board(
             "Sync",
             "sync",
@@ -71,20 +75,21 @@ class Syncing:
         now = await now_of(reads, there, asked)
         if asked and now.go and not now.again:
             return redirect(now.go)
-        found = await status(reads, there)
-        drift, strangers = await drifts_of(reads, there.id), await strangers_of(reads, there.id)
+        found = await status(reads, there, counted=await self._steps.now(there.id))
+        drift = await drifts_of(reads, there.id, limit=SHOWN)
+        strangers = await strangers_of(reads, there.id, limit=SHOWN)
         plan = found.plan
         fresh = plan is not None and plan.state in (READY, HELD)
         changes = await changes_of(reads, plan.id, limit=PREVIEWED) if plan is not None and fresh else []
-        findings = await findings_at(reads, there.id, limit=SHOWN)
+        findings = await findings_at(reads, there.id, limit=FINDINGS)
         tiles = [
             Tile(str(found.written), "agents kept in step"),
             Tile(str(0 if plan is None else plan.changes), "changes in the last plan"),
-            Tile(str(len(drift)), "drifts open", WARN if drift else ""),
-            Tile(str(len(strangers)), "nobody's", WARN if strangers else ""),
+            Tile(str(found.drifts), "drifts open", WARN if drift else ""),
+            Tile(str(found.strangers), "nobody's", WARN if strangers else ""),
             Tile(str(len(found.troubles)), "not done", BAD if found.troubles else ""),
         ]
-        known = await self._agents([row.mark for row in strangers[:SHOWN] if row.mark])
+        known = await self._agents([row.mark for row in strangers if row.mark])
         page = self._pages.page(
             "sync.html",
             session,
@@ -101,10 +106,10 @@ class Syncing:
             plan=plan,
             fresh=fresh,
             changes=[shown(kept) for kept in changes],
-            drift=[differs(row) for row in drift[:SHOWN]],
-            strangers=[nobodys(row, known=row.mark in known) for row in strangers[:SHOWN]],
-            more_drift=max(0, len(drift) - SHOWN),
-            more_strangers=max(0, len(strangers) - SHOWN),
+            drift=[differs(row) for row in drift],
+            strangers=[nobodys(row, known=row.mark in known) for row in strangers],
+            more_drift=max(0, found.drifts - len(drift)),
+            more_strangers=max(0, found.strangers - len(strangers)),
             runs=runs_table(found.runs),
             findings=findings_table(findings) if findings else None,
             adopted=cleaned(request.query_params.get("adopted", ""))[:64],

@@ -13,6 +13,7 @@ from scim_bridge.console.quiet import quietly
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import StoreUnavailable
+from scim_bridge.sync.service import InStep, in_step
 
 # Below this (seconds) counting costs nothing worth saving; above it, one part in twenty of the time.
 CHEAP = 0.01
@@ -68,3 +69,19 @@ class Tally(Remembered[Counts]):
 
     def __init__(self, ctx: Context) -> None:
         super().__init__(ctx, counts)
+
+
+class Steps:
+    """How many objects are kept in step at each connection: at 100,000 a few seconds old, else fresh."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._known: dict[str, Remembered[InStep]] = {}
+
+    async def now(self, connection_id: str) -> InStep:
+        """The counts of one connection; StoreUnavailable when they cannot be read."""
+        known = self._known.get(connection_id)
+        if known is None:
+            known = Remembered(self._ctx, lambda reader: in_step(reader, connection_id))
+            self._known[connection_id] = known
+        return await known.now()

@@ -42,31 +42,48 @@ class Status:
     strangers: int = 0
 
 
-async def status(reader: Reader, connection: Connection, *, limit: int = 5) -> Status:
-    """How the sync of one connection stands; `limit` runs, newest first."""
+@dataclass(frozen=True, slots=True)
+class InStep:
+    """How many objects are kept in step at a connection, and how many are off there."""
+
+    written: int
+    retired: int
+
+
+async def in_step(reader: Reader, connection_id: str) -> InStep:
+    """Counted anew: it takes as long as there are many."""
+    row = await reader.one(
+        "SELECT COUNT(*) AS n, COUNT(retired) AS retired FROM sb_pushed WHERE connection_id = ? AND remote_id <> ''",
+        connection_id,
+    )
+    return InStep(row["n"] - row["retired"], row["retired"]) if row is not None else InStep(0, 0)
+
+
+async def status(
+    reader: Reader, connection: Connection, *, limit: int = 5, counted: InStep | None = None
+) -> Status:
+    """How the sync of one connection stands; `limit` runs, newest first. `counted`: for whom that is known already."""
     found = await runs(reader, connection.id, limit=limit)
     troubles = await troubles_of(reader, found[0]) if found else []
     tries = [trouble.next_try for trouble in troubles if trouble.next_try is not None]
     row = await reader.one(
-        "SELECT COUNT(*) AS n, COUNT(retired) AS retired,"
-        " (SELECT COUNT(*) FROM sb_drift WHERE connection_id = ? AND slot = '') AS drifts,"
-        " (SELECT COUNT(*) FROM sb_stranger WHERE connection_id = ? AND state = 'open') AS strangers"
-        " FROM sb_pushed WHERE connection_id = ? AND remote_id <> ''",
-        connection.id,
+        "SELECT (SELECT COUNT(*) FROM sb_drift WHERE connection_id = ? AND slot = '') AS drifts,"
+        " (SELECT COUNT(*) FROM sb_stranger WHERE connection_id = ? AND state = 'open') AS strangers",
         connection.id,
         connection.id,
     )
-    counted: Any = row if row is not None else dict.fromkeys(("n", "retired", "drifts", "strangers"), 0)
+    waiting: Any = row if row is not None else dict.fromkeys(("drifts", "strangers"), 0)
+    kept = await in_step(reader, connection.id) if counted is None else counted
     return Status(
         connection,
         await last_plan(reader, connection.id),
         tuple(found),
         tuple(troubles),
         min(tries, default=None),
-        counted["n"] - counted["retired"],
-        counted["retired"],
-        counted["drifts"],
-        counted["strangers"],
+        kept.written,
+        kept.retired,
+        waiting["drifts"],
+        waiting["strangers"],
     )
 
 

@@ -205,8 +205,12 @@ async def alerts(
     kind: str = "",
     limit: int = 100,
     before: tuple[int, str] | None = None,
+    muted: bool | None = None,
 ) -> list[Alert]:
-    """Alerts, those seen last first; `before`: those seen before that instant (and id)."""
+    """Alerts, those seen last first; `before`: those seen before that instant (and id).
+
+    `muted`: only those that are muted, or only those that are not.
+    """
     where: list[str] = ["1 = 1"]
     values: list[Any] = []
     if before is not None:
@@ -216,6 +220,8 @@ async def alerts(
         if value:
             where.append(f"l.{column} = ?")
             values.append(value)
+    if muted is not None:
+        where.append(f"l.muted IS {'NOT ' if muted else ''}NULL")
     rows = await reader.all(
         f"SELECT {COLUMNS} FROM {FROM} WHERE {' AND '.join(where)} ORDER BY l.last DESC, l.id DESC LIMIT ?",
         *values,
