@@ -52,7 +52,7 @@ PAGES += (
     "status",
 )
 PAGES += ("settings",)
-SMALL, CHUNK = 100, 5_000
+SMALL, CHUNK, PAGE = 100, 5_000, 50
 HELD_OF, DECISIONS_OF, ALERTS_OF = 100, 3, 1_000
 HOLD = (
     "INSERT INTO sb_hold (id, agent_id, source, code, reason, release, placed, placed_by)"
@@ -198,7 +198,9 @@ async def filled(source: Databases, agents: int) -> str:
     """A database that was used for a while; its URL."""
     url = source.filled(agents)
     async with opened(url) as store:
-        await lived(store)
+        # Both sizes fill the pages they are asked for: with one row at one and fifty at the other, what would be
+        # told is how long fifty rows take.
+        await lived(store, min(HELD_OF, agents // PAGE), min(ALERTS_OF, agents // SMALL))
         if store.database.backend == "postgresql":
             for table in ("sb_hold", "sb_alert", "sb_decision", "sb_agent", "sb_audit", "sb_pushed"):
                 await store.reads.all(f"ANALYZE {table}")
