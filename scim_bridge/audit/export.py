@@ -22,8 +22,14 @@ PAGE = 5000
 
 _ROW = ("seq", *HASHED, "prev", "hash")
 _MARK = ("first_seq", "last_seq", "last_hash", "root", "at", "statement")
-ROWS_BEHIND = f"SELECT {', '.join(_ROW)} FROM sb_audit WHERE seq > ? ORDER BY seq LIMIT ?"
-_CHECKPOINTS = f"SELECT {', '.join(_MARK)} FROM sb_checkpoint WHERE last_seq > ? ORDER BY last_seq LIMIT ?"
+# SQLite keeps a text or bytes where a number belongs, and sorts them behind every number: none has a place.
+LAST_PLACE = 2**63 - 1
+_PLACED = f"> ? AND {{}} <= {LAST_PLACE}"
+ROWS_BEHIND = f"SELECT {', '.join(_ROW)} FROM sb_audit WHERE seq {_PLACED.format('seq')} ORDER BY seq LIMIT ?"
+_CHECKPOINTS = (
+    f"SELECT {', '.join(_MARK)} FROM sb_checkpoint WHERE last_seq {_PLACED.format('last_seq')}"
+    " ORDER BY last_seq LIMIT ?"
+)
 
 
 async def pages(reader: Reader, after: int = 0) -> AsyncIterator[tuple[str, Sequence[Mapping[str, Any]]]]:
