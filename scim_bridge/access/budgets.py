@@ -135,7 +135,7 @@ async def _breached(work: Work, facts: Facts, over: Sequence[Over]) -> None:
         reason = (
             f"It was over the budget {name} {each.strikes} times within {breach.within // MINUTE} minutes"
         )
-        release = f"an admin: scim-bridge budgets release {facts.slug}"
+        release = f"an admin: scim-bridge budgets release {facts.slug} --reason WHY"
         if await place_hold(work, facts.id, SOURCE, CODE, reason, release):
             await work.tx.run(
                 "UPDATE sb_budget_use SET strikes = 0 WHERE budget = ? AND key = ?",

@@ -32,6 +32,26 @@ _CHECKPOINTS = (
 )
 
 
+async def undecodable(reader: Reader) -> AsyncIterator[tuple[str, int]]:
+    """("row" or "checkpoint", its place) of each with bytes that are no UTF-8, which SQLite keeps and no page shows."""
+    for kind, table, place, names in (
+        ("row", "sb_audit", "seq", _ROW),
+        ("checkpoint", "sb_checkpoint", "last_seq", _MARK),
+    ):
+        columns = ", ".join(f"CAST({name} AS BLOB) AS {name}_" for name in names)
+        where = f"{place} {_PLACED.format(place)} ORDER BY {place} LIMIT ?"
+        select = f"SELECT {place}, {columns} FROM {table} WHERE {where}"
+        last = 0
+        while rows := list(await reader.all(select, last, PAGE)):
+            last = rows[-1][place]
+            for row in rows:
+                try:
+                    for name in names:
+                        bytes(row[f"{name}_"] or b"").decode()
+                except UnicodeDecodeError:
+                    yield kind, row[place]
+
+
 async def pages(reader: Reader, after: int = 0) -> AsyncIterator[tuple[str, Sequence[Mapping[str, Any]]]]:
     """The chain behind a place: ("row", rows) in order of seq, and ("checkpoint", those) after what they cover."""
     marks: deque[Any] = deque(await reader.all(_CHECKPOINTS, after, PAGE))

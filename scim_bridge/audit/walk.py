@@ -41,12 +41,11 @@ class Walk:
         for statement in anchors:
             self._anchor(statement)
 
-    def told(self, seq: int | None, row_id: str | None, message: str) -> None:
+    def told(self, seq: int | None, row_id: object, message: str) -> None:
         """Keep a finding, or only count it when there are too many."""
-        if row_id is not None and not isinstance(row_id, str):
-            row_id = repr(row_id)[:80]
+        name = row_id if row_id is None or isinstance(row_id, str) else repr(row_id)[:80]
         if len(self._findings) < MOST:
-            self._findings.append(Finding(seq, row_id, message))
+            self._findings.append(Finding(seq, name, message))
         else:
             self._more += 1
 

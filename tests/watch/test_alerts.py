@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from scim_bridge.kernel.clock import DAY, HOUR, MINUTE, iso
+from scim_bridge.kernel.clock import DAY, HOUR, MINUTE, SECOND, iso
 from scim_bridge.kernel.effects import Dead, Done, Effect, Retry
 from scim_bridge.kernel.errors import ConfigurationError, Invalid, NotFound, Refused
 from scim_bridge.kernel.webhook import check
@@ -334,15 +334,14 @@ def test_a_storm_of_strange_tools_and_addresses_is_an_alert_each_and_not_one_for
     async def body(sender: Sender) -> None:
         await trained(sender)
         clock.advance(days=1)
+
+        def odd(part: int, n: int) -> dict[str, Any]:
+            at = iso(clock.now() + (48 * part + n) * SECOND)
+            tool, region = f"made-up-{part}-{n // 4}", f"r{n // 4}{n % 2}"
+            return sender.event(resource="tickets/4711", tool=tool, region=region, time=at)
+
         for part in range(2):
-            await sender.sent(
-                *(
-                    sender.event(
-                        resource="tickets/4711", tool=f"made-up-{part}-{n // 4}", region=f"r{n // 4}{n % 2}"
-                    )
-                    for n in range(48)
-                )
-            )
+            await sender.sent(*(odd(part, n) for n in range(48)))
             found = {row["kind"]: row for row in await sender.looked(settings())}
             assert len(await sender.store.reads.all("SELECT 1 FROM sb_alert")) == len(found)
             tools, places = found["undeclared-tool"], found["concurrency"]
