@@ -83,8 +83,8 @@ def concurrency(state: State, seen: Hour, known: Known) -> Iterator[Finding]:
     for pair in pairs:
         first, _, second = pair.partition(" | ")
         why = f"It acted from {first} and from {second} {within} these two were never at once."
-        told = {"origins": pair, "minutes": minutes}
-        yield Finding(CONCURRENCY, HIGH, why, seen.hour, pair, told, (first, second))
+        between = (first, second)
+        yield Finding(CONCURRENCY, HIGH, why, seen.hour, pair, {"origins": pair, "minutes": minutes}, between)
 
 
 def _listed(names: Sequence[str]) -> str:
