@@ -207,6 +207,11 @@ def fits(tat: int, now: int, charge: int, room: int) -> bool:
     return max(tat, now) + charge - now <= room
 
 
+def left_over(tat: int, was: int, now: int, room: int) -> int:
+    """Where a cell stands whose room was another: a limit that changed makes nobody wait longer than its own room."""
+    return min(tat, now + room) if was != room else tat
+
+
 def wait(tat: int, now: int, charge: int, room: int) -> int:
     """Whole seconds until it has, at least 1."""
     return max(1, -(-(max(tat, now) + charge - room - now) // SECOND))

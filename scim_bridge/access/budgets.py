@@ -29,11 +29,15 @@ REFUSED = Counter(
     "scim_bridge_budget_refused", "Questions that were over a budget.", ["budget"], registry=REGISTRY
 )
 _COLUMNS = "budget, key, tat, at, inc, room, ok, minute, asked, before, strikes, striking, patience"
-_FROM = "CASE WHEN u.tat > excluded.at THEN u.tat ELSE excluded.at END"
+# Where the limit is another than it was, nobody waits longer than its whole room: what is left of 1/d must not stop
+# 100/m for a day. Only then, for replicas whose clocks differ would else give each other room.
+_LEFT = """CASE WHEN u.room <> excluded.room AND u.tat > excluded.at + excluded.room
+    THEN excluded.at + excluded.room ELSE u.tat END"""
+_FROM = f"CASE WHEN u.tat > excluded.at THEN {_LEFT} ELSE excluded.at END"
 _FITS = f"{_FROM} + excluded.inc - excluded.at <= excluded.room"
 _CHARGE = f"""
 ON CONFLICT (budget, key) DO UPDATE SET
-  tat = CASE WHEN {_FITS} THEN {_FROM} + excluded.inc ELSE u.tat END,
+  tat = CASE WHEN {_FITS} THEN {_FROM} + excluded.inc ELSE {_LEFT} END,
   ok = CASE WHEN {_FITS} THEN 1 ELSE 0 END,
   strikes = CASE WHEN {_FITS} THEN u.strikes
     WHEN excluded.at - u.striking > excluded.patience THEN 1 ELSE u.strikes + 1 END,
@@ -131,7 +135,7 @@ async def _breached(work: Work, facts: Facts, over: Sequence[Over]) -> None:
         reason = (
             f"It was over the budget {name} {each.strikes} times within {breach.within // MINUTE} minutes"
         )
-        release = f"an admin: scim-bridge budgets release {facts.slug}"
+        release = f"an admin: scim-bridge budgets release {facts.slug} --reason WHY"
         if await place_hold(work, facts.id, SOURCE, CODE, reason, release):
             await work.tx.run(
                 "UPDATE sb_budget_use SET strikes = 0 WHERE budget = ? AND key = ?",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scim_bridge.access.budget_model import Budget, Cell, cells, fits, wait, with_throttles
+from scim_bridge.access.budget_model import Budget, Cell, cells, fits, left_over, wait, with_throttles
 from scim_bridge.access.model import Facts, Question
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Invalid
@@ -39,9 +39,10 @@ async def foresee(
     found = []
     for cell in counted:
         row = await reader.one(
-            "SELECT tat FROM sb_budget_use WHERE budget = ? AND key = ?", cell.name, cell.key
+            "SELECT tat, room FROM sb_budget_use WHERE budget = ? AND key = ?", cell.name, cell.key
         )
-        found.append(_followed(cell, now if row is None else int(row["tat"]), now, times, every))
+        tat = now if row is None else left_over(row["tat"], row["room"], now, cell.limit.room)
+        found.append(_followed(cell, tat, now, times, every))
     return found
 
 

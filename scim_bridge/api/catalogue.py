@@ -18,6 +18,7 @@ from scim_bridge.api import (
     people,
     running,
     sync,
+    throttles,
 )
 from scim_bridge.api.model import Operation
 from scim_bridge.api.shapes import Schema
@@ -33,6 +34,7 @@ _PARTS = (
     sync,
     drift,
     access,
+    throttles,
     credentials,
     alerts,
     running,

@@ -75,6 +75,10 @@ NEEDS: Mapping[str, str] = {
     "listBudgets": "policies.read",
     "listBudgetUse": "policies.read",
     "resetBudget": "policies.change",
+    "listThrottles": "agents.list",
+    # Placing one, too: the newest rate counts, so it may well be the faster one.
+    "throttleAgent": "agents.release",
+    "unthrottleAgent": "agents.release",
     "listCredentials": "agents.list",
     "showCredential": "agents.list",
     "rotateCredential": "agents.change",

@@ -22,8 +22,34 @@ PAGE = 5000
 
 _ROW = ("seq", *HASHED, "prev", "hash")
 _MARK = ("first_seq", "last_seq", "last_hash", "root", "at", "statement")
-ROWS_BEHIND = f"SELECT {', '.join(_ROW)} FROM sb_audit WHERE seq > ? ORDER BY seq LIMIT ?"
-_CHECKPOINTS = f"SELECT {', '.join(_MARK)} FROM sb_checkpoint WHERE last_seq > ? ORDER BY last_seq LIMIT ?"
+# SQLite keeps a text or bytes where a number belongs, and sorts them behind every number: none has a place.
+LAST_PLACE = 2**63 - 1
+_PLACED = f"> ? AND {{}} <= {LAST_PLACE}"
+ROWS_BEHIND = f"SELECT {', '.join(_ROW)} FROM sb_audit WHERE seq {_PLACED.format('seq')} ORDER BY seq LIMIT ?"
+_CHECKPOINTS = (
+    f"SELECT {', '.join(_MARK)} FROM sb_checkpoint WHERE last_seq {_PLACED.format('last_seq')}"
+    " ORDER BY last_seq LIMIT ?"
+)
+
+
+async def undecodable(reader: Reader) -> AsyncIterator[tuple[str, int]]:
+    """("row" or "checkpoint", its place) of each with bytes that are no UTF-8, which SQLite keeps and no page shows."""
+    for kind, table, place, names in (
+        ("row", "sb_audit", "seq", _ROW),
+        ("checkpoint", "sb_checkpoint", "last_seq", _MARK),
+    ):
+        columns = ", ".join(f"CAST({name} AS BLOB) AS {name}_" for name in names)
+        where = f"{place} {_PLACED.format(place)} ORDER BY {place} LIMIT ?"
+        select = f"SELECT {place}, {columns} FROM {table} WHERE {where}"
+        last = 0
+        while rows := list(await reader.all(select, last, PAGE)):
+            last = rows[-1][place]
+            for row in rows:
+                try:
+                    for name in names:
+                        bytes(row[f"{name}_"] or b"").decode()
+                except UnicodeDecodeError:
+                    yield kind, row[place]
 
 
 async def pages(reader: Reader, after: int = 0) -> AsyncIterator[tuple[str, Sequence[Mapping[str, Any]]]]:

@@ -31,8 +31,10 @@ Signed = tuple[T, str | None]
 """Something on its way to the walk, and the statement in it where it has one."""
 
 
-def stated(statement: str, keys: Keys) -> Stated:
+def stated(statement: Any, keys: Keys) -> Stated:
     """What a checkpoint's statement signs, or why it does not count."""
+    if not isinstance(statement, str):
+        return Tampered("signature", "The statement is no text.")
     try:
         return verify(statement, dict(keys), CHECKPOINT_TYPE)
     except Tampered as error:

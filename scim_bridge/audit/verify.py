@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from itertools import chain
@@ -9,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from scim_bridge.audit.export import COLUMNS, HEAD, MARKS, pages
+from scim_bridge.audit.export import COLUMNS, HEAD, LAST_PLACE, MARKS, pages, undecodable
 from scim_bridge.audit.model import EXPORT_TYPE, Finding, Verdict
 from scim_bridge.audit.signatures import CHUNK, Ahead, Stated, ahead
 from scim_bridge.audit.walk import Walk
@@ -18,6 +19,11 @@ from scim_bridge.kernel.database import Database
 from scim_bridge.kernel.errors import BadFile
 
 LONGEST_LINE = 16_000_000
+# What has a place in no chain, and so on no page.
+_ASTRAY = {
+    "row": f"SELECT id AS name FROM sb_audit WHERE seq < 1 OR seq > {LAST_PLACE} LIMIT 20",
+    "checkpoint": f"SELECT statement AS name FROM sb_checkpoint WHERE last_seq < 1 OR last_seq > {LAST_PLACE} LIMIT 20",
+}
 
 
 async def verify_database(
@@ -53,9 +59,22 @@ async def verify_database(
             if checking is not None:
                 for (which, row), known in chain(checking.take(chunk), checking.rest()):
                     _step(walk, which, row, known)
+        except sqlite3.OperationalError as error:
+            if "decode" not in str(error):
+                raise
+            async for kind, place in undecodable(reader):
+                walk.told(
+                    place,
+                    None,
+                    f"this {kind} holds bytes that are no text: what lies behind it was not checked",
+                )
         finally:
             if checking is not None:
                 checking.close()
+        for kind, select in _ASTRAY.items():
+            for astray in await reader.all(select):
+                about = astray["name"] if kind == "row" else None
+                walk.told(None, about, f"a {kind} stands outside the chain: its place is no number from 1 on")
         waiting = await reader.one("SELECT COUNT(*) AS n FROM sb_audit WHERE seq IS NULL")
     unsealed = waiting["n"] if waiting is not None else 0
     return Verdict(

@@ -59,17 +59,25 @@ def place(
     async def body(bridge: Bridge) -> dict[str, Any]:
         store = bridge.ctx.store
         agent_id, slug = await agent_named(store.reads, agent)
-        until = store.clock.now() + duration(span)
+        begins = store.clock.now()
+        until = begins + duration(span)
+        if until == begins:
+            raise Invalid("throttle-span", "A throttle lasts a while.", "Give --for 30m, say.")
 
         async def change(work: Work) -> bool:
             work.bookkeeping("it is slowed down so already")
             return await throttles.place_throttle(work, agent_id, ADMIN, ADMIN, reason, pace, until)
 
         await store.transact(actor(), change)
-        return {"agent": slug, "pace": pace.words(), "until": iso(until)}
+        there = await throttles.throttles(store.reads, begins, agent_id)
+        ends = max((one["until"] for one in there if one["source"] == ADMIN), default=until)
+        return {"agent": slug, "pace": pace.words(), "until": iso(ends), "longer": ends > until}
 
     told = with_bridge(database_url, body)
-    done(f"{told['agent']} may act {told['pace']} until {told['until']}.", told, output)
+    text = f"{told['agent']} may act {told['pace']} until {told['until']}."
+    if told.pop("longer"):
+        text += " It was slowed down until then already: to end it sooner, release it first."
+    done(text, told, output)
 
 
 @app.command()
@@ -88,12 +96,7 @@ def release(
 
         async def change(work: Work) -> int:
             work.bookkeeping("nothing slows it down")
-            there = await throttles.throttles(work.tx, work.now, agent_id)
-            ended = 0
-            for one in there:
-                if source in ("", one["source"]):
-                    ended += await throttles.release_throttle(work, agent_id, one["source"], reason)
-            return ended
+            return await throttles.release_throttles(work, agent_id, reason, source)
 
         return slug, await store.transact(actor(), change)
 

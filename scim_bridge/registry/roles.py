@@ -46,7 +46,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "agents.list": _of("search all agents", *_READERS),
     "agents.read": _of("see an agent with its credentials, groups and history", *_READERS, own=(OWNER,)),
     "agents.hold": _of("stop an agent", OPERATOR, own=(OWNER,)),
-    "agents.release": _of("release a hold that a person placed", OPERATOR),
+    "agents.release": _of("release a hold that a person placed, slow an agent down and let it go", OPERATOR),
     "agents.hold-many": _of("stop or release many agents at once", dangerous=True),
     "agents.plan-many": _of("preview a change of many agents"),
     "agents.change-many": _of("change owners and groups of many agents at once", dangerous=True),

@@ -56,11 +56,15 @@ async def place_throttle(
     A source has one at a time for an agent: the newest pace counts, and the later end.
     """
     row: Any = await work.tx.one(
-        "SELECT id, calls, span, burst, until FROM sb_throttle WHERE agent_id = ? AND source = ?"
+        "SELECT id, agent_id, source, calls, span, burst, until FROM sb_throttle WHERE agent_id = ? AND source = ?"
         f" AND ended IS NULL{work.tx.for_update}",
         agent_id,
         source,
     )
+    if row is not None and row["until"] <= work.now:
+        # Over and not noted yet: what begins now is another, with its own beginning.
+        await _over(work, row)
+        row = None
     end = until if row is None else max(until, row["until"])
     if row is None:
         work.tx.later(
@@ -95,17 +99,34 @@ async def release_throttle(work: Work, agent_id: str, source: str, reason: str) 
     return True
 
 
-async def throttles(reader: Reader, now: int, agent_id: str | None = None) -> list[dict[str, Any]]:
-    """The throttles that slow somebody now, of one agent or of all; what ends first on top."""
+async def release_throttles(work: Work, agent_id: str, reason: str, source: str = "") -> int:
+    """End every throttle that slows this agent down now, or one source's; how many."""
+    there = [one["source"] for one in await throttles(work.tx, work.now, agent_id)]
+    ended = 0
+    for each in there:
+        if source in ("", each):
+            ended += await release_throttle(work, agent_id, each, reason)
+    return ended
+
+
+async def throttles(
+    reader: Reader,
+    now: int,
+    agent_id: str | None = None,
+    *,
+    after: tuple[int, str] = (0, ""),
+    limit: int = 10_000,
+) -> list[dict[str, Any]]:
+    """The throttles that slow somebody now, of one agent or of all; what ends first on top. A page of them begins
+    after the `until` and `id` of the last of the page before."""
     also, values = ("", []) if agent_id is None else (" AND t.agent_id = ?", [agent_id])
     rows = await reader.all(
-        "SELECT a.slug AS agent, t.agent_id, t.source, t.code, t.reason, t.calls, t.span, t.burst, t.placed,"
+        "SELECT t.id, a.slug AS agent, t.source, t.code, t.reason, t.calls, t.span, t.burst, t.placed,"
         " t.placed_by, t.until FROM sb_throttle t JOIN sb_agent a ON a.id = t.agent_id"
-        f" WHERE t.ended IS NULL AND t.until > ?{also} ORDER BY t.until, t.id",
-        now,
-        *values,
+        f" WHERE t.ended IS NULL AND t.until > ? AND (t.until, t.id) > (?, ?){also} ORDER BY t.until, t.id LIMIT ?",
+        *(now, *after, *values, limit),
     )
-    names = ("agent", "source", "code", "reason", "placed", "placed_by", "until")
+    names = ("id", "agent", "source", "code", "reason", "placed", "placed_by", "until")
     return [
         {**{name: row[name] for name in names}, "pace": Pace(row["calls"], row["span"], row["burst"]).words()}
         for row in rows

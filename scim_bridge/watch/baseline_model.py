@@ -115,7 +115,8 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something odd in one hour. `subject` tells two of a kind apart; `figures` are the numbers of `why`."""
+    """Something odd in one hour. `subject` tells two of a kind apart; `figures` are the numbers of `why`; `about`
+    are the tools or origins it speaks of, for the events behind it."""
 
     kind: str
     severity: str
@@ -123,6 +124,7 @@ class Finding:
     hour: int
     subject: str = ""
     figures: Mapping[str, float | int | str] = field(default_factory=dict)
+    about: tuple[str, ...] = ()
 
 
 def slot(hour: int) -> int:

@@ -40,9 +40,8 @@ def novelties(state: State, seen: Hour, known: Known) -> Iterator[Finding]:
         if len(fresh) <= most:
             continue
         events = sum(values[value] for value in fresh)
-        shown = ", ".join(fresh[:NAMED]) + (f" and {len(fresh) - NAMED} more" if len(fresh) > NAMED else "")
         why = (
-            f"{events} {'event' if events == 1 else 'events'} with {shown}: no such {word} in {state.days:.0f}"
+            f"{events} {'event' if events == 1 else 'events'} with {_listed(fresh)}: no such {word} in {state.days:.0f}"
             f" days; {usual:.2f} new ones a day are usual."
         )
         figures = {"new": len(fresh), "events": events, "usualPerDay": round(usual, 3)}
@@ -52,32 +51,45 @@ def novelties(state: State, seen: Hour, known: Known) -> Iterator[Finding]:
 
 
 def undeclared(seen: Hour, declared: frozenset[str]) -> Iterator[Finding]:
-    """Tools that the agent's own declaration does not name; silent for an agent that declares none."""
-    if not declared:
+    """Tools that the agent's own declaration does not name; silent for an agent that declares none.
+
+    Each by itself, and beyond a few all together: who makes up a tool for every call is one oddity, not thousands.
+    """
+    strange = sorted(tool for tool in seen.tools if tool.casefold() not in declared) if declared else []
+    events = sum(seen.tools[tool] for tool in strange)
+    its = f"its declared tools are {', '.join(sorted(declared)[:8])}."
+    if len(strange) > NAMED:
+        why = f"It used {_listed(strange)} in {events} events: tools it does not declare; {its}"
+        figures = {"events": events, "declared": len(declared), "tools": len(strange)}
+        severity = HIGH if len(strange) >= 2 * NAMED else MEDIUM
+        yield Finding(UNDECLARED, severity, why, seen.hour, "", figures, tuple(strange))
         return
-    for tool in sorted(seen.tools):
-        if tool.casefold() in declared:
-            continue
+    for tool in strange:
         used = seen.tools[tool]
-        why = (
-            f"It used the tool {tool} {'once' if used == 1 else f'{used} times'}; its declared tools are"
-            f" {', '.join(sorted(declared)[:8])}."
-        )
+        why = f"It used the tool {tool} {'once' if used == 1 else f'{used} times'}; {its}"
         yield Finding(UNDECLARED, MEDIUM, why, seen.hour, tool, {"events": used, "declared": len(declared)})
 
 
 def concurrency(state: State, seen: Hour, known: Known) -> Iterator[Finding]:
-    """Two origins by turns within minutes that never acted together before."""
-    for pair in seen.together:
-        if pair in known.together:
-            continue
+    """Two origins by turns within minutes that never acted together before; beyond a few pairs all together."""
+    pairs, minutes = [pair for pair in seen.together if pair not in known.together], AT_ONCE // MINUTE
+    within = f"by turns within {minutes} minutes; in {state.days:.0f} days"
+    if len(pairs) > NAMED:
+        why = f"It acted from {_listed(pairs)} {within} none of these pairs was ever at once."
+        figures = {"pairs": len(pairs), "minutes": minutes}
+        origins = tuple(sorted({origin for pair in pairs for origin in pair.split(" | ")}))
+        yield Finding(CONCURRENCY, HIGH, why, seen.hour, "", figures, origins)
+        return
+    for pair in pairs:
         first, _, second = pair.partition(" | ")
-        minutes = AT_ONCE // MINUTE
-        why = (
-            f"It acted from {first} and from {second} by turns within {minutes} minutes; in {state.days:.0f} days"
-            " these two were never at once."
-        )
-        yield Finding(CONCURRENCY, HIGH, why, seen.hour, pair, {"origins": pair, "minutes": minutes})
+        why = f"It acted from {first} and from {second} {within} these two were never at once."
+        between = (first, second)
+        yield Finding(CONCURRENCY, HIGH, why, seen.hour, pair, {"origins": pair, "minutes": minutes}, between)
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def at_once(acts: Iterable[tuple[int, str]]) -> tuple[str, ...]:

@@ -122,8 +122,9 @@ def _fits(found: Finding, known: Known) -> Fits:
     if found.kind == NEW_ACTION:
         return lambda row: row["action"] not in known.actions
     if found.kind == UNDECLARED:
-        return lambda row: bool(row["tool"] == found.subject)
+        tools = frozenset(found.about or (found.subject,))
+        return lambda row: row["tool"] in tools
     if found.kind == CONCURRENCY:
-        origins = found.subject.split(" | ")
+        origins = frozenset(found.about or found.subject.split(" | "))
         return lambda row: row["origin"] in origins
     return lambda row: True

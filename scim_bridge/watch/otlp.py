@@ -70,7 +70,7 @@ def attributes(told: Any) -> dict[str, Any]:
             found[pair["key"]] = whole(value["intValue"])
         else:
             for kind in ("stringValue", "boolValue", "doubleValue"):
-                if kind in value:
+                if isinstance(value.get(kind), (str, bool, int, float)):
                     found[pair["key"]] = value[kind]
     return found
 
@@ -95,7 +95,7 @@ def read_record(around: Mapping[str, Any], record: Any, now: int) -> Event:
     agent = _first(AGENT, own, around)
     if not agent:
         raise Rejected("agent-missing", "No gen_ai.agent.id, gen_ai.agent.name or service.name.")
-    named = str(record.get("eventName") or own.get("event.name") or "")
+    named = _first(("eventName",), record) or str(own.get("event.name") or "")
     operation = str(own.get("gen_ai.operation.name") or "")
     tool = _first(("gen_ai.tool.name",), own)
     action = operation or named or (f"use {tool}" if tool else "")
@@ -129,8 +129,11 @@ def _first(names: tuple[str, ...], *places: Mapping[str, Any]) -> str:
 
 def _digest(record: Mapping[str, Any], agent: str) -> str:
     """An id for a record that has none: the same record sent again has the same."""
-    parts = [agent, *(str(record.get(n, "")) for n in ("timeUnixNano", "traceId", "spanId", "eventName"))]
-    parts += [str(record.get("attributes")), str(record.get("body"))]
+    try:
+        parts = [agent, *(str(record.get(n, "")) for n in ("timeUnixNano", "traceId", "spanId", "eventName"))]
+        parts += [str(record.get("attributes")), str(record.get("body"))]
+    except RecursionError:
+        raise Rejected("otlp-logs", "The record is nested more deeply than anybody means.") from None
     return hashlib.blake2b("\0".join(parts).encode(errors="replace"), digest_size=16).hexdigest()
 
 

@@ -188,7 +188,7 @@ def test_whoever_does_not_stop_is_held_and_an_admin_lets_go(on_store: OnStore, c
         assert [(await ask()).reasons[0].id for _ in range(3)] == ["budget:b"] * 3
         held = await ask()
         assert held.reasons[0].id == "hold:budget-breach"
-        assert "scim-bridge budgets release code-review" in held.reasons[0].text
+        assert "scim-bridge budgets release code-review --reason WHY" in held.reasons[0].text
         (row,) = await store.reads.all("SELECT detail FROM sb_audit WHERE action = 'agent.held'")
         assert "3 times within 10 minutes" in row["detail"]
         (facts,) = await facts_about(store.reads, "code-review")

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from scim_bridge.kernel.clock import HOUR, MINUTE, SECOND, ManualClock, iso
+from scim_bridge.access.facts import facts_about
+from scim_bridge.access.foresee import foresee
+from scim_bridge.access.model import Question
+from scim_bridge.kernel.clock import DAY, HOUR, MINUTE, SECOND, ManualClock, iso
 from scim_bridge.kernel.frequency import read_frequency, written_frequency
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.agents import find_agent
@@ -100,6 +103,52 @@ def test_a_throttle_is_placed_once_made_longer_and_released_by_its_source_alone(
         assert not await store.transact(TESTER, lambda work: release(work, "admin"))
         assert [(await gateway.ask())["decision"] for _ in range(2)] == [True, False], "the other one stands"
         assert await audited(gateway) == ["agent.throttled"] * 3 + ["agent.throttle_released"]
+
+    with_gateway(on_store, body)
+
+
+def test_a_faster_pace_counts_at_once_and_one_that_is_over_is_another(
+    on_store: OnStore, clock: ManualClock
+) -> None:
+    async def body(gateway: Gateway) -> None:
+        store, agent = gateway.store, await agent_of(gateway)
+
+        async def slow(pace: Pace, minutes: int = 60) -> None:
+            until = clock.now() + minutes * MINUTE
+            await store.transact(
+                TESTER, lambda work: place_throttle(work, agent, "admin", "admin", "A test.", pace, until)
+            )
+
+        async def left() -> int:
+            [facts] = await facts_about(store.reads, "code-review")
+            [foreseen] = await foresee(
+                store.reads,
+                (),
+                Question("agent", "code-review", "read", "repository", "storefront"),
+                facts,
+                clock.now(),
+            )
+            return foreseen.left
+
+        await slow(Pace(1, DAY, 1))
+        assert [(await gateway.ask())["decision"] for _ in range(2)] == [True, False]
+        await slow(Pace(60, MINUTE, 60))
+        refused = await gateway.ask()
+        assert refused["context"]["retry_after"] == 1, "not what was left of the day"
+        clock.advance(seconds=10)
+        assert await left() == 10
+        assert [(await gateway.ask())["decision"] for _ in range(11)] == [True] * 10 + [False]
+        clock.advance(seconds=2 * 3600)
+        began = clock.now()
+        await slow(SLOW)
+        [one] = await throttles(store.reads, clock.now(), agent)
+        assert one["placed"] == began
+        assert await audited(gateway) == [
+            "agent.throttled",
+            "agent.throttled",
+            "agent.throttle_ended",
+            "agent.throttled",
+        ]
 
     with_gateway(on_store, body)
 

@@ -292,6 +292,30 @@ def test_an_agent_is_made_described_held_and_released_with_the_tokens_name_in_th
     on_api(body)
 
 
+def test_an_agent_is_slowed_down_listed_and_let_go(on_api) -> None:
+    async def body(store: Store, _names: dict[str, str], api: httpx2.AsyncClient) -> None:
+        url = "/api/v1/agents/triage"
+        wanted = {"rate": "10/m", "burst": 2, "minutes": 30, "reason": "odd"}
+        for wrong in ({"rate": "often"}, {"rate": "0/m"}, {"minutes": 0}, {"burst": 0}, {"reason": ""}):
+            assert (await api.post(f"{url}/throttle", json={**wanted, **wrong})).status_code == 400, wrong
+        for _ in range(2):
+            [placed] = (await api.post(f"{url}/throttle", json=wanted)).json()["items"]
+            assert (placed["pace"], placed["placed_by"], placed["source"]) == (
+                "10/m, 2 at once",
+                "Anna",
+                "admin",
+            )
+        assert (await api.get("/api/v1/throttles?agent=triage")).json()["items"] == [placed]
+        for source, left in (("watch", [placed]), ("admin", [])):
+            let_go = await api.post(f"{url}/unthrottle", json={"reason": "over", "source": source})
+            assert let_go.json()["items"] == left
+        assert (await api.get("/api/v1/throttles")).json()["items"] == []
+        rows = await store.reads.all("SELECT actor_name FROM sb_audit WHERE action LIKE 'agent.throttle%'")
+        assert [row["actor_name"] for row in rows] == ["Anna", "Anna"]
+
+    on_api(body)
+
+
 def test_a_secret_goes_in_and_no_answer_holds_one(on_api) -> None:
     async def body(store: Store, names: dict[str, str], api: httpx2.AsyncClient) -> None:
         secret = "v3ry-s3cret-value"

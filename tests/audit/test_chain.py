@@ -54,6 +54,13 @@ def test_a_sealed_chain_verifies_in_the_database_and_offline(on_store) -> None:
         "UPDATE sb_checkpoint SET root = last_hash",
         'UPDATE sb_key SET public = replace(public, \'"x":"\', \'"x":"A\')',
         "DELETE FROM sb_checkpoint",
+        # SQLite keeps what is no number where a number belongs, and what is no text where a text does.
+        "UPDATE sb_audit SET detail = x'ff' WHERE seq = 3",
+        "UPDATE sb_audit SET detail = CAST(x'ff' AS TEXT) WHERE seq = 3",
+        "UPDATE sb_audit SET seq = 'last' WHERE seq = 6",
+        "UPDATE sb_audit SET seq = -6 WHERE seq = 6",
+        "UPDATE sb_checkpoint SET last_seq = 'last'",
+        "UPDATE sb_checkpoint SET statement = x'00'",
     ],
 )
 def test_any_alteration_of_the_database_is_found(sqlite_url, clock, statement) -> None:

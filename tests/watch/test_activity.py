@@ -238,6 +238,9 @@ def test_opentelemetry_logs_are_read_by_the_conventions_for_generative_ai(sqlite
         assert (said["action"], said["kind"], said["resource"]) == ("chat", "model", "gpt-5")
         assert said["outcome"] == "error"
         assert (await sender.post(export(chat), "/v1/logs")).json() == {}
+        deep = orjson.dumps(export({**chat, "body": "@"})).replace(b'"@"', b"[" * 1010 + b"]" * 1010)
+        answer = await sender.post(deep, "/v1/logs")
+        assert answer.status_code == 200 and "nested" in answer.json()["partialSuccess"]["errorMessage"]
         for bad in ({"resourceLogs": 5}, {"resourceLogs": [{"scopeLogs": 5}]}, [1], {"resourceLogs": [5]}):
             assert (await sender.post(bad, "/v1/logs")).status_code == 400
 

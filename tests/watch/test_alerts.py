@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from scim_bridge.kernel.clock import DAY, HOUR, MINUTE, iso
+from scim_bridge.kernel.clock import DAY, HOUR, MINUTE, SECOND, iso
 from scim_bridge.kernel.effects import Dead, Done, Effect, Retry
 from scim_bridge.kernel.errors import ConfigurationError, Invalid, NotFound, Refused
 from scim_bridge.kernel.webhook import check
@@ -326,6 +326,33 @@ def test_an_id_that_is_none_finds_no_alert_on_either_back_end(on_store, clock) -
                 await watch.alert(sender.store.reads, one)
 
     with_sender(on_store, clock, body)
+
+
+def test_a_storm_of_strange_tools_and_addresses_is_an_alert_each_and_not_one_for_every_name(
+    sqlite_url, clock
+) -> None:
+    async def body(sender: Sender) -> None:
+        await trained(sender)
+        clock.advance(days=1)
+
+        def odd(part: int, n: int) -> dict[str, Any]:
+            at = iso(clock.now() + (48 * part + n) * SECOND)
+            tool, region = f"made-up-{part}-{n // 4}", f"r{n // 4}{n % 2}"
+            return sender.event(resource="tickets/4711", tool=tool, region=region, time=at)
+
+        for part in range(2):
+            await sender.sent(*(odd(part, n) for n in range(48)))
+            found = {row["kind"]: row for row in await sender.looked(settings())}
+            assert len(await sender.store.reads.all("SELECT 1 FROM sb_alert")) == len(found)
+            tools, places = found["undeclared-tool"], found["concurrency"]
+            assert (tools["severity"], places["severity"]) == ("high", "high")
+            assert "made-up-0-0" in tools["why"] and f"and {12 * (part + 1) - 5} more" in tools["why"]
+            assert "r00 | r01" in places["why"] and "and 7 more" in places["why"]
+            assert len(orjson.loads(tools["evidence"])) == len(orjson.loads(places["evidence"])) == 10
+        told = [one["alert"] for one in await told_effects(sender) if one["route"] == "pager"]
+        assert sorted(told) == sorted(set(told)), "once each"
+
+    with_sender(lambda run: run_with_store(sqlite_url, clock, run), clock, body)
 
 
 def test_by_default_an_alert_holds_nobody(sqlite_url, clock) -> None:
