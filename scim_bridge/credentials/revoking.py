@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from scim_bridge.audit.record import record
+from scim_bridge.credentials.discarding import discard
 from scim_bridge.credentials.rotation import FORWARD, go_back, open_of_agent
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.effects import Dead, Done, Effect, Outcome, Retry
@@ -40,7 +43,7 @@ class Revoker:
         said = effect.payload
         credential_id = str(said["credential_id"])
         row: Any = await self._ctx.store.reads.one(
-            "SELECT c.state, k.kind FROM sb_credential c LEFT JOIN sb_credential_client k"
+            "SELECT c.state, c.public, k.kind FROM sb_credential c LEFT JOIN sb_credential_client k"
             " ON k.connection_id = c.connection_id AND k.remote_id = c.client_id WHERE c.id = ?",
             credential_id,
         )
@@ -58,6 +61,8 @@ class Revoker:
 
         async def confirm(work: Work) -> None:
             await confirm_revoked(work, credential_id)
+            if row["public"]:
+                await discard(work, credential_id, orjson.loads(row["public"]))
             if placeholder:
                 await keep_placeholder(work, said, placeholder)
 

@@ -132,6 +132,13 @@ class OpenBao:
             lambda client: keys.drop_stored_key(client, self._options, key, absent), keys.TRANSIT_RIGHTS
         )
 
+    async def revoke_certificate(self, serial: str) -> None:
+        """Put a certificate of its PKI engine on the list of the revoked."""
+        unknown = self._hvac.exceptions.InvalidRequest
+        await self._call(
+            lambda client: keys.revoke_signed(client, self._options, serial, unknown), keys.REVOKE_RIGHTS
+        )
+
     async def close(self) -> None:
         """Nothing is kept open."""
 
