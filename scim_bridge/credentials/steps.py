@@ -15,7 +15,7 @@ import orjson
 from scim_bridge.credentials import rotation as rows
 from scim_bridge.credentials.certifying import Keys, Wish, certified
 from scim_bridge.credentials.confirming import Confirming
-from scim_bridge.credentials.material import Made, made
+from scim_bridge.credentials.material import Made, common_name, made
 from scim_bridge.credentials.model import Delivered, Delivery, DeliveryFailed, Fresh
 from scim_bridge.credentials.outcomes import (
     created,
@@ -171,7 +171,7 @@ class Steps:
         policy = of.policy
         wish = Wish(
             of.label,
-            of.row["slug"] or of.row["client_name"],
+            common_name(of.row["slug"] or of.row["client_name"]),
             policy.lifetime_days,
             policy.authority,
             policy.store if policy.key_in == STORE else "",
