@@ -22,6 +22,8 @@ CONFIRMATIONS = (ACK, HEALTH, STORE, TIME)
 LEAK, ANOMALY, OWNER_CHANGED = "leak", "anomaly", "owner-changed"
 SIGNALS = (LEAK, ANOMALY, OWNER_CHANGED)
 KEY = "key"
+# The one kind of store that is asked whether its credential is in use, and answers.
+WEBHOOK = "webhook"
 LONGEST = 90 * 24 * 3600
 # So long before it expires a credential is replaced, whatever its age.
 BEFORE_EXPIRY = 3 * DAY
@@ -88,6 +90,8 @@ def checked(content: Mapping[str, Any]) -> dict[str, Any]:
             raise _invalid(f"{name} must be between 0 and 90 days", "Write for example 30m, 12h or 7d.")
     if policy.confirm not in CONFIRMATIONS:
         raise _invalid(f"{policy.confirm!r} is no confirmation", f"Use one of {', '.join(CONFIRMATIONS)}.")
+    if policy.confirm == STORE and (why := unconfirmable(policy)):
+        raise _invalid(why, "With `store` only a webhook's receiver can say that its version is in use.")
     if policy.kind not in ("", KEY, *PREFERRED):
         raise _invalid(f"{policy.kind!r} is no kind of credential", f"Use key or {', '.join(PREFERRED)}.")
     unknown = [name for name in policy.signals if name not in SIGNALS]
@@ -139,6 +143,15 @@ def kind_of(policy: Policy, old: str, kinds: tuple[str, ...]) -> str:
             f"It can have: {', '.join(kinds) or 'none'}. Set the kind in the policy.",
         )
     return wanted
+
+
+def unconfirmable(policy: Policy) -> str:
+    """Why nothing would ever be confirmed by this policy; empty when it can be."""
+    if policy.confirm == HEALTH and not policy.health_url:
+        return "it asks a health address and names none: set --health-url"
+    if policy.confirm == STORE and policy.store_kind not in ("", WEBHOOK):
+        return f"a store of kind {policy.store_kind} tells nobody who reads it: use ack, health or time"
+    return ""
 
 
 def next_rotation(policy: Policy, created: int, expires: int | None) -> int | None:

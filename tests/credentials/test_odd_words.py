@@ -18,6 +18,23 @@ def test_a_name_of_any_length_and_script_fits_into_a_certificate(name: str, cut:
     assert common_name(name) == cut and len(cut.encode()) <= 64
 
 
+def test_a_rotation_that_nothing_could_confirm_is_not_begun(at_okta) -> None:
+    async def scene(house: House) -> None:
+        agent = await house.agent("refund")
+        house.okta_app(agent)
+        await house.scan("okta")
+        await house.policy()
+        for confirm, words in (("health", "--health-url"), ("store", "kind file")):
+            # Each layer can be, and together they cannot.
+            layer = {"confirm": confirm, "store": None, "store_kind": None, "address": None}
+            await house.policy("connection:okta", **layer)
+            await house.policy(confirm=None)
+            with pytest.raises(AssertionError, match=words):
+                await rotate(house, agent, "refund")
+
+    at_okta(scene)
+
+
 def test_a_health_address_confirms_by_one_text_and_nothing_else_it_says_breaks_the_rotation(
     at_okta, portal: Portal
 ) -> None:
