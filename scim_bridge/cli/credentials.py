@@ -14,6 +14,7 @@ from scim_bridge.credentials import view
 from scim_bridge.credentials.begin import rotate_agent, rotate_client, rotate_credential
 from scim_bridge.credentials.clients import link
 from scim_bridge.credentials.policy import ANOMALY, LEAK, OWNER_CHANGED
+from scim_bridge.credentials.revoking import turn_round
 from scim_bridge.credentials.rotation import DEMAND, confirm, settle
 from scim_bridge.credentials.scan import scan as read_there
 from scim_bridge.kernel.clock import parse_iso
@@ -324,8 +325,8 @@ def revoke(
                 raise Invalid("revoke-subject", "Say what to revoke.", "Give a credential, or --agent.")
             found = await _agent(work.tx, agent)
             effects = await revoke_all(work, found.resource.id, found.slug, reason)
-            if not effects:
-                work.bookkeeping("nothing to revoke")
+            # Also where nothing is there yet: what is being made would be a credential a moment later.
+            await turn_round(work, found.resource.id)
             return len(effects)
 
         return await bridge.ctx.store.transact(actor(), end)  # type: ignore[no-any-return]

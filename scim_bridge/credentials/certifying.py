@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
@@ -44,6 +44,9 @@ class Keys(Protocol):
     async def drop_key(self, store: str, key: str) -> None:
         """Destroy a key the store keeps; twice is once."""
 
+    async def revoke_certificate(self, store: str, serial: str) -> None:
+        """Put a certificate on the list of those a store's authority revoked; twice is once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -70,7 +73,13 @@ async def certified(keys: Keys | None, wish: Wish, now: int, needed: int) -> Mad
         signed = await keys.certificate(wish.authority, request, wish.name, wish.days)
         made = _checked(signed, lambda text: with_certificate(key, text), wish)
     _valid(made.public["certificate"], now, needed, wish)
-    return made
+    if not wish.authority:
+        return made
+    # By this the authority is told when it is over.
+    serial = f"{x509.load_pem_x509_certificate(made.public['certificate'].encode()).serial_number:x}"
+    serial = serial.zfill(len(serial) + len(serial) % 2)
+    pairs = ":".join(serial[at : at + 2] for at in range(0, len(serial), 2))
+    return replace(made, public={**made.public, "serial": pairs, "signed_by": wish.authority})
 
 
 async def _in_store(keys: Keys, wish: Wish, now: int) -> Made:

@@ -105,4 +105,6 @@ class Confirming:
         if answer.status != 200 or not isinstance(said, dict):
             return ""
         known = {of.row["fresh_reference"], of.public.get("kid"), of.public.get("thumbprint")} - {None}
-        return "its health address" if said.get("credential") in known else ""
+        # A list of them, for instance: whatever comes, only a text can be one.
+        told = said.get("credential")
+        return "its health address" if isinstance(told, str) and told in known else ""

@@ -11,7 +11,7 @@ import structlog
 from scim_bridge.credentials.begin import begin_for
 from scim_bridge.credentials.clients import Client, client_of
 from scim_bridge.credentials.policies import Policies, policies
-from scim_bridge.credentials.policy import OWNER_CHANGED, next_rotation
+from scim_bridge.credentials.policy import OWNER_CHANGED, rotation_due
 from scim_bridge.credentials.rotation import REACTIVATED, SCHEDULE
 from scim_bridge.credentials.scan import scan
 from scim_bridge.kernel.clock import DAY, MINUTE
@@ -128,7 +128,7 @@ async def _due(ctx: Context, known: Policies) -> list[Due]:
         " WHERE NOT EXISTS (SELECT 1 FROM sb_rotation o WHERE o.connection_id = k.connection_id"
         " AND o.remote_id = k.remote_id AND o.finished IS NULL) ORDER BY c.created, k.remote_id"
     )
-    changed = await _owners_changed(reads, now)
+    changed, tried = await _owners_changed(reads, now), await _tried(reads, now)
     found: list[Due] = []
     taken: set[tuple[str, str]] = set()
     for row in rows:
@@ -142,9 +142,11 @@ async def _due(ctx: Context, known: Policies) -> list[Due]:
             due = await _back(reads, client)
         else:
             old = await reads.one("SELECT * FROM sb_credential WHERE id = ?", row["credential"])
-            at = next_rotation(policy, old["created"], old["expires"])
             owners = changed.get(client.remote.agent_id, 0)
-            if at is not None and at <= now:
+            if old["id"] in tried:
+                # Somebody was told why it did not work: not again and again before they can mend it.
+                continue
+            if rotation_due(policy, old["created"], old["expires"], now):
                 due = (old, SCHEDULE, f"older than {policy.max_age_days} days")
             elif OWNER_CHANGED in policy.signals and owners > old["created"]:
                 due = (old, OWNER_CHANGED, "its agent's owners changed")
@@ -162,6 +164,18 @@ async def _owners_changed(reads: Any, now: int) -> dict[str, int]:
         now - DAY,
     )
     return {row["subject_id"]: row["at"] for row in rows}
+
+
+async def _tried(reads: Any, now: int) -> set[str]:
+    """The credentials whose rotation was begun by itself and came to nothing within the last day."""
+    rows = await reads.all(
+        "SELECT DISTINCT old_id FROM sb_rotation WHERE state IN ('undone', 'refused') AND cause IN (?, ?)"
+        " AND old_id IS NOT NULL AND finished > ?",
+        SCHEDULE,
+        OWNER_CHANGED,
+        now - DAY,
+    )
+    return {row["old_id"] for row in rows}
 
 
 async def _back(reads: Any, client: Client) -> tuple[Any, str, str] | None:

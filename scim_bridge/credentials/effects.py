@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import orjson
 
+from scim_bridge.credentials import discarding
 from scim_bridge.credentials.certifying import Keys
 from scim_bridge.credentials.model import Delivery
 from scim_bridge.credentials.revoking import Revoker
@@ -58,7 +59,9 @@ def handlers(
     delivery: Delivery | None = None,
     keys: Keys | None = None,
 ) -> dict[str, Handler]:
-    """Who performs credential.revoke and credential.rotate. `revokers` gives url and secret (whsec_…) by system.
+    """Who performs credential.revoke, credential.rotate and credential.discard.
+
+    `revokers` gives url and secret (whsec_…) by system.
 
     What an IdP keeps is revoked there, by `keeper_of`, unless its connection has no push side. `keys` signs
     certificates and keeps private keys, where a policy asks for that.
@@ -111,4 +114,5 @@ def handlers(
 
     if keeper_of is None or delivery is None:
         return {CREDENTIAL_REVOKE: revoke}
-    return {CREDENTIAL_REVOKE: revoke, **Steps(ctx, keeper_of, delivery, keys).handlers()}
+    steps = Steps(ctx, keeper_of, delivery, keys).handlers()
+    return {CREDENTIAL_REVOKE: revoke, **steps, **discarding.handlers(keys)}

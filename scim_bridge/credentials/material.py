@@ -122,9 +122,13 @@ def public_of(certificate: str) -> dict[str, str]:
     }
 
 
+def common_name(name: str) -> str:
+    """What of a name fits into a certificate: X.520 allows 64, and bytes are counted."""
+    return name.encode()[:64].decode(errors="ignore") or "agent"
+
+
 def _subject(label: str, name: str) -> x509.Name:
-    # X.520 allows 64 characters in a common name.
-    parts = [x509.NameAttribute(NameOID.COMMON_NAME, name[:64] or "agent")]
+    parts = [x509.NameAttribute(NameOID.COMMON_NAME, common_name(name))]
     if label:
         parts.append(x509.NameAttribute(NameOID.SERIAL_NUMBER, label[:64]))
     return x509.Name(parts)

@@ -8,15 +8,16 @@ import orjson
 
 from scim_bridge.audit.record import record
 from scim_bridge.credentials import rotation as rows
-from scim_bridge.credentials.policy import LEAK
+from scim_bridge.credentials.discarding import discard
+from scim_bridge.credentials.policy import LEAK, STORE
 from scim_bridge.credentials.rotation import Rotation, move, rotation_of
 from scim_bridge.kernel.effects import Effect
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.credentials import revoke_one
-from scim_bridge.registry.keeper import Issued
+from scim_bridge.registry.keeper import CERTIFICATE, Issued
 
 # What the inventory keeps of the public half of a credential that was made here.
-KNOWN = ("kid", "thumbprint", "key", "stored_key", "stored_in")
+KNOWN = ("kid", "thumbprint", "key", "stored_key", "stored_in", "serial", "signed_by")
 
 
 async def created(work: Work, of: Rotation, issued: Issued, sealed: bytes | None) -> None:
@@ -88,10 +89,18 @@ async def wait(work: Work, of: Rotation, opens: int) -> None:
     )
 
 
-async def finished(work: Work, of: Rotation, references: list[str], note: str) -> None:
-    if not await move(work, of, rows.DONE, note=note):
+async def finished(work: Work, of: Rotation, references: list[str]) -> None:
+    if not await move(work, of, rows.DONE, note=""):
         return
     for reference in references:
+        gone: Any = await work.tx.one(
+            "SELECT id, public FROM sb_credential WHERE connection_id = ? AND client_id = ? AND reference = ?",
+            of.row["connection_id"],
+            of.row["remote_id"],
+            reference,
+        )
+        if gone is not None and gone["public"]:
+            await discard(work, gone["id"], orjson.loads(gone["public"]))
         await work.tx.run(
             "UPDATE sb_credential SET state = 'revoked', revoked = ? WHERE connection_id = ? AND client_id = ?"
             " AND reference = ?",
@@ -104,13 +113,21 @@ async def finished(work: Work, of: Rotation, references: list[str], note: str) -
         await record(work, "credential.revoked", "credential", of.row["old_id"], {"rotation": of.id})
 
 
-async def unmade(work: Work, of: Rotation, note: str = "") -> None:
+async def _leave_nothing(work: Work, of: Rotation) -> None:
+    """Have what stores keep of the new one taken away, also of one that was never written down."""
+    known: dict[str, Any] = dict(of.public)
+    if of.row["kind"] == CERTIFICATE and of.policy.key_in == STORE:
+        known |= {"stored_key": of.label, "stored_in": of.policy.store}
+    await discard(work, of.row["fresh_id"] or of.id, known)
+
+
+async def unmade(work: Work, of: Rotation) -> None:
     left = "The new one is gone."
     if of.row["old_id"] is not None:
         left = f"The new one is gone, the old one {await _old_one(work, of)}."
-    left = f"{left} {note}".strip()
     if not await move(work, of, rows.UNDONE, note=f"{of.row['note']} {left}".strip()):
         return
+    await _leave_nothing(work, of)
     if of.row["fresh_id"] is not None:
         await work.tx.run(
             "UPDATE sb_credential SET state = 'revoked', revoked = ? WHERE id = ?",
@@ -136,7 +153,8 @@ async def failed(work: Work, of: Rotation, why: str) -> None:
     """What a step that failed for good turns a rotation to."""
     if of.state == rows.PREPARING:
         old = "" if of.row["old_id"] is None else f", the old one {await _old_one(work, of)}"
-        await move(work, of, rows.REFUSED, note=f"{why} Nothing was made{old}.")
+        if await move(work, of, rows.REFUSED, note=f"{why} Nothing was made{old}."):
+            await _leave_nothing(work, of)
     elif of.state in rows.FORWARD:
         await rows.go_back(work, of, why)
     else:

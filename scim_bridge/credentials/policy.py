@@ -22,9 +22,12 @@ CONFIRMATIONS = (ACK, HEALTH, STORE, TIME)
 LEAK, ANOMALY, OWNER_CHANGED = "leak", "anomaly", "owner-changed"
 SIGNALS = (LEAK, ANOMALY, OWNER_CHANGED)
 KEY = "key"
+# The one kind of store that is asked whether its credential is in use, and answers.
+WEBHOOK = "webhook"
 LONGEST = 90 * 24 * 3600
 # So long before it expires a credential is replaced, whatever its age.
 BEFORE_EXPIRY = 3 * DAY
+WEEK = 7 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,8 @@ def checked(content: Mapping[str, Any]) -> dict[str, Any]:
             raise _invalid(f"{name} must be between 0 and 90 days", "Write for example 30m, 12h or 7d.")
     if policy.confirm not in CONFIRMATIONS:
         raise _invalid(f"{policy.confirm!r} is no confirmation", f"Use one of {', '.join(CONFIRMATIONS)}.")
+    if policy.confirm == STORE and (why := unconfirmable(policy)):
+        raise _invalid(why, "With `store` only a webhook's receiver can say that its version is in use.")
     if policy.kind not in ("", KEY, *PREFERRED):
         raise _invalid(f"{policy.kind!r} is no kind of credential", f"Use key or {', '.join(PREFERRED)}.")
     unknown = [name for name in policy.signals if name not in SIGNALS]
@@ -140,13 +145,50 @@ def kind_of(policy: Policy, old: str, kinds: tuple[str, ...]) -> str:
     return wanted
 
 
+def unconfirmable(policy: Policy) -> str:
+    """Why nothing would ever be confirmed by this policy; empty when it can be."""
+    if policy.confirm == HEALTH and not policy.health_url:
+        return "it asks a health address and names none: set --health-url"
+    if policy.confirm == STORE and policy.store_kind not in ("", WEBHOOK):
+        return f"a store of kind {policy.store_kind} tells nobody who reads it: use ack, health or time"
+    return ""
+
+
 def next_rotation(policy: Policy, created: int, expires: int | None) -> int | None:
-    """When a credential is replaced by itself: by age or before it expires, in a window; None for never."""
+    """When a credential is replaced by itself: by age or before it expires, in a window; None for never.
+
+    Where the next window comes too late for one that expires, it is the one before.
+    """
     if not policy.max_age_days:
         return None
     due = created + policy.max_age_days * DAY
     if expires is not None:
-        # Early enough to confirm and overlap while the old one still works.
-        needed = policy.overlap + policy.patience
-        due = min(due, expires - max(BEFORE_EXPIRY, needed + HOUR))
-    return next_open(read_windows(policy.window), max(due, created))
+        due = min(due, latest_rotation(policy, expires))
+    due = max(due, created)
+    windows = read_windows(policy.window)
+    opens = next_open(windows, due)
+    if expires is None or opens <= _end_of(policy, expires):
+        return opens
+    return min(due, next_open(windows, max(created, due - WEEK)))
+
+
+def rotation_due(policy: Policy, created: int, expires: int | None, now: int) -> bool:
+    """Whether a credential is to be replaced now: its time has come and a window is open.
+
+    One that would not outlast the wait for the next window does not wait.
+    """
+    at = next_rotation(policy, created, expires)
+    if at is None or at > now:
+        return False
+    opens = next_open(read_windows(policy.window), now)
+    return opens <= now or (expires is not None and opens > _end_of(policy, expires))
+
+
+def latest_rotation(policy: Policy, expires: int) -> int:
+    """By when one that expires is to be replaced, with days to spare where nothing needs longer."""
+    return min(expires - BEFORE_EXPIRY, _end_of(policy, expires))
+
+
+def _end_of(policy: Policy, expires: int) -> int:
+    """The last moment: confirmation and overlap still fit in while the old one works."""
+    return expires - (policy.overlap + policy.patience + HOUR)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from scim_bridge.audit.record import record
+from scim_bridge.credentials.discarding import discard
 from scim_bridge.credentials.rotation import FORWARD, go_back, open_of_agent
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.effects import Dead, Done, Effect, Outcome, Retry
@@ -40,7 +43,7 @@ class Revoker:
         said = effect.payload
         credential_id = str(said["credential_id"])
         row: Any = await self._ctx.store.reads.one(
-            "SELECT c.state, k.kind FROM sb_credential c LEFT JOIN sb_credential_client k"
+            "SELECT c.state, c.public, k.kind FROM sb_credential c LEFT JOIN sb_credential_client k"
             " ON k.connection_id = c.connection_id AND k.remote_id = c.client_id WHERE c.id = ?",
             credential_id,
         )
@@ -58,6 +61,8 @@ class Revoker:
 
         async def confirm(work: Work) -> None:
             await confirm_revoked(work, credential_id)
+            if row["public"]:
+                await discard(work, credential_id, orjson.loads(row["public"]))
             if placeholder:
                 await keep_placeholder(work, said, placeholder)
 
@@ -65,14 +70,20 @@ class Revoker:
 
     async def stop_rotations(self, agent_id: str) -> None:
         """Turn round what is being made for an agent all of whose credentials are revoked."""
-        for found in await open_of_agent(self._ctx.store.reads, agent_id):
-            if found.state not in FORWARD:
-                continue
+        found = await open_of_agent(self._ctx.store.reads, agent_id)
+        if any(each.state in FORWARD for each in found):
+            await self._ctx.store.transact(SYSTEM, lambda work: turn_round(work, agent_id))
 
-            async def turn(work: Work, of: Any = found) -> None:
-                await go_back(work, of, ALL_REVOKED)
 
-            await self._ctx.store.transact(SYSTEM, turn)
+async def turn_round(work: Work, agent_id: str) -> int:
+    """The same in a transaction, at once, and where there is nothing yet to revoke; how many."""
+    turned = 0
+    for found in await open_of_agent(work.tx, agent_id):
+        if found.state in FORWARD:
+            turned += await go_back(work, found, ALL_REVOKED)
+    if not turned:
+        work.bookkeeping("no rotation of the agent goes forward")
+    return turned
 
 
 async def keep_placeholder(work: Work, said: Any, reference: str) -> None:

@@ -15,7 +15,7 @@ import orjson
 from scim_bridge.audit.record import record
 from scim_bridge.credentials.clients import Client
 from scim_bridge.credentials.model import Target
-from scim_bridge.credentials.policy import LEAK, Policy, kind_of, layered, target_of
+from scim_bridge.credentials.policy import LEAK, Policy, kind_of, layered, target_of, unconfirmable
 from scim_bridge.kernel.clock import SECOND
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Conflict, NotFound, Refused, UniqueViolation
@@ -104,6 +104,12 @@ async def begin(
             "rotation-target",
             f"No policy says where a new credential of {client.remote.name} is kept.",
             "Set one: `scim-bridge credentials policy set SUBJECT --store NAME --address path=…`.",
+        )
+    if why := unconfirmable(policy):
+        raise Refused(
+            "rotation-confirm",
+            f"A new credential of {client.remote.name} could never be confirmed: {why}.",
+            "Change the policy: `credentials policy set`.",
         )
     rotation_id = work.ids.new()
     remote = client.remote

@@ -1,7 +1,7 @@
 """Discovery: what proves agents at an IdP, read client by client; never a value.
 
 A credential that nobody told us of is a stranger until a person adopts it; one that was revoked and is alive
-again is revoked again at once, and somebody is told; one of ours that no rotation wants is taken away.
+again is revoked again at once, and somebody is told; one that a rotation of ours left behind is taken away.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ log = structlog.get_logger("scim_bridge.credentials")
 NOBODYS = "its client belongs to no agent"
 OFF = "it is switched off there"
 APPEARED = "it appeared there, and nobody here made it"
+ELSEWHERE = "a bridge made it, and there is no record of that here"
 ORPHAN = "a rotation left it behind"
 ALIVE = "it was revoked, and is alive again"
 
@@ -192,12 +193,20 @@ class _Seen:
 
     async def _add(self, found: RemoteCredential) -> None:
         work = self._work
-        orphan = found.label.startswith(LABEL) and await self._left_behind(found)
-        if (found.label.startswith(LABEL) and not orphan) or await self._being_made(found):
+        labelled = found.label.startswith(LABEL)
+        made_by = await self._rotation(found) if labelled else None
+        orphan = made_by is not None and made_by["fresh_reference"] not in (None, found.reference)
+        if (
+            found.label.startswith(VOID)
+            or (made_by is not None and not orphan)
+            or await self._being_made(found)
+        ):
             # Made by a rotation this very moment: its own step writes it down.
             return
         credential_id = work.ids.new()
         stranger = ORPHAN if orphan else self._strange(found, new=True)
+        if labelled and not orphan and stranger in (None, APPEARED):
+            stranger = ELSEWHERE
         self._new += 1
         self._strangers += stranger is not None
         await work.tx.run(
@@ -231,7 +240,7 @@ class _Seen:
         )
         if orphan:
             await revoke_one(work, credential_id, ORPHAN)
-        elif stranger == APPEARED:
+        elif stranger == APPEARED or (stranger == ELSEWHERE and not self._first):
             await self._tell("credential.appeared", credential_id, found)
 
     async def _being_made(self, found: RemoteCredential) -> bool:
@@ -244,15 +253,14 @@ class _Seen:
         )
         return row is not None
 
-    async def _left_behind(self, found: RemoteCredential) -> bool:
-        """True when no rotation that is under way made this, and none of those that ended wants it."""
-        if found.label.startswith(VOID):
-            return False
-        rotation = found.label.removeprefix(LABEL)
-        row = await self._work.tx.one("SELECT state, fresh_reference FROM sb_rotation WHERE id = ?", rotation)
-        if row is None:
-            return True
-        return row["fresh_reference"] is not None and row["fresh_reference"] != found.reference
+    async def _rotation(self, found: RemoteCredential) -> Any:
+        """The rotation whose name it carries; None when there is none here.
+
+        Then another bridge made it, or this one before its database was put back: it may be what an agent uses.
+        """
+        return await self._work.tx.one(
+            "SELECT fresh_reference FROM sb_rotation WHERE id = ?", found.label.removeprefix(LABEL)
+        )
 
     async def gone(self, row: Any) -> None:
         """Somebody took it away there."""

@@ -6,7 +6,7 @@ is delivered. Whatever may have been made is looked for before it is made.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ import orjson
 from scim_bridge.credentials import rotation as rows
 from scim_bridge.credentials.certifying import Keys, Wish, certified
 from scim_bridge.credentials.confirming import Confirming
-from scim_bridge.credentials.material import Made, made
+from scim_bridge.credentials.material import Made, common_name, made
 from scim_bridge.credentials.model import Delivered, Delivery, DeliveryFailed, Fresh
 from scim_bridge.credentials.outcomes import (
     created,
@@ -171,31 +171,12 @@ class Steps:
         policy = of.policy
         wish = Wish(
             of.label,
-            of.row["slug"] or of.row["client_name"],
+            common_name(of.row["slug"] or of.row["client_name"]),
             policy.lifetime_days,
             policy.authority,
             policy.store if policy.key_in == STORE else "",
         )
-        try:
-            return await certified(self._keys, wish, self._now(), policy.patience + policy.overlap)
-        except (DeliveryFailed, Refused) as error:
-            if wish.key_store and not getattr(error, "transient", False):
-                # The key was made for nothing.
-                await self._drop_key({"stored_key": wish.label, "stored_in": wish.key_store})
-            raise
-
-    async def _drop_key(self, public: Mapping[str, Any]) -> str:
-        """Destroy the key a store keeps of a credential that is gone; why it could not be, for a person."""
-        key, store = str(public.get("stored_key") or ""), str(public.get("stored_in") or "")
-        if not key or self._keys is None:
-            return ""
-        try:
-            await self._keys.drop_key(store, key)
-        except DeliveryFailed as error:
-            if error.transient:
-                raise
-            return f"The private key {key} is still in {store}: {error.text()}"
-        return ""
+        return await certified(self._keys, wish, self._now(), policy.patience + policy.overlap)
 
     def _now(self) -> int:
         return self._ctx.store.clock.now()
@@ -286,15 +267,7 @@ class Steps:
         left = {one.reference for one in await keeper.credentials(client) if one.active}
         if still := left & set(going):
             return Retry(f"{len(still)} old credentials are still there")
-        note = await self._drop_key(await self._public_of_old(of))
-        return _done(lambda work: finished(work, of, list(going), note), "done")
-
-    async def _public_of_old(self, of: Rotation) -> Mapping[str, Any]:
-        row: Any = await self._ctx.store.reads.one(
-            "SELECT public FROM sb_credential WHERE id = ?", of.row["old_id"]
-        )
-        found: Mapping[str, Any] = orjson.loads(row["public"]) if row is not None and row["public"] else {}
-        return found
+        return _done(lambda work: finished(work, of, list(going)), "done")
 
     async def _superseded(self, of: Rotation) -> dict[str, str]:
         """What the new one takes the place of, by reference: the old one, and placeholders of its client."""
@@ -338,10 +311,9 @@ class Steps:
             placeholder = await keeper.revoke(client, of.row["kind"], reference)
             if any(one.active and one.reference == reference for one in await keeper.credentials(client)):
                 return Retry("the new credential is still there")
-        note = await self._drop_key(of.public)
 
         async def gone(work: Work) -> None:
-            await unmade(work, of, note)
+            await unmade(work, of)
             if placeholder:
                 await keep_placeholder(work, kept_by(of), placeholder)
 

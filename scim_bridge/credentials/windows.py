@@ -77,8 +77,9 @@ def next_open(windows: tuple[Window, ...], instant: int) -> int:
 
 def _next(window: Window, instant: int) -> int:
     here = datetime.fromtimestamp(instant / SECOND, UTC).astimezone(window.zone)
-    # From yesterday on, for a window that began then may still be open; each weekday comes within eight days.
-    for ahead in range(-1, 9):
+    # From yesterday on, for a window that began then may still be open; each weekday comes within eight days,
+    # and once more where a clock that is put forward skips the whole window.
+    for ahead in range(-1, 16):
         day = (here + timedelta(days=ahead)).date()
         if day.weekday() not in window.days:
             continue
@@ -86,6 +87,6 @@ def _next(window: Window, instant: int) -> int:
         last = day + timedelta(days=1) if window.end <= window.start else day
         end = datetime.combine(last, window.end, window.zone)
         opens, closes = (int(moment.timestamp()) * SECOND for moment in (start, end))
-        if instant < closes:
+        if instant < closes and opens < closes:
             return max(opens, instant)
     raise AssertionError("a window has at least one weekday")

@@ -19,12 +19,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from scim_bridge.credentials.discarding import discard
 from scim_bridge.kernel.clock import DAY, ManualClock
 from scim_bridge.kernel.errors import Invalid
-from tests.conftest import run_with_store
+from scim_bridge.kernel.work import Work
+from tests.conftest import TESTER, run_with_store
 from tests.credentials import house as houses
 from tests.credentials.house import EntraApp, House
-from tests.credentials.scenes import acknowledged, passes, rotate
+from tests.credentials.scenes import acknowledged, passes, rotate, stopped
 from tests.credentials.servers import Bao
 from tests.sandbox.servers import Running
 
@@ -45,6 +47,15 @@ class Engines:
         """Who signs."""
         pem = self.bao.client().secrets.pki.read_ca_certificate()
         return x509.load_pem_x509_certificate(pem.encode())
+
+    def revoked(self, certificate: str) -> bool:
+        """Whether the authority revoked a certificate (the last in a text)."""
+        found = x509.load_pem_x509_certificate(certificate[certificate.index("-----BEGIN CERT") :].encode())
+        serial = f"{found.serial_number:040x}"
+        told = self.bao.client().secrets.pki.read_certificate(
+            ":".join(serial[at : at + 2] for at in range(0, 40, 2))
+        )
+        return bool(told["data"]["revocation_time"])
 
     def delivered(self, path: str) -> str:
         """What the agent finds."""
@@ -145,6 +156,7 @@ def test_an_authority_signs_the_request_and_the_old_certificate_goes_after_the_o
             await acknowledged(house, one)
             await passes(house, 61)
             assert app.login(found) and not app.login(before)
+            assert not engines.revoked(found) and (not turn or engines.revoked(before))
             certificate = x509.load_pem_x509_certificate(
                 found[found.index("-----BEGIN CERTIFICATE") :].encode()
             )
@@ -244,6 +256,59 @@ def test_a_certificate_nobody_confirms_goes_and_takes_its_stored_key_along(
         assert engines.kept() == keys and app.login(app.secret) and not app.shown()["keyCredentials"]
 
     at_entra_with(scene)
+
+
+def test_what_is_revoked_outside_a_rotation_leaves_neither_a_key_nor_a_certificate_that_is_good(
+    at_entra_with: Callable[..., None], engines: Engines
+) -> None:
+    async def scene(house: House) -> None:
+        keys = engines.kept()
+        agent, app = await certified(house, "outside", authority="vault", key_in="store")
+        (one,) = await rotate(house, agent, "refund")
+        await house.work()
+        await acknowledged(house, one)
+        await passes(house, 61)
+        told = orjson.loads(engines.delivered("outside"))
+        assert told["key"] in engines.kept() and not engines.revoked(told["certificate"])
+        await stopped(house, agent)
+        assert not app.shown()["keyCredentials"]
+        assert engines.kept() == keys and engines.revoked(told["certificate"])
+        # Done again, as after a crash: nothing is there any more, and that is as good.
+        for store, name in (("vault", told["key"]), ("away", told["key"])):
+            public = {"stored_key": name, "stored_in": store, "serial": "0a:0b", "signed_by": store}
+            await house.store.transact(TESTER, lambda work, p=public: _discarded(work, p))
+        await house.work()
+        rows = await house.store.reads.all(
+            "SELECT last_error FROM sb_effect WHERE kind = 'credential.discard' AND state = 'dead' ORDER BY id"
+        )
+        assert [row["last_error"].partition(":")[0] for row in rows] == [
+            f"The private key {told['key']} is still in away",
+            "Certificate 0a",
+        ], "what could not be taken away is shown, and nothing else"
+
+    at_entra_with(scene)
+
+
+async def _discarded(work: Work, public: dict[str, str]) -> None:
+    work.bookkeeping("a test")
+    await discard(work, "some-credential", public)
+
+
+def test_an_authority_that_stays_away_leaves_no_key_behind(
+    at_entra_with: Callable[..., None], engines: Engines
+) -> None:
+    async def scene(house: House) -> None:
+        keys = engines.kept()
+        agent, app = await certified(house, "waiting", authority="down", key_in="store")
+        await rotate(house, agent, "refund")
+        await house.work()
+        assert len(engines.kept()) == len(keys) + 1
+        await passes(house, 601, 14)
+        row = await house.rotation()
+        assert row["state"] == "refused" and "does not answer" in row["note"]
+        assert engines.kept() == keys and app.login(app.secret)
+
+    at_entra_with(scene, down=engines.bao.settings(address="http://127.0.0.1:9", pki_role=ROLE))
 
 
 def test_a_place_for_keys_that_is_none_is_refused_when_it_is_set(at_entra_with: Callable[..., None]) -> None:

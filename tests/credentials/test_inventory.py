@@ -7,9 +7,11 @@ import json
 from scim_bridge.credentials.due import scan_due
 from scim_bridge.credentials.view import listed
 from scim_bridge.kernel.clock import HOUR
+from scim_bridge.kernel.work import Work
 from scim_bridge.registry.credentials import adopt, revoke_all, revoke_one
 from tests.conftest import TESTER
 from tests.credentials.house import TOKEN, House
+from tests.credentials.scenes import passes, rotate
 
 
 def test_a_scan_finds_secrets_keys_certificates_and_federated_credentials_with_their_ages(at_both) -> None:
@@ -181,3 +183,33 @@ def test_one_credential_is_revoked_by_its_id_and_the_last_one_of_a_client_too(at
         assert (await house.scan("okta")).new == 0, "the placeholder is known"
 
     at_okta(scene)
+
+
+def test_what_a_bridge_made_that_is_not_on_record_here_is_shown_to_a_person_and_goes_on_working(
+    at_entra,
+) -> None:
+    async def scene(house: House) -> None:
+        agent = await house.agent("refund")
+        app = house.entra_app(agent)
+        await house.policy(confirm="time", confirm_seconds=60, overlap_seconds=60)
+        await house.scan("entra")
+        await rotate(house, agent, "refund")
+        await house.work()
+        await passes(house, 61, 2)
+        fresh = (await house.rotation())["fresh_id"]
+
+        async def put_back(work: Work) -> None:
+            work.bookkeeping("a backup from before the rotation is put back")
+            await work.tx.run("DELETE FROM sb_rotation")
+            await work.tx.run("DELETE FROM sb_credential WHERE id = ?", fresh)
+
+        await house.store.transact(TESTER, put_back)
+        await house.scan("entra")
+        await house.work()
+        assert app.login(house.delivered("refund")), "the only one the agent has"
+        (found,) = [
+            one for one in await house.credentials(agent) if one["origin"] == "scan" and one["stranger"]
+        ]
+        assert "no record" in found["stranger"] and found["state"] == "active"
+
+    at_entra(scene)

@@ -17,8 +17,10 @@ from scim_bridge.credentials.begin import rotate_client
 from scim_bridge.credentials.due import rotate_due
 from scim_bridge.credentials.leaked import rotate_leaked
 from scim_bridge.credentials.leaks.routes import PATH, routes
+from scim_bridge.credentials.revoking import turn_round
 from scim_bridge.credentials.rotation import settle
-from scim_bridge.registry.credentials import revoke_one
+from scim_bridge.kernel.work import Work
+from scim_bridge.registry.credentials import revoke_all, revoke_one
 from scim_bridge.registry.holds import release_hold
 from scim_bridge.settings.load import load_settings
 from tests.conftest import TESTER
@@ -66,6 +68,26 @@ def test_a_held_agent_that_has_nothing_is_given_nothing(at_okta) -> None:
         assert len(app.items()) == 1, "the placeholder"
 
     at_okta(scene)
+
+
+def test_everything_of_an_agent_is_revoked_also_what_is_only_being_made(at_entra) -> None:
+    async def scene(house: House) -> None:
+        agent = await house.agent("refund")
+        app = house.entra_app(agent, secret=False)
+        await house.policy(kind="client_secret", confirm="time", confirm_seconds=60, overlap_seconds=60)
+        await house.scan("entra")
+        await rotate(house, agent, "refund")
+
+        async def revoke(work: Work) -> tuple[list[str], int]:
+            return await revoke_all(work, agent, "refund", "a test"), await turn_round(work, agent)
+
+        assert await house.store.transact(TESTER, revoke) == ([], 1)
+        await house.work()
+        await passes(house, 61, 3)
+        assert (await house.rotation())["state"] == "undone"
+        assert app.shown()["passwordCredentials"] == [] and not list(house.directory.iterdir())
+
+    at_entra(scene)
 
 
 def test_a_placeholder_that_an_undone_rotation_leaves_is_no_stranger_and_in_nobodys_way(at_okta) -> None:

@@ -68,6 +68,7 @@ def test_layers_win_name_by_name_and_what_cannot_be_is_refused() -> None:
         {"address": {"path": "{nobody}"}},
         {"health_url": "ftp://x"},
         {"overlap_seconds": 10**9},
+        {"confirm": "store", "store": "vault", "store_kind": "openbao"},
     ):
         with pytest.raises(Invalid):
             checked(wrong)

@@ -73,7 +73,7 @@ class SecretsManager:
             if known is None:
                 self._create(client, secret, text, version)
             else:
-                client.put_secret_value(SecretId=secret, SecretString=text, ClientRequestToken=version)
+                self._put(client, secret, text, version)
 
         await self._call(put)
         return Delivered(version)
@@ -83,19 +83,26 @@ class SecretsManager:
         return None
 
     async def withdraw(self, target: Target, delivered: Delivered) -> None:
-        """Put what was there before it as one more version, if it still is what is current."""
-        secret, _ = self._place(target)
+        """Put what was there before it as one more version, if it still is what is current.
+
+        DeliveryFailed when others wrote since and what they wrote holds it: who reads it would lose it.
+        """
+        secret, field = self._place(target)
 
         def back(client: Any) -> None:
             known = self._described(client, secret)
-            if known is None or CURRENT not in known.versions.get(delivered.version, ()):
+            if known is None:
+                return
+            if CURRENT not in known.versions.get(delivered.version, ()):
+                self._replaced(client, secret, field, delivered.version)
                 return
             before = next((each for each, stages in known.versions.items() if PREVIOUS in stages), None)
             if before is not None:
-                text = client.get_secret_value(SecretId=secret, VersionId=before)["SecretString"]
+                text = self._text(client, secret, VersionId=before)
+                if not text:
+                    raise misplaced(self._options.name, f"{secret!r} held no text before", "Mend it by hand.")
                 # Its own token, so that a second call after a lost answer is the same version.
-                token = version_of(f"withdraw {delivered.version}")
-                client.put_secret_value(SecretId=secret, SecretString=text, ClientRequestToken=token)
+                self._put(client, secret, text, version_of(f"withdraw {delivered.version}"))
             elif known.ours:
                 client.delete_secret(SecretId=secret, ForceDeleteWithoutRecovery=True)
             else:
@@ -131,6 +138,8 @@ class SecretsManager:
             answer = client.describe_secret(SecretId=secret)
         except client.exceptions.ResourceNotFoundException:
             return None
+        if not answer.get("ARN"):
+            raise away(self._options.name, "answered something else than AWS does")
         return _Described(answer.get("VersionIdsToStages") or {}, answer.get("Description") == OURS)
 
     def _fields(self, client: Any, secret: str) -> dict[str, Any]:
@@ -147,15 +156,43 @@ class SecretsManager:
             )
         return found
 
+    def _replaced(self, client: Any, secret: str, field: str, version: str) -> None:
+        """DeliveryFailed when what is current is not that version, and gives its readers the same value."""
+        now = self._text(client, secret, VersionStage=CURRENT)
+        ours = self._text(client, secret, VersionId=version)
+        if ours and now and _value(now, field) == _value(ours, field):
+            raise misplaced(
+                self._options.name,
+                f"{secret!r} was written by others since, and holds the new credential still",
+                "Put the one before back by hand, then settle the rotation.",
+            )
+
+    def _text(self, client: Any, secret: str, **which: str) -> str:
+        try:
+            return str(client.get_secret_value(SecretId=secret, **which).get("SecretString") or "")
+        except client.exceptions.ResourceNotFoundException:
+            # AWS lets go of versions that no stage names.
+            return ""
+
     def _create(self, client: Any, secret: str, text: str, version: str) -> None:
         if self._options["create"] != "true":
             raise misplaced(self._options.name, f"there is no secret {secret!r}", MAKE)
-        client.create_secret(
+        made = client.create_secret(
             Name=secret,
             SecretString=text,
             ClientRequestToken=version,
             Description=OURS,
         )
+        self._kept(made, version)
+
+    def _put(self, client: Any, secret: str, text: str, version: str) -> None:
+        made = client.put_secret_value(SecretId=secret, SecretString=text, ClientRequestToken=version)
+        self._kept(made, version)
+
+    def _kept(self, answer: Mapping[str, Any], version: str) -> None:
+        """Believe that a version is kept only when AWS names it: its library takes any page for an answer."""
+        if answer.get("VersionId") != version:
+            raise away(self._options.name, "answered something else than AWS does")
 
     async def _call(self, use: Callable[[Any], T]) -> T:
         return await asyncio.to_thread(self._use, use)
@@ -177,6 +214,9 @@ class SecretsManager:
             raise refused(name, f"cannot be asked ({type(error).__name__})", "Check its settings.") from None
         except found.BotoCoreError:
             raise away(name, "does not answer") from None
+        except (AttributeError, KeyError, TypeError) as error:
+            # The library reads whatever comes.
+            raise away(name, f"answered something else than AWS does ({type(error).__name__})") from None
 
     def _client(self) -> Any:
         """The client, made once: it is for several threads, making it is not."""
@@ -204,3 +244,14 @@ class SecretsManager:
                     config=config,
                 )
             return self._made
+
+
+def _value(text: str, field: str) -> object:
+    """What a version gives the agent: one field of an object, or all of it."""
+    if not field:
+        return text
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return found.get(field) if isinstance(found, dict) else None

@@ -2,7 +2,8 @@
 
 Source: kubernetes.io/docs/reference/using-api, "Patch" and "Resource versions". A place is {"secret",
 "namespace"?, "key"?, "reference_key"?}. The API keeps no earlier versions, so the value before stays under
-"<key>.previous" until the next delivery: to go back, and for pods that read both.
+"<key>.previous" (its id under "<reference_key>.previous") until the next delivery: to go back, and for pods
+that read both.
 """
 
 from __future__ import annotations
@@ -68,9 +69,9 @@ class Kubernetes:
                 return Delivered(version)
             if _mark(found, key) == version:
                 return Delivered(version)
-            before = (found.get("data") or {}).get(key)
+            before = found.get("data") or {}
             data: dict[str, str | None] = {name: _coded(text) for name, text in wanted.items()}
-            data[f"{key}.previous"] = before
+            data |= {_previous(name): before.get(name) for name in wanted}
             await self._patch(path, found, key, version, data)
             return Delivered(version)
 
@@ -83,13 +84,16 @@ class Kubernetes:
     async def withdraw(self, target: Target, delivered: Delivered) -> None:
         """Put the value before it back, unless somebody delivered another one since."""
         path, key = self._path(target), self._key(target)
+        # A key whose id is another's proves nobody: both go back together.
+        names = [key, *filter(None, [target.address.get("reference_key", "")])]
 
         async def attempt() -> None:
             found = await self._read(path)
             if found is None or _mark(found, key) != delivered.version:
                 return
-            before = (found.get("data") or {}).get(f"{key}.previous")
-            await self._patch(path, found, key, None, {key: before, f"{key}.previous": None})
+            kept = found.get("data") or {}
+            data = {name: kept.get(_previous(name)) for name in names}
+            await self._patch(path, found, key, None, data | dict.fromkeys(map(_previous, names)))
 
         await unhurried(attempt)
 
@@ -138,7 +142,8 @@ class Kubernetes:
     def _wanted(self, target: Target, fresh: Fresh) -> Mapping[str, str]:
         made = {self._key(target): fresh.value.reveal()}
         reference = target.address.get("reference_key", "")
-        if reference and (not KEY.fullmatch(reference) or reference in made):
+        taken = (*made, *map(_previous, made))
+        if reference and (not KEY.fullmatch(reference) or reference in taken):
             raise misplaced(self._options.name, f"{reference[:80]!r} is no reference_key", "Use another key.")
         return made | {reference: fresh.reference} if reference else made
 
@@ -215,6 +220,10 @@ class Kubernetes:
 
 def _coded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
+
+
+def _previous(key: str) -> str:
+    return f"{key}.previous"
 
 
 def _annotation(key: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from scim_bridge.credentials.delivery import openbao_keys as keys
@@ -26,6 +27,8 @@ T = TypeVar("T")
 
 CANARY = "scim-bridge-canary"
 RIGHTS = "Check the token and that its policy allows create, read and update there."
+# What reading an answer raises that is none of OpenBao's.
+UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, InvalidSignature, UnsupportedAlgorithm)
 # A token is renewed by signing in again before it ends.
 EARLY = 30.0
 
@@ -70,7 +73,7 @@ class OpenBao:
             _, ours = await self._read(path, version)
             if not ours or any(data.get(name) != ours.get(name) for name in fields):
                 return
-            _, before = await self._read(path, version - 1) if version > 1 else (0, {})
+            before = await self._before(path, version, {name: ours.get(name) for name in fields})
             kept = {name: value for name, value in data.items() if name not in fields}
             kept |= {name: before[name] for name in fields if name in before}
             if kept:
@@ -83,6 +86,17 @@ class OpenBao:
                 )
 
         await unhurried(attempt)
+
+    async def _before(self, path: str, version: int, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """The newest version before that one in which these fields say something else; empty when there is none.
+
+        A delivery that was repeated after a neighbour's write is more versions than one.
+        """
+        for earlier in range(version - 1, 0, -1):
+            _, data = await self._read(path, earlier)
+            if any(data.get(name) != value for name, value in ours.items()):
+                return data
+        return {}
 
     async def probe(self) -> None:
         """Write a canary, read it back, and remove every trace of it."""
@@ -116,6 +130,13 @@ class OpenBao:
         absent = self._hvac.exceptions.InvalidPath
         await self._call(
             lambda client: keys.drop_stored_key(client, self._options, key, absent), keys.TRANSIT_RIGHTS
+        )
+
+    async def revoke_certificate(self, serial: str) -> None:
+        """Put a certificate of its PKI engine on the list of the revoked."""
+        unknown = self._hvac.exceptions.InvalidRequest
+        await self._call(
+            lambda client: keys.revoke_signed(client, self._options, serial, unknown), keys.REVOKE_RIGHTS
         )
 
     async def close(self) -> None:
@@ -178,6 +199,9 @@ class OpenBao:
             raise away(name, "does not answer") from None
         except exceptions.VaultError as error:
             raise by_status(name, _status(exceptions, error), rights) from None
+        except UNREADABLE as error:
+            # A proxy's page, or something else where OpenBao should be.
+            raise away(name, f"answered something else than OpenBao does ({type(error).__name__})") from None
 
     def _client(self, *, again: bool) -> Any:
         """This thread's client, signed in. A session of requests is not for several threads."""

@@ -102,6 +102,10 @@ class Stores:
         """Destroy a key the store keeps; twice is once."""
         await self._keeping(store).drop_key(key)
 
+    async def revoke_certificate(self, store: str, serial: str) -> None:
+        """Put a certificate on the list of those a store's authority revoked; twice is once."""
+        await self._keeping(store).revoke_certificate(serial)
+
     def _keeping(self, name: str) -> OpenBao:
         """The store of this name when it is one that signs certificates and keeps keys; DeliveryFailed otherwise."""
         from scim_bridge.credentials.delivery.openbao import OpenBao

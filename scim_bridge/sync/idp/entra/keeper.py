@@ -6,8 +6,9 @@ an entry without its key stays as it is; agent identities have no credentials of
 
 from __future__ import annotations
 
+import asyncio
 import base64
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -41,12 +42,16 @@ MOST = {FEDERATED: 20}
 MOST_VALUES = 1199
 
 
+KeysChange = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+
+
 class EntraKeeper:
     """See `registry.keeper.CredentialKeeper` for the promises."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._used: dict[str, int] | None = None
+        self._turns: dict[str, asyncio.Lock] = {}
 
     async def clients(self, linked: Mapping[str, str]) -> AsyncIterator[RemoteClient]:
         """Every blueprint, and the applications that carry our mark or are linked."""
@@ -162,8 +167,7 @@ class EntraKeeper:
             "displayName": material.label,
             "key": base64.b64encode(raw.public_bytes(Encoding.DER)).decode(),
         }
-        before = await self._keys(client)
-        await self._write_keys(client, [*before, entry])
+        await self._change_keys(client, lambda keys: [*keys, entry])
         found = await self.find(client, material)
         if found is None:
             raise IdpError("entra-settling", "Entra does not show the new certificate yet.", transient=True)
@@ -197,19 +201,42 @@ class EntraKeeper:
                 path = f"/applications/{client.remote_id}/removePassword"
                 await self._graph.call("remove a secret", "POST", path, {"keyId": reference})
             return ""
-        keys = list(found.get("keyCredentials") or ())
-        left = [one for one in keys if one.get("keyId") != reference]
-        if len(left) != len(keys):
-            await self._write_keys(client, left)
+        await self._change_keys(client, lambda keys: [one for one in keys if one.get("keyId") != reference])
         return ""
 
     async def _keys(self, client: RemoteClient) -> list[dict[str, Any]]:
         found = await self._application(client.remote_id)
         return list((found or {}).get("keyCredentials") or ())
 
+    async def _change_keys(self, client: RemoteClient, change: KeysChange) -> None:
+        """Write the list of certificates as changed; nobody here writes between our reading and our writing.
+
+        Entra knows no condition for it: what another process wrote meanwhile is told as passing where Entra
+        refuses the list for it.
+        """
+        async with self._turns.setdefault(client.remote_id, asyncio.Lock()):
+            before = await self._keys(client)
+            after = change(before)
+            if after == before:
+                return
+            try:
+                await self._write_keys(client, after)
+            except IdpError as error:
+                if not error.transient and _ids(await self._keys(client)) != _ids(before):
+                    raise IdpError(
+                        "entra-overtaken",
+                        f"Others changed the certificates of {client.name} at the same moment.",
+                        transient=True,
+                    ) from error
+                raise
+
     async def _write_keys(self, client: RemoteClient, keys: list[dict[str, Any]]) -> None:
         path = f"/applications/{client.remote_id}"
         await self._graph.call("write the certificates", "PATCH", path, {"keyCredentials": keys})
+
+
+def _ids(keys: list[dict[str, Any]]) -> set[str]:
+    return {str(one.get("keyId")) for one in keys}
 
 
 def _application(found: Mapping[str, Any]) -> RemoteClient:
