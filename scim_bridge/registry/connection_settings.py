@@ -60,7 +60,8 @@ class _Wrong(Exception):
 
 def _web(value: str) -> None:
     parts = urlsplit(value)
-    plain = not (parts.query or parts.fragment or "@" in parts.netloc or " " in value)
+    # A port that is none (99999) is a ValueError, told as an address that cannot be read.
+    plain = parts.port != 0 and not (parts.query or parts.fragment or "@" in parts.netloc or " " in value)
     if parts.scheme != "https" or not parts.hostname or not plain:
         raise _Wrong("is no https address", "Write https://host, without a user and a query.")
 

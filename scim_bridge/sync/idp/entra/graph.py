@@ -244,7 +244,15 @@ async def settled(attempt: Callable[[], Awaitable[T]], passes: Callable[[IdpErro
 def _reply(answer: Answer) -> Reply:
     try:
         body = orjson.loads(answer.body) if answer.body else None
-    except orjson.JSONDecodeError:
+    except orjson.JSONDecodeError as error:
+        if 200 <= answer.status < 300:
+            # Not Graph's: were it believed, a stop that never came there would pass for done.
+            raise IdpError(
+                "entra-broken",
+                "What answered is not Entra: its answer is no JSON.",
+                "See whether a proxy stands in between.",
+                transient=True,
+            ) from error
         body = None
     return Reply(answer.status, body, answer.headers)
 
