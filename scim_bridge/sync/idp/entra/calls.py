@@ -79,8 +79,10 @@ def held(what: str, reply: Reply, *needed: str) -> Mapping[str, Any]:
     """
     body = reply.body
     if not isinstance(body, Mapping) or not all(isinstance(body.get(name), str) for name in needed):
-        told = f"its answer holds no {needed[0]}" if needed else "its answer holds no object"
-        raise IdpError("entra-broken", f"Entra did not {what}: {told}.", transient=True)
+        lacking = needed[0] if needed else "object"
+        raise IdpError(
+            "entra-broken", f"Entra did not {what}: its answer holds no {lacking}.", transient=True
+        )
     return body
 
 
