@@ -106,13 +106,28 @@ async def token(
 async def credentialed(
     ctx: Context, actor: Actor, name: str, settings: dict[str, Any], secrets: dict[str, Any]
 ) -> registry.Connection:
-    """The connection with credentials for the way back."""
-    return await ctx.store.transact(
-        actor,
-        lambda work: registry.configure_connection(
-            work, ctx.master, name, settings=settings, secrets=secrets
-        ),
-    )
+    """The connection with credentials for the way back.
+
+    Those of a real tenant take away what a rehearsal set: else they would be shown to the sandbox.
+    """
+
+    async def body(work: Work) -> registry.Connection:
+        there = await registry.connection(work.tx, name)
+        told = {**left_by_rehearsal(there, settings), **settings}
+        return await registry.configure_connection(work, ctx.master, name, settings=told, secrets=secrets)
+
+    return await ctx.store.transact(actor, body)
+
+
+def left_by_rehearsal(there: registry.Connection, told: Mapping[str, Any]) -> dict[str, None]:
+    """Settings that lead to a sandbox on this machine, where `told` names another tenant than the sandbox's. Pure."""
+    address = "org_url" if there.kind == "okta" else "graph_url"
+    if not local(str(there.settings.get(address) or "")) or local(str(told.get(address) or "")):
+        return {}
+    names = ("org_url", "tenant_id")
+    if all(there.settings.get(name) == told[name] for name in names if name in told):
+        return {}
+    return dict.fromkeys(name for name in (address, "authority", "ca_file") if name in there.settings)
 
 
 async def probed(ctx: Context, idps: Idps, actor: Actor, name: str) -> tuple[Feature, ...]:

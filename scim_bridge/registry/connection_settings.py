@@ -60,7 +60,8 @@ class _Wrong(Exception):
 
 def _web(value: str) -> None:
     parts = urlsplit(value)
-    plain = not (parts.query or parts.fragment or "@" in parts.netloc or " " in value)
+    # A port that is none (99999) is a ValueError, told as an address that cannot be read.
+    plain = parts.port != 0 and not (parts.query or parts.fragment or "@" in parts.netloc or " " in value)
     if parts.scheme != "https" or not parts.hostname or not plain:
         raise _Wrong("is no https address", "Write https://host, without a user and a query.")
 
@@ -86,6 +87,18 @@ def _org(value: str) -> None:
         raise _Wrong("is more than the address of an org", "Write https://your-org.okta.com, without a path.")
     if "-admin." in (parts.hostname or ""):
         raise _Wrong("is the address of the Admin Console", "Leave out -admin.")
+
+
+def _tenant(value: str) -> None:
+    if not re.fullmatch(_APP_ID, value) and not _DOMAIN.fullmatch(value):
+        fix = "Copy Directory (tenant) ID from the app registration's Overview; a domain of the tenant does, too."
+        raise _Wrong("is no tenant", fix)
+
+
+def _graph(value: str) -> None:
+    _web(value)
+    if re.search(r"/(?:v1\.0|beta)/?$", urlsplit(value).path):
+        raise _Wrong("names a version of Graph", "Leave it out: https://graph.microsoft.com")
 
 
 def _whole(most: int) -> Callable[[str], None]:
@@ -183,10 +196,10 @@ SETTINGS: Mapping[str, Known] = {
             _APPS, "Write the id of an application, for example 0oa1gjh63g214q0Hq0g4; more after commas."
         ),
     ),
-    "tenant_id": Known(("entra",), "the directory (tenant) id", "", _text),
+    "tenant_id": Known(("entra",), "the directory (tenant) id", "", _tenant),
     "authority": Known(("entra",), "sign-in address, for national clouds", "by tenant_id", _web),
     "graph_url": Known(
-        ("entra",), "Microsoft Graph, for national clouds", "https://graph.microsoft.com", _web
+        ("entra",), "Microsoft Graph, for national clouds", "https://graph.microsoft.com", _graph
     ),
     "token_scope": Known(
         ("entra",), "OAuth scope that is asked for", "graph_url, or the public one, and /.default", _web

@@ -106,6 +106,13 @@ def _step(rule: Rule, values: Mapping[str, Any], target: Target | None) -> Step:
 
 def fitted(value: Any, target: Target) -> tuple[Any, str]:
     """A value as the target can have it, or why it cannot. Texts are cut to its length, lists sorted."""
+    found, note = _fitted(value, target)
+    if found is None and not note and target.needed:
+        return None, "the IdP lets no object be without it"
+    return found, note
+
+
+def _fitted(value: Any, target: Target) -> tuple[Any, str]:
     if value is None:
         return None, ""
     if target.several:

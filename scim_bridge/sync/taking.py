@@ -6,6 +6,7 @@ that switches an agent on ever is.
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 from scim_bridge.kernel.errors import Invalid, Refused
@@ -62,7 +63,7 @@ async def _stop(work: Work, agent_id: str, value: Any, where: str, reason: str) 
 
 
 async def _fact(work: Work, agent_id: str, name: str, value: Any) -> None:
-    if not absent(value) and (not isinstance(value, str) or len(value) > LONGEST):
+    if not absent(value) and not _kept_here(value):
         raise Invalid("drift-value", f"{name} is no text that could be kept here.", "Settle it as ours.")
     before = await standing(work, agent_id, AGENT)
     doc = dict(before.resource.doc)
@@ -77,6 +78,13 @@ async def _fact(work: Work, agent_id: str, name: str, value: Any) -> None:
     after = await described(work, before, doc, why="agent.updated")
     if after is not before:
         save(work, before, after)
+
+
+def _kept_here(value: Any) -> bool:
+    """True for a text that the other doors would take, too: of no great length, without control characters."""
+    if not isinstance(value, str) or len(value) > LONGEST:
+        return False
+    return not any(unicodedata.category(each) in ("Cc", "Cs") and each not in "\t\r\n" for each in value)
 
 
 async def _people(work: Work, agent_id: str, name: str, value: Any) -> None:

@@ -13,7 +13,7 @@ import pytest
 from starlette.applications import Starlette
 
 from scim_bridge.audit.record import effect_settled
-from scim_bridge.connecting import asked
+from scim_bridge.connecting import asked, steps
 from scim_bridge.connecting.place import unreachable
 from scim_bridge.console.known import Known
 from scim_bridge.console.routes import routes
@@ -35,6 +35,7 @@ from tests.sync.memory_idp import MemoryIdp
 
 OUTSIDE = "https://bridge.example.com"
 SCIM = "application/scim+json"
+REHEARSED = "a3582b65-9d87-4151-b15d-a108bc0c1b1d"
 USER = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ida@corp.test"}
 
 
@@ -241,6 +242,37 @@ def test_a_rehearsal_takes_no_real_tenant_away(sqlite_url, clock) -> None:
             assert refused.status_code == 422 and "rehearsal-real" in refused.text
             page = (await browser.get("/console/connect/okta")).text
             assert "Okta and Entra cannot reach 127.0.0.1" in page and "Rehearse with a sandbox Okta" in page
+
+    run_with_store(sqlite_url, clock, body)
+
+
+@pytest.mark.parametrize(
+    ("kind", "told", "real"),
+    [
+        (
+            "entra",
+            {"tenant_id": REHEARSED, "graph_url": "https://127.0.0.1:9444"},
+            {"tenant_id": "7e0c5a3e-0000-4000-8000-000000000001"},
+        ),
+        ("okta", {"org_url": "https://127.0.0.1:9443"}, {"org_url": "https://acme.okta.com"}),
+    ],
+)
+def test_credentials_of_a_real_tenant_are_not_shown_to_the_sandbox_that_was_rehearsed_with(
+    sqlite_url, clock, kind: str, told: dict[str, str], real: dict[str, str]
+) -> None:
+    more = {"authority": f"https://127.0.0.1:9444/{REHEARSED}"} if kind == "entra" else {}
+    told |= {**more, "ca_file": "/x/ca.pem", "drift": "purpose:ask"}
+
+    async def body(store: Store) -> None:
+        ctx = Context(store, MASTER, Outbound(), OUTSIDE, Path("/nonexistent"))
+        secrets = {"client_id": "app", ("private_key" if kind == "okta" else "client_secret"): "x"}
+        await store.transact(TESTER, lambda work: create_connection(work, MASTER, "there", kind))
+        await steps.credentialed(ctx, TESTER, "there", told, secrets)
+        again = {name: told[name] for name in ("org_url", "tenant_id") if name in told}
+        kept = await steps.credentialed(ctx, TESTER, "there", again, secrets)
+        assert kept.settings == told, "the sandbox's own, entered anew, still lead to it"
+        kept = await steps.credentialed(ctx, TESTER, "there", real, secrets)
+        assert kept.settings == {**real, "drift": "purpose:ask"}
 
     run_with_store(sqlite_url, clock, body)
 

@@ -46,6 +46,8 @@ def refusal(url: str, clock: ManualClock, kind: str, **given: Any) -> Invalid:
         ("generic", {"scopes": "scim.write"}, "is a credential"),
         ("okta", {"orgurl": "https://acme.okta.com"}, "Did you mean org_url?"),
         ("okta", {"nonsense": "1"}, "Known: scope, "),
+        ("entra", {"tenant_id": "YOUR-TENANT-ID"}, "tenant_id is no tenant"),
+        ("entra", {"graph_url": "https://graph.microsoft.com/v1.0"}, "names a version of Graph"),
         ("okta", {"tenant_id": "x"}, "is a setting of entra connections, this one is okta"),
         ("generic", {"org_url": "https://acme.okta.com"}, "is a setting of okta connections"),
         ("generic", {"base_url": "http://idp.example.com/scim"}, "https address"),

@@ -119,6 +119,7 @@ def test_theirs_is_taken_over_in_one_transaction_with_its_audit(on_store) -> Non
         ("owner", None, "drift-owner"),
         ("purpose", ["a", "list"], "drift-value"),
         ("purpose", "x" * 9_000, "drift-value"),
+        ("purpose", "a\0b", "drift-value"),
         ("attestation", "valid", "drift-not-takeable"),
         ("login", "other@agents.test", "drift-not-takeable"),
     ],

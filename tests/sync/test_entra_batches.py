@@ -10,9 +10,9 @@ from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.registry.agents import refresh
 from scim_bridge.registry.model import AGENT_URN
 from scim_bridge.registry.resources import load
-from scim_bridge.sync.idp.entra.batches import Write, answers_in, write_all
-from scim_bridge.sync.idp.entra.calls import Reply
-from scim_bridge.sync.idp.entra.refusals import already_there, error_of
+from scim_bridge.sync.idp.entra.batches import Write, write_all
+from scim_bridge.sync.idp.entra.calls import Reply, answers_in
+from scim_bridge.sync.idp.entra.refusals import already_there, error_of, refusal
 from scim_bridge.sync.idp.port import IdpError
 from tests.conftest import TESTER
 from tests.sandbox.servers import Running
@@ -154,5 +154,27 @@ def test_a_batch_larger_than_twenty_is_several_and_an_answer_that_is_missing_is_
 
 
 def test_answers_that_cannot_be_read_are_none() -> None:
-    for body in (None, [], {"responses": None}, {"responses": [{"id": "1", "status": "200"}]}):
+    odd = [
+        7,
+        {"id": "x", "status": 200},
+        {"status": 200},
+        {"id": "1", "status": "200"},
+        {"id": "²", "status": 200},
+    ]
+    for body in (None, [], {"responses": None}, {"responses": 7}, {"responses": odd}):
         assert answers_in(Reply(200, body)) == {}
+    lists = {"responses": [{"id": "3", "status": 204, "headers": []}]}
+    assert answers_in(Reply(200, lists)) == {3: Reply(204)}
+
+
+def test_a_pause_that_is_a_date_counts_from_when_the_whole_batch_was_answered() -> None:
+    """RFC 9110 section 10.2.3; the parts of a batch carry no date of their own."""
+    throttled = {"id": "0", "status": 429, "headers": {"Retry-After": "Tue, 01 Dec 2026 03:05:00 GMT"}}
+    whole = Reply(200, {"responses": [throttled]}, {"date": "Tue, 01 Dec 2026 03:00:00 GMT"})
+    part = answers_in(whole)[0]
+    assert refusal("change it", part.status, part.headers, part.body).retry_after == 300
+    for said in ("9" * 5000, "Fri, 01 Jan 2100 00:00:00 GMT"):
+        endless = {"retry-after": said, "date": "Tue, 01 Dec 2026 03:00:00 GMT"}
+        assert refusal("change it", 429, endless, None).retry_after == 3600, "nobody waits for years"
+    for said in ("soon", "", "-3", "²"):
+        assert refusal("change it", 429, {"retry-after": said}, None).retry_after == 10

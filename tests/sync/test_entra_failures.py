@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -305,5 +306,64 @@ def test_a_failed_attestation_parks_with_its_reason_and_is_done_when_it_can_be(
         assert plan.updates == 1
         assert (await bench.apply(plan)).state == "OK"
         assert tenant.identity("Triage")["$"]["attestations"] == 1
+
+    on_bench(sqlite_url, clock, tenant, body)
+
+
+@pytest.mark.parametrize("answer", ["<html>Sign in to the proxy</html>", {}], ids=["page", "empty"])
+@pytest.mark.parametrize(
+    "path", [r"/applications\(uniqueName", r"microsoft\.graph\.agentIdentity$", "/domains/"],
+    ids=["blueprint", "create", "domain"],
+)  # fmt: skip
+def test_an_answer_without_an_object_is_a_broken_one_that_passes_and_doubles_nothing(
+    sqlite_url: str,
+    clock: ManualClock,
+    tenant: Tenant,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    answer: Any,
+) -> None:
+    monkeypatch.setattr("scim_bridge.sync.draft.PATIENCE", 0)
+
+    async def body(bench: Bench) -> None:
+        await one_agent(bench)
+        tenant.faults({"match": {"path": path}, "action": "status", "status": 200, "body": answer})
+        first = await bench.apply()
+        assert first.state in ("OK", "FAILED")
+        if first.state == "FAILED":
+            assert "its answer" in first.reason
+        assert (await bench.apply()).state == "OK"
+        assert len(tenant.identities()) == 1
+        assert len([one for one in tenant.objects("application") if one.get("uniqueName")]) == 1
+        odd = "SELECT last_error FROM sb_effect WHERE last_error LIKE '%unexpected%'"
+        assert await bench.store.reads.all(odd) == []
+
+    on_bench(sqlite_url, clock, tenant, body, agent_users="corp.test")
+
+
+def test_a_token_service_whose_metadata_says_nothing_is_one_that_does_not_answer_as_it_should(
+    sqlite_url: str, clock: ManualClock, tenant: Tenant
+) -> None:
+    async def body(bench: Bench) -> None:
+        metadata = {"path": "openid-configuration"}
+        tenant.faults({"match": metadata, "action": "status", "status": 200, "body": {}})
+        with pytest.raises(IdpError, match="does not answer as it should"):
+            await bench.idp.missing()
+        assert await bench.idp.missing()
+
+    on_bench(sqlite_url, clock, tenant, body)
+
+
+def test_a_stop_that_something_else_than_entra_answered_is_written_again(
+    sqlite_url: str, clock: ManualClock, tenant: Tenant
+) -> None:
+    async def body(bench: Bench) -> None:
+        agent = await one_agent(bench)
+        await bench.apply()
+        page = {"action": "status", "status": 200, "body": "<html>Sign in to the proxy</html>"}
+        tenant.faults({"match": PATCH, **page})
+        await bench.hold(agent, "admin")
+        assert len(await bench.perform()) == 1
+        assert tenant.identity("Triage")["accountEnabled"] is False
 
     on_bench(sqlite_url, clock, tenant, body)

@@ -93,6 +93,7 @@ def test_each_type_is_written_read_back_changed_and_cleared_in_its_own_set(
         (Row(f"{SET}_tier", '"high"'), "no number"),
         (Row("tag", "slug"), "it is the mark"),
         (Row("owners", "owner.userName"), "by their accounts"),
+        (Row("displayName", "nothing"), "lets no object be without it"),
     ],
 )
 def test_what_the_tenant_cannot_take_is_refused_by_name(
@@ -102,5 +103,20 @@ def test_what_the_tenant_cannot_take_is_refused_by_name(
         with pytest.raises(Invalid) as refused:
             checked([row], await bench.idp.targets())
         assert named in refused.value.text()
+
+    on_bench(sqlite_url, clock, tenant, body)
+
+
+@pytest.mark.parametrize("source", ["-", 'choose(riskTier, "none": "No")'])
+def test_an_agent_whose_name_the_mapping_does_not_say_is_made_all_the_same(
+    tenant: Tenant, sqlite_url: str, clock: Any, source: str
+) -> None:
+    async def body(bench: Bench) -> None:
+        await bench.agent("triage", await bench.person("maria@corp.test"))
+        rows = [Row("displayName", source)]
+        await bench.store.transact(TESTER, lambda work: keep_mapping(work, bench.connection, rows))
+        assert (await bench.apply()).state == "OK"
+        assert [one["displayName"] for one in tenant.identities()] == ["triage"]
+        assert (await bench.plan()).changes == 0
 
     on_bench(sqlite_url, clock, tenant, body)

@@ -94,3 +94,21 @@ def test_where_the_tenant_has_no_registry_or_the_app_may_not_use_it_the_rest_is_
         assert entries(tenant) == {}
 
     on_bench(sqlite_url, clock, tenant, body, **ON)
+
+
+def test_an_answer_that_is_no_entry_makes_no_second_one(
+    sqlite_url: str, clock: ManualClock, tenant: Tenant
+) -> None:
+    """A proxy's page with status 200 was taken for an entry that is gone."""
+
+    async def body(bench: Bench) -> None:
+        maria, bob = await bench.person(upn("maria")), await bench.person(upn("bob"))
+        triage = await bench.agent("triage", maria)
+        assert (await bench.apply()).state == "OK"
+        await answer_for(bench, triage, bob)
+        page = {"action": "status", "status": 200, "body": "<html>"}
+        tenant.faults({"match": {"method": "GET", "path": "/agentRegistrations/"}, **page})
+        assert (await bench.apply()).state == "OK"
+        assert len(tenant.objects("agentRegistration")) == 1
+
+    on_bench(sqlite_url, clock, tenant, body, **ON)

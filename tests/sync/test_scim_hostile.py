@@ -195,3 +195,36 @@ def test_a_refused_token_is_told_without_being_shown(sqlite_url, clock) -> None:
             assert TOKEN not in refused.value.text()
 
         on_peer(sqlite_url, clock, peer, body)
+
+
+@pytest.mark.parametrize("answer", [[], 5, "x"])
+def test_json_that_is_no_object_is_an_answer_that_cannot_be_read(on, peer, monkeypatch, answer) -> None:
+    monkeypatch.setattr("scim_bridge.sync.draft.PATIENCE", 0)
+    monkeypatch.setattr("scim_bridge.sync.idp.scim.finding.PATIENCE", 0)
+
+    async def body(bench: Bench) -> None:
+        await owned(bench, "triage")
+        peer.door.faults = [
+            Fault("GET", "/ServiceProviderConfig", twist=lambda _: answer),
+            Fault("GET", "/Users", twist=lambda _: answer),
+        ]
+        with pytest.raises(IdpError, match="is no object"):
+            await bench.plan()
+
+    on(body)
+
+
+def test_halves_of_characters_and_nul_in_an_answer_are_left_out(on, peer) -> None:
+    """JSON can say them; neither a digest nor PostgreSQL takes them."""
+
+    def odd(page: dict[str, Any]) -> dict[str, Any]:
+        half = {"id": "x\ud800", "userName": "a\0b", "userType": "Agent", "displayName": "\ud83d"}
+        return {**page, "Resources": [half], "totalResults": 1}
+
+    async def body(bench: Bench) -> None:
+        peer.door.faults = [Fault("GET", LIST, twist=odd)]
+        await bench.plan()
+        row = await bench.store.reads.one("SELECT remote_id FROM sb_stranger")
+        assert row is not None and row["remote_id"] == "x?"
+
+    on(body)

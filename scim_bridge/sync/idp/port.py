@@ -145,7 +145,8 @@ class Target:
     """One attribute an object at the IdP can have, as the IdP's schema defines it.
 
     `kind` is string, boolean, integer or number; `longest` in characters, 0 for no limit; `default` is
-    what is written there when no mapping says otherwise; `fixed` says why no mapping may set it.
+    what is written there when no mapping says otherwise; `fixed` says why no mapping may set it; `needed`
+    that no object may be without it.
     """
 
     name: str
@@ -155,6 +156,7 @@ class Target:
     choices: tuple[str, ...] = ()
     default: str = ""
     fixed: str = ""
+    needed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scim_bridge.registry.model import fold
-from scim_bridge.sync.idp.entra.calls import Get, Reply, absent, literal
+from scim_bridge.sync.idp.entra.calls import Get, Reply, absent, held, listed_in, literal
 from scim_bridge.sync.idp.entra.graph import Graph, settled
 from scim_bridge.sync.idp.entra.model import NAME, marked, name_of
 from scim_bridge.sync.idp.entra.part import Of
@@ -153,7 +153,7 @@ class AgentUsers:
         if live.ok:
             return False
         gone = await self._graph.call(what, "GET", f"/directory/deletedItems/{parent}", expect=absent)
-        return gone.ok and marked(gone.body.get("tags") or ()) == agent_id
+        return gone.ok and marked(listed_in(held(what, gone, "id"), "tags")) == agent_id
 
     async def _remove(self, account: Mapping[str, Any] | None) -> None:
         if account is not None:

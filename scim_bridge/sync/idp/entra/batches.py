@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scim_bridge.sync.idp.entra.calls import Reply
+from scim_bridge.sync.idp.entra.calls import Reply, answers_in
 from scim_bridge.sync.idp.entra.graph import BATCH, Graph
 from scim_bridge.sync.idp.entra.refusals import refusal
 from scim_bridge.sync.idp.port import IdpError
@@ -124,14 +124,3 @@ async def _round(
             else:
                 refused[number] = error
     return pause
-
-
-def answers_in(reply: Reply) -> dict[int, Reply]:
-    """The answers in the answer to a batch, by number; one without a number or a status is none."""
-    found = {}
-    answers = reply.body.get("responses") if isinstance(reply.body, Mapping) else None
-    for one in answers or ():
-        if isinstance(one, Mapping) and isinstance(one.get("status"), int) and str(one.get("id")).isdigit():
-            headers = {str(k).lower(): str(v) for k, v in (one.get("headers") or {}).items()}
-            found[int(str(one["id"]))] = Reply(one["status"], one.get("body"), headers)
-    return found

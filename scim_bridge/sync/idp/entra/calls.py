@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from scim_bridge.sync.idp.entra.refusals import error_of
+from scim_bridge.sync.idp.port import IdpError
 
 V1 = "v1.0"
 BETA = "beta"
@@ -69,3 +70,41 @@ def made_before(reply: Reply) -> bool:
 def full(reply: Reply) -> bool:
     """The blueprint holds as many agent identities as Microsoft allows."""
     return reply.status == 400 and error_of(reply.body)[0] == "AgentIdentity_LimitExceeded"
+
+
+def held(what: str, reply: Reply, *needed: str) -> Mapping[str, Any]:
+    """The object in an answer, with what it must say of itself; IdpError where it is none.
+
+    A proxy's page in the middle, or an answer without a body, is no object without attributes.
+    """
+    body = reply.body
+    if not isinstance(body, Mapping) or not all(isinstance(body.get(name), str) for name in needed):
+        lacking = needed[0] if needed else "object"
+        raise IdpError(
+            "entra-broken", f"Entra did not {what}: its answer holds no {lacking}.", transient=True
+        )
+    return body
+
+
+def listed_in(found: Mapping[str, Any], name: str) -> list[Any]:
+    """A list in an object; empty where there is none."""
+    value = found.get(name)
+    return value if isinstance(value, list) else []
+
+
+def answers_in(reply: Reply) -> dict[int, Reply]:
+    """The answers in the answer to a batch, by number; one without a number or a status is none.
+
+    Those whose headers have no date were given when the whole was.
+    """
+    found = {}
+    answers = reply.body.get("responses") if isinstance(reply.body, Mapping) else None
+    given = {name: text for name in ("date",) if (text := reply.headers.get(name))}
+    for one in answers if isinstance(answers, list) else ():
+        number = str(one.get("id")) if isinstance(one, Mapping) else ""
+        if number.isascii() and number.isdigit() and isinstance(one.get("status"), int):
+            told = one.get("headers")
+            more = told if isinstance(told, Mapping) else {}
+            headers = {**given, **{str(k).lower(): str(v) for k, v in more.items()}}
+            found[int(number[:9])] = Reply(one["status"], one.get("body"), headers)
+    return found

@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 import orjson
 
 from scim_bridge.kernel.outbound import Answer, Outbound, OutboundError
-from scim_bridge.sync.idp.entra.calls import V1, Get, Reply, address, there
+from scim_bridge.sync.idp.entra.calls import V1, Get, Reply, address, answers_in, there
 from scim_bridge.sync.idp.entra.pace import Pace
-from scim_bridge.sync.idp.entra.refusals import SETTLING, refusal, seconds_of
+from scim_bridge.sync.idp.entra.refusals import SETTLING, refusal
 from scim_bridge.sync.idp.entra.tokens import Tokens
 from scim_bridge.sync.idp.port import IdpError, ListingLost
+from scim_bridge.sync.idp.rate import seconds_of
 
 T = TypeVar("T")
 
@@ -127,17 +128,12 @@ class Graph:
     ) -> None:
         requests = [{"id": str(n), "method": "GET", "url": get.url} for n, get in wanted.items()]
         reply = await self.call(what, "POST", "/$batch", {"requests": requests}, version=version)
-        answers = reply.body.get("responses") if isinstance(reply.body, dict) else None
         refused: list[IdpError] = []
-        for one in answers or ():
-            if not isinstance(one, dict) or not isinstance(one.get("status"), int):
-                continue
-            headers = {str(k).lower(): str(v) for k, v in (one.get("headers") or {}).items()}
-            part = Reply(one["status"], one.get("body"), headers)
+        for number, part in answers_in(reply).items():
             if part.status == 429:
-                self._pace.keep_away(seconds_of(headers))
+                self._pace.keep_away(seconds_of(part.headers))
             if takes(part):
-                answered[int(one["id"])] = part
+                answered[number] = part
             else:
                 refused.append(refusal(what, part.status, part.headers, part.body))
         if refused:
@@ -156,7 +152,11 @@ class Graph:
 
     def _same_place(self, link: str) -> str:
         """A link to follow with our token: never to another host."""
-        ours, theirs = urlsplit(self.base_url), urlsplit(link)
+        ours = urlsplit(self.base_url)
+        try:
+            theirs = urlsplit(link)
+        except ValueError as error:
+            raise IdpError("entra-link", "Entra's next page has no address.", transient=False) from error
         if (theirs.scheme, theirs.netloc) != (ours.scheme, ours.netloc):
             raise IdpError(
                 "entra-link", f"Entra's next page leads to another host ({theirs.netloc}).", transient=False
@@ -244,7 +244,15 @@ async def settled(attempt: Callable[[], Awaitable[T]], passes: Callable[[IdpErro
 def _reply(answer: Answer) -> Reply:
     try:
         body = orjson.loads(answer.body) if answer.body else None
-    except orjson.JSONDecodeError:
+    except orjson.JSONDecodeError as error:
+        if 200 <= answer.status < 300:
+            # Not Graph's: were it believed, a stop that never came there would pass for done.
+            raise IdpError(
+                "entra-broken",
+                "What answered is not Entra: its answer is no JSON.",
+                "See whether a proxy stands in between.",
+                transient=True,
+            ) from error
         body = None
     return Reply(answer.status, body, answer.headers)
 

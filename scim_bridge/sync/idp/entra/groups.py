@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scim_bridge.registry.model import fold
-from scim_bridge.sync.idp.entra.calls import Get, Reply, absent, literal
+from scim_bridge.sync.idp.entra.calls import Get, Reply, absent, held, literal
 from scim_bridge.sync.idp.entra.graph import Graph
 from scim_bridge.sync.idp.entra.joining import Joining
 from scim_bridge.sync.idp.entra.needs import GROUPS as FEATURE
@@ -95,10 +95,10 @@ class Groups:
         if agent.deleted:
             return {}, ()
         chosen = [name for name in agent.groups if self._chosen(name)]
-        await self._look_up(chosen)
+        looked = await self._look_up(chosen)
         names, notes = [], []
         for asked in chosen:
-            _, known = self._known[fold(asked)]
+            known = looked[fold(asked)]
             if known.id or (known.missing and self._create):
                 names.append(known.name)
             else:
@@ -126,19 +126,20 @@ class Groups:
         if GROUPS not in change.after:
             return
         before, after = set(change.before.get(GROUPS) or ()), set(change.after[GROUPS] or ())
-        await self._look_up([*before, *after])
+        looked = await self._look_up([*before, *after])
         remote_id = str(change.remote_id)
         for name in sorted(after - before):
             await self._joining.join(await self._made(name), name, remote_id)
         for name in sorted(before - after):
-            _, known = self._known[fold(name)]
+            known = looked[fold(name)]
             if known.id:
                 path = f"/groups/{known.id}/members/{remote_id}/$ref"
                 await self._graph.call(
                     f"take the agent out of the group {name}", "DELETE", path, expect=absent
                 )
 
-    async def _look_up(self, names: Iterable[str]) -> None:
+    async def _look_up(self, names: Iterable[str]) -> dict[str, Known]:
+        """What these groups are, by folded name. A listing may begin meanwhile, and forget what was known."""
         now = time.monotonic()
         asked = {fold(name): name for name in names}
         unknown = [
@@ -146,8 +147,9 @@ class Groups:
             for key, name in asked.items()
             if key not in self._known or now - self._known[key][0] > BELIEVED
         ]
+        looked = {key: self._known[key][1] for key, name in asked.items() if name not in unknown}
         if not unknown:
-            return
+            return looked
         parts = [unknown[start : start + AT_ONCE] for start in range(0, len(unknown), AT_ONCE)]
         replies = await self._graph.reads("look for groups", [_search(part) for part in parts], patient=True)
         found: dict[str, list[Mapping[str, Any]]] = {}
@@ -155,16 +157,17 @@ class Groups:
             for one in await self._graph.collected("look for groups", reply):
                 found.setdefault(fold(str(one.get("displayName"))), []).append(one)
         for name in unknown:
-            self._known[fold(name)] = (now, judged(name, found.get(fold(name), [])))
+            looked[fold(name)] = judged(name, found.get(fold(name), []))
+            self._known[fold(name)] = (now, looked[fold(name)])
+        return looked
 
     async def _made(self, name: str) -> str:
         """The id of a group, made when it is not there and the settings ask for that."""
-        _, known = self._known[fold(name)]
+        known = (await self._look_up([name]))[fold(name)]
         if not known.id and known.missing and self._create:
             # Another agent's change may have made it a moment ago.
-            self._known.pop(fold(name))
-            await self._look_up([name])
-            _, known = self._known[fold(name)]
+            self._known.pop(fold(name), None)
+            known = (await self._look_up([name]))[fold(name)]
         if known.id:
             return known.id
         if not (known.missing and self._create):
@@ -185,8 +188,9 @@ class Groups:
         reply = await self._graph.call(what, "PATCH", path, body, headers=upsert)
         if not isinstance(reply.body, Mapping) or not reply.body.get("id"):
             reply = await self._graph.call(what, "GET", path, query={"$select": "id"})
-        self._known[fold(name)] = (time.monotonic(), Known(name, str(reply.body["id"])))
-        return str(reply.body["id"])
+        made = str(held(what, reply, "id")["id"])
+        self._known[fold(name)] = (time.monotonic(), Known(name, made))
+        return made
 
 
 def unique(name: str) -> str:

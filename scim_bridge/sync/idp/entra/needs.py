@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from scim_bridge.sync.idp.entra.calls import BETA, V1, Get, Reply
+from scim_bridge.sync.idp.entra.calls import BETA, V1, Get, Reply, held
 from scim_bridge.sync.idp.entra.options import Options
 from scim_bridge.sync.idp.entra.refusals import error_of
 from scim_bridge.sync.idp.port import Feature
@@ -206,7 +206,9 @@ def at_domain(feature: Feature, options: Options, reply: Reply) -> Feature:
     if not feature.usable:
         return feature
     domain = options.agent_users
-    if reply.status == 404 or (reply.ok and reply.body.get("isVerified") is not True):
+    if reply.status == 404 or (
+        reply.ok and held("look for the domain", reply, "id").get("isVerified") is not True
+    ):
         return Feature(
             feature.name,
             False,

@@ -12,9 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scim_bridge.sync.idp.entra.refusals import seconds_of
 from scim_bridge.sync.idp.port import IdpError
-from scim_bridge.sync.idp.rate import RESERVE_PERCENT, is_urgent
+from scim_bridge.sync.idp.rate import RESERVE_PERCENT, is_urgent, seconds_of
 
 UNITS = (3500.0, 10.0)
 WRITES = (3000.0, 150.0)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from scim_bridge.kernel.context import Context
 from scim_bridge.registry.agents import agent_ids
 from scim_bridge.registry.model import PersonRef
 from scim_bridge.registry.people_refs import owners_of
-from scim_bridge.sync.idp.entra.calls import absent, literal, made_before
+from scim_bridge.sync.idp.entra.calls import Reply, absent, held, listed_in, literal, made_before
 from scim_bridge.sync.idp.entra.defining import Defining
 from scim_bridge.sync.idp.entra.graph import Graph, settled
 from scim_bridge.sync.idp.entra.options import GUID, Options
@@ -102,8 +100,9 @@ class Preparing:
         if len(family) == 1:
             return family[0].app_id
         path, query = f"/servicePrincipals/{remote_id}/{IDENTITY}", {"$select": "id,agentIdentityBlueprintId"}
-        reply = await self._graph.call("read the agent identity's blueprint", "GET", path, query=query)
-        return str(reply.body["agentIdentityBlueprintId"])
+        what = "read the agent identity's blueprint"
+        reply = await self._graph.call(what, "GET", path, query=query)
+        return str(held(what, reply, "agentIdentityBlueprintId")["agentIdentityBlueprintId"])
 
     async def missing(self) -> tuple[SetupStep, ...]:
         """What the tenant lacks."""
@@ -135,8 +134,9 @@ class Preparing:
         key = "appId" if GUID.fullmatch(name) else "uniqueName"
         value = quote(literal(name), safe="'")
         path = f"/applications({key}={value})/microsoft.graph.agentIdentityBlueprint"
-        reply = await self._graph.call("look for the blueprint", "GET", path, expect=absent)
-        return _blueprint(name, reply.body) if reply.ok else None
+        what = "look for the blueprint"
+        reply = await self._graph.call(what, "GET", path, expect=absent)
+        return _blueprint(name, what, reply) if reply.ok else None
 
     async def _make(self, name: str) -> Blueprint:
         if GUID.fullmatch(name):
@@ -155,11 +155,10 @@ class Preparing:
             "tags": ["scim-bridge"],
             "sponsors@odata.bind": [f"{self._graph.base_url}/v1.0/users/{sponsor}"],
         }
-        reply = await self._graph.call(
-            "make the blueprint", "POST", "/applications", body, expect=made_before
-        )
+        what = "make the blueprint"
+        reply = await self._graph.call(what, "POST", "/applications", body, expect=made_before)
         if reply.ok:
-            return _blueprint(name, reply.body)
+            return _blueprint(name, what, reply)
         found = await self._find(name)
         if found is None:
             raise IdpError(
@@ -215,5 +214,6 @@ class Preparing:
         return sorted(people.values(), key=lambda person: (-weight[person.id], person.user_name))
 
 
-def _blueprint(name: str, body: Mapping[str, Any]) -> Blueprint:
-    return Blueprint(str(body["appId"]), name, tuple(body.get("tags") or ()))
+def _blueprint(name: str, what: str, reply: Reply) -> Blueprint:
+    body = held(what, reply, "appId")
+    return Blueprint(str(body["appId"]), name, tuple(listed_in(body, "tags")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from typing import Any
 
-from scim_bridge.sync.idp.entra.calls import Get, Reply, literal
+from scim_bridge.sync.idp.entra.calls import Get, Reply, held, literal
 from scim_bridge.sync.idp.entra.compliance import Compliance
 from scim_bridge.sync.idp.entra.featuring import Features
 from scim_bridge.sync.idp.entra.graph import Graph, patiently
@@ -120,6 +120,7 @@ class Reading:
         itself, sponsors, owners = replies[:3]
         if not itself.ok:
             return None
+        found = held(READ, itself, "id")
         if not all(reply.ok for reply in replies):
             raise IdpError(
                 "entra-settling",
@@ -128,7 +129,7 @@ class Reading:
                 retry_after=SETTLING,
             )
         more = await self._parts.one(remote_id, replies[3:])
-        return await self._observed(itself.body, sponsors, owners, more), itself.body
+        return await self._observed(found, sponsors, owners, more), found
 
     async def found(self, agent_id: str) -> Mapping[str, Any] | None:
         """The agent's object by our mark. Not by its name: that may be anybody's."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scim_bridge.sync.idp.port import IdpError
+from scim_bridge.sync.idp.rate import seconds_of
 
 # Fresh objects reach Graph's other replicas within seconds (Entra agent identity FAQ).
 SETTLING = 2
@@ -32,12 +33,6 @@ def request_id_of(body: Any) -> str:
     found = body.get("error") if isinstance(body, Mapping) else None
     inner = found.get("innerError") if isinstance(found, Mapping) else None
     return str(inner.get("request-id") or "") if isinstance(inner, Mapping) else ""
-
-
-def seconds_of(headers: Mapping[str, str]) -> int | None:
-    """Retry-After in seconds; None when it is absent or a date."""
-    text = headers.get("retry-after") or headers.get("Retry-After") or ""
-    return max(1, int(text)) if text.isascii() and text.isdigit() else None
 
 
 def not_settled(status: int, code: str, message: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from scim_bridge.kernel.clock import iso
-from scim_bridge.sync.idp.entra.calls import BETA, Get, Reply, absent
+from scim_bridge.sync.idp.entra.calls import BETA, Get, Reply, absent, held
 from scim_bridge.sync.idp.entra.graph import Graph
 from scim_bridge.sync.idp.entra.model import OWNERS, name_of
 from scim_bridge.sync.idp.entra.needs import REGISTRY
@@ -130,7 +130,8 @@ class Registrations:
             await self._list(BELIEVED_ABSENT)
             return self._listed.get(remote_id.lower())
         reply = await self._call("read the registry entry", "GET", f"{ENTRIES}/{known['id']}")
-        return reply.body if reply.ok else None
+        # An answer that is no entry is not an entry that is gone: another would be made beside it.
+        return held("read the registry entry", reply, "id") if reply.ok else None
 
     async def _list(self, believed: float) -> None:
         if self._listed_at and time.monotonic() - self._listed_at < believed:

@@ -65,7 +65,7 @@ class Targets:
 def own(attribute_set: str) -> dict[str, Target]:
     """What every agent identity of ours carries."""
     found = {
-        NAME: Target(NAME, longest=LONGEST_NAME, default="default(displayName, slug)"),
+        NAME: Target(NAME, longest=LONGEST_NAME, default="default(displayName, slug)", needed=True),
         TAG: Target(TAG, fixed="it is the mark by which the agent is found again"),
         OWNERS: Target(OWNERS, several=True, fixed=PEOPLE),
         SPONSORS: Target(SPONSORS, several=True, fixed=PEOPLE),

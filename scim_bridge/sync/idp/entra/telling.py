@@ -10,7 +10,7 @@ from typing import Any
 
 from scim_bridge.kernel.clock import MINUTE, iso, parse_iso
 from scim_bridge.sync.idp.entra.attributes import key
-from scim_bridge.sync.idp.entra.calls import literal
+from scim_bridge.sync.idp.entra.calls import held, literal
 from scim_bridge.sync.idp.entra.graph import Graph
 from scim_bridge.sync.idp.entra.model import NAME, OWNERS, SPONSORS
 from scim_bridge.sync.idp.entra.options import Options
@@ -51,13 +51,14 @@ class Telling:
         """The application that made the agent identity, when, and who is its owner or sponsor there."""
         query = {"$select": "id,createdByAppId,createdDateTime,agentIdentityBlueprintId"}
         place = identity(observed.remote_id)
-        reply = await self._graph.call("read where an agent identity is from", "GET", place, query=query)
-        made = str(reply.body.get("createdByAppId") or "")
-        by = f"application {made}" if made else f"blueprint {reply.body.get('agentIdentityBlueprintId')}"
+        what = "read where an agent identity is from"
+        found = held(what, await self._graph.call(what, "GET", place, query=query), "id")
+        made = str(found.get("createdByAppId") or "")
+        by = f"application {made}" if made else f"blueprint {found.get('agentIdentityBlueprintId')}"
         people = [*(observed.attributes.get(OWNERS) or ()), *(observed.attributes.get(SPONSORS) or ())]
         if not people:
             people = [*await self._people_on(place, OWNERS), *await self._people_on(place, SPONSORS)]
-        return Origin(by, _moment(reply.body.get("createdDateTime")), str(people[0]) if people else "")
+        return Origin(by, _moment(found.get("createdDateTime")), str(people[0]) if people else "")
 
     async def _people_on(self, place: str, relation: str) -> list[str]:
         try:

@@ -54,4 +54,6 @@ def identity_refusal(answer: Mapping[str, Any] | None, status: int) -> IdpError:
 
 def _first_line(found: Mapping[str, Any], otherwise: str) -> str:
     told = str(found.get("error_description") or found.get("error") or otherwise).splitlines()
-    return (told[0] if told else otherwise)[:300]
+    # Microsoft's support finds it by the trace id; what follows that is not said again.
+    line = (told[0] if told else otherwise).partition(" Correlation ID:")[0].strip()
+    return (line if line.endswith((".", "!", "?")) else f"{line}.") if len(line) <= 400 else f"{line[:400]}…"

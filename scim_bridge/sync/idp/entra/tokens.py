@@ -71,7 +71,8 @@ class Tokens:
             raise IdpError(
                 "entra-unreachable", error.message, error.fix, transient=error.transient
             ) from error
-        except (MsalServiceError, requests.RequestException, TimeoutError) as error:
+        except (MsalServiceError, requests.RequestException, TimeoutError, KeyError) as error:
+            # KeyError: msal reads a metadata document that has none of its addresses.
             raise IdpError(
                 "entra-token", "The token service does not answer as it should.", transient=True
             ) from error

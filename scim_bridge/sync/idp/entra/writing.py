@@ -11,7 +11,7 @@ import structlog
 from scim_bridge.kernel.clock import SECOND, parse_iso
 from scim_bridge.sync.idp.entra.attributes import ATTESTATION, ATTESTED_AT, STATEMENT, attribute_patch, key
 from scim_bridge.sync.idp.entra.batches import Write, write_all
-from scim_bridge.sync.idp.entra.calls import BETA, V1, Reply, full
+from scim_bridge.sync.idp.entra.calls import BETA, V1, Reply, full, held, listed_in
 from scim_bridge.sync.idp.entra.calls import absent as gone
 from scim_bridge.sync.idp.entra.graph import Graph, settled
 from scim_bridge.sync.idp.entra.model import NAME, OBJECT, OWNERS, SPONSORS, TAG, marked, tags_after
@@ -87,7 +87,8 @@ class Writing:
         names = [*wanted[SPONSORS], *(wanted.get(OWNERS) or ())]
         ids = await self._people.ids(names)
         body = {
-            "displayName": wanted[NAME],
+            # A mapping may leave the name to Entra, which takes no identity without one.
+            "displayName": wanted.get(NAME) or change.slug,
             "accountEnabled": bool(wanted[ENABLED]),
             "tags": [wanted[TAG]],
             f"{SPONSORS}@odata.bind": self._links(wanted[SPONSORS], ids),
@@ -97,9 +98,10 @@ class Writing:
         blueprint = await self._preparing.blueprint()
         while True:
             body["agentIdentityBlueprintId"] = blueprint.app_id
-            reply = await self._graph.call("make the agent identity", "POST", IDENTITIES, body, expect=full)
+            what = "make the agent identity"
+            reply = await self._graph.call(what, "POST", IDENTITIES, body, expect=full)
             if reply.ok:
-                return str(reply.body["id"])
+                return str(held(what, reply, "id")["id"])
             blueprint = await self._preparing.another(blueprint)
 
     def _links(self, names: Sequence[str], ids: Mapping[str, str]) -> list[str]:
@@ -192,10 +194,9 @@ class Writing:
             raise
 
     async def _tags(self, remote_id: str, agent_id: str) -> list[str]:
-        reply = await self._graph.call(
-            "read its tags", "GET", identity(remote_id), query={"$select": "id,tags"}
-        )
-        found = reply.body.get("tags") or []
+        what = "read its tags"
+        reply = await self._graph.call(what, "GET", identity(remote_id), query={"$select": "id,tags"})
+        found = listed_in(held(what, reply, "id"), "tags")
         if marked(found) not in ("", agent_id):
             raise IdpError(
                 "entra-mark", "The agent identity carries the mark of another agent now.", transient=False
@@ -228,7 +229,8 @@ class Writing:
         reply = await self._graph.call(
             "read the lifecycle", "GET", path, version=version, expect=lambda reply: reply.status < 429
         )
-        last = reply.body.get("lastAttestationDateTime") if reply.ok and reply.body else None
+        told = reply.body if reply.ok and isinstance(reply.body, Mapping) else {}
+        last = told.get("lastAttestationDateTime")
         try:
             # Graph writes whole seconds.
             return parse_iso(str(last)) // SECOND >= parse_iso(since) // SECOND

@@ -83,6 +83,7 @@ def _target(name: str, kind: str, item: Mapping[str, Any]) -> Target:
         tuple(str(choice) for choice in choices),
         DEFAULTS.get(name, ""),
         fixed,
+        needed=item.get("required") is True,
     )
 
 

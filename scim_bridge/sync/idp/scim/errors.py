@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from scim_bridge.sync.idp.port import IdpError
+from scim_bridge.sync.idp.rate import seconds_of
 
 # How long to wait where the server does not say.
 SOON = 5
-LONGEST = 3600
 
 
 class ScimRefusal(IdpError):
@@ -85,15 +84,3 @@ def _body(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def seconds_of(headers: Mapping[str, str]) -> int | None:
-    """Retry-After in seconds (a number, or a date by the server's own clock); None when it says nothing."""
-    text = (headers.get("retry-after") or "").strip()
-    if text.isascii() and text.isdigit():
-        return max(1, min(LONGEST, int(text[:9])))
-    try:
-        ahead = parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("date") or "")
-    except (ValueError, TypeError):
-        return None
-    return max(1, min(LONGEST, int(ahead.total_seconds())))

@@ -107,7 +107,7 @@ async def discovered(session: Session) -> Service:
     users, extensions = _user_type(types)
     session.users_at(users)
     made = Service(users, attributes=attributes_in(schemas, extensions))
-    return made if config is None else _able(made, config)
+    return _able(made, config) if isinstance(config, dict) else made
 
 
 def _able(made: Service, config: Doc) -> Service:
@@ -136,7 +136,7 @@ def _resources(answer: Any) -> list[Doc]:
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
-def _user_type(types: Doc | None) -> tuple[str, frozenset[str] | None]:
+def _user_type(types: Any) -> tuple[str, frozenset[str] | None]:
     """(endpoint of users, schemas of users or None when not told)."""
     for one in _resources(types):
         if str(one.get("schema", "")).casefold() != USER_URN.casefold():
@@ -149,7 +149,7 @@ def _user_type(types: Doc | None) -> tuple[str, frozenset[str] | None]:
     return "/Users", None
 
 
-def attributes_in(schemas: Doc | None, urns: frozenset[str] | None) -> dict[str, Attribute] | None:
+def attributes_in(schemas: Any, urns: frozenset[str] | None) -> dict[str, Attribute] | None:
     """The attributes of users in an answer of /Schemas, by casefolded flat name; None when it has no users."""
     listed = _resources(schemas)
     if not any(str(one.get("id", "")).casefold() == USER_URN.casefold() for one in listed):

@@ -94,12 +94,28 @@ class _Client(BaseAsyncSCIMClient):
 
     def _parse_json(self, response: RawResponse) -> Any:
         """The body; the version of a resource stands in its ETag, in its body only often (RFC 7644 section 3.14)."""
-        found = json.loads(response.text)
+        try:
+            found = json.loads(response.text)
+        except RecursionError as error:
+            raise json.JSONDecodeError("nested too deep", "", 0) from error
+        if "\\u" in response.text:
+            found = _storable(found)
         etag = response.headers.get("etag")
         if etag and isinstance(found, dict) and "id" in found:
             meta = found.get("meta")
             found["meta"] = {"version": etag, **(meta if isinstance(meta, dict) else {})}
         return found
+
+
+def _storable(value: Any) -> Any:
+    """The same without what JSON can say and no database takes: halves of characters, and NUL."""
+    if isinstance(value, str):
+        return value.replace("\0", "").encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_storable(one) for one in value]
+    if isinstance(value, dict):
+        return {_storable(name): _storable(one) for name, one in value.items()}
+    return value
 
 
 def _encoded(body: Any) -> bytes:
@@ -132,10 +148,10 @@ class Session:
                 transient=False,
             ) from error
 
-    async def described(self, what: str, endpoint: str) -> Doc | None:
-        """What a discovery endpoint says; None when the server does not have it."""
+    async def described(self, what: str, endpoint: str) -> Any:
+        """What a discovery endpoint says, in JSON of any kind; None when the server does not have it."""
         try:
-            return await self._told(what, self._client.query(url=f"/{endpoint}", expected_status_codes=READ))
+            return await self._heard(what, self._client.query(url=f"/{endpoint}", expected_status_codes=READ))
         except ScimRefusal as error:
             if error.unserved or error.answered in (400, 403):
                 return None
@@ -155,7 +171,7 @@ class Session:
         found = await self._told(
             what, self._client.query("User", query_parameters=dict(query), expected_status_codes=READ)
         )
-        if not isinstance(found, dict) or not isinstance(found.get("Resources", []), list):
+        if found is None or not isinstance(found.get("Resources", []), list):
             raise IdpError("scim-answer", f"The server's answer is no list; tried to {what}.", transient=True)
         return found
 
@@ -186,6 +202,16 @@ class Session:
                 raise
 
     async def _told(self, what: str, call: Awaitable[Any]) -> Doc | None:
+        """The resource, or list of them, in an answer; None for one without a body."""
+        found = await self._heard(what, call)
+        if found is not None and not isinstance(found, dict):
+            # JSON, and no resource: nothing could be read out of it.
+            raise IdpError(
+                "scim-answer", f"The server's answer is no object; tried to {what}.", transient=True
+            )
+        return found
+
+    async def _heard(self, what: str, call: Awaitable[Any]) -> Any:
         """The body of an answer; a server that asked to slow down is left in peace by every other call too."""
         wait = self._quiet_until - time.monotonic()
         if wait > PATIENCE:
@@ -199,8 +225,7 @@ class Session:
         if wait > 0:
             await asyncio.sleep(wait)
         try:
-            found: Doc | None = await call
-            return found
+            return await call
         except (SCIMClientException, SCIMException) as error:
             raise self._refusal(what, error) from error
 

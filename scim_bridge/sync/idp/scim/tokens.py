@@ -10,7 +10,8 @@ from urllib.parse import quote, urlencode
 
 from scim_bridge.kernel.outbound import Answer, Outbound, OutboundError
 from scim_bridge.sync.idp.port import IdpError
-from scim_bridge.sync.idp.scim.errors import SOON, seconds_of
+from scim_bridge.sync.idp.rate import seconds_of
+from scim_bridge.sync.idp.scim.errors import SOON
 from scim_bridge.sync.idp.scim.options import Options
 
 SECONDS = 20.0
