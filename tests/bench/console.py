@@ -194,9 +194,14 @@ async def measured(few: str, many: str, rounds: int) -> dict[str, tuple[Taken, T
     return found
 
 
-async def filled(source: Databases, agents: int) -> str:
+def filled(source: Databases, agents: int) -> str:
     """A database that was used for a while; its URL."""
     url = source.filled(agents)
+    asyncio.run(_used(url, agents))
+    return url
+
+
+async def _used(url: str, agents: int) -> None:
     async with opened(url) as store:
         # Both sizes fill the pages they are asked for: with one row at one and fifty at the other, what would be
         # told is how long fifty rows take.
@@ -204,7 +209,6 @@ async def filled(source: Databases, agents: int) -> str:
         if store.database.backend == "postgresql":
             for table in ("sb_hold", "sb_alert", "sb_decision", "sb_agent", "sb_audit", "sb_pushed"):
                 await store.reads.all(f"ANALYZE {table}")
-    return url
 
 
 def main() -> None:
@@ -216,7 +220,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="a folder where filled databases stay for the next run")
     told = parser.parse_args()
     with databases(told.backend, told.keep) as source:
-        few, many = (asyncio.run(filled(source, agents)) for agents in (SMALL, told.agents))
+        few, many = (filled(source, agents) for agents in (SMALL, told.agents))
         found = asyncio.run(measured(few, many, told.rounds))
     worst = 0.0
     print(f"{'':<42} {'median':>29} {'this process alone':>36}")
