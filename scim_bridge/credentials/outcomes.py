@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
@@ -11,13 +12,25 @@ from scim_bridge.credentials import rotation as rows
 from scim_bridge.credentials.discarding import discard
 from scim_bridge.credentials.policy import LEAK, STORE
 from scim_bridge.credentials.rotation import Rotation, move, rotation_of
-from scim_bridge.kernel.effects import Effect
+from scim_bridge.kernel.effects import Done, Effect
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.credentials import revoke_one
 from scim_bridge.registry.keeper import CERTIFICATE, Issued
 
 # What the inventory keeps of the public half of a credential that was made here.
 KNOWN = ("kid", "thumbprint", "key", "stored_key", "stored_in", "serial", "signed_by")
+
+
+Commit = Callable[[Work], Awaitable[Any]]
+
+
+def done(commit: Commit, outcome: str) -> Done:
+    """A step that is done: what came of it is written with the settling of its effect."""
+
+    async def run(work: Work) -> None:
+        await commit(work)
+
+    return Done({"outcome": outcome}, run)
 
 
 async def created(work: Work, of: Rotation, issued: Issued, sealed: bytes | None) -> None:

@@ -16,50 +16,37 @@ from scim_bridge.credentials import rotation as rows
 from scim_bridge.credentials.certifying import Keys, Wish, certified
 from scim_bridge.credentials.confirming import Confirming
 from scim_bridge.credentials.material import Made, common_name, made
-from scim_bridge.credentials.model import Delivered, Delivery, DeliveryFailed, Fresh
+from scim_bridge.credentials.model import Delivery, DeliveryFailed, Fresh
 from scim_bridge.credentials.outcomes import (
     created,
+    done,
     failed,
     finished,
-    kept_by,
     missing,
-    state_of,
-    unmade,
     wait,
 )
 from scim_bridge.credentials.policy import STORE
-from scim_bridge.credentials.revoking import keep_placeholder
 from scim_bridge.credentials.rotation import Rotation, move, rotation_of
+from scim_bridge.credentials.there import There
+from scim_bridge.credentials.undoing import Undoing
 from scim_bridge.credentials.windows import next_open, read_windows
 from scim_bridge.kernel.clock import DAY, MINUTE
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.crypto import Tampered
 from scim_bridge.kernel.effects import Done, Effect, Handler, Outcome, Retry
 from scim_bridge.kernel.errors import Invalid, NotFound, Refused
-from scim_bridge.kernel.secret_text import SecretText
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.credential_traces import leave_trace
 from scim_bridge.registry.keeper import (
     CERTIFICATE,
-    CredentialKeeper,
     Issued,
     KeeperOf,
     LimitReached,
-    Material,
-    RemoteClient,
 )
 from scim_bridge.registry.news import Unanswered
 
-Commit = Callable[[Work], Awaitable[Any]]
 # How long a store may be away before a rotation goes back, where the policy gives less.
 STORE_PATIENCE = 15 * MINUTE
-
-
-def _done(commit: Commit, outcome: str) -> Done:
-    async def run(work: Work) -> None:
-        await commit(work)
-
-    return Done({"outcome": outcome}, run)
 
 
 class Steps:
@@ -69,10 +56,11 @@ class Steps:
         self, ctx: Context, keeper_of: KeeperOf, delivery: Delivery, keys: Keys | None = None
     ) -> None:
         self._ctx = ctx
-        self._keeper_of = keeper_of
+        self._there = There(ctx, keeper_of)
         self._delivery = delivery
         self._keys = keys
         self._confirming = Confirming(ctx, delivery)
+        undoing = Undoing(self._there, delivery)
         self._steps: dict[str, Callable[[Rotation], Awaitable[Outcome]]] = {
             rows.PREPARING: self._prepare,
             rows.CREATING: self._create,
@@ -80,8 +68,8 @@ class Steps:
             rows.CONFIRMING: self._confirming.look,
             rows.OVERLAPPING: self._overlap,
             rows.REVOKING: self._revoke_old,
-            rows.WITHDRAWING: self._withdraw,
-            rows.UNMAKING: self._unmake,
+            rows.WITHDRAWING: undoing.withdraw,
+            rows.UNMAKING: undoing.unmake,
         }
 
     def handlers(self) -> dict[str, Handler]:
@@ -97,7 +85,7 @@ class Steps:
             return Done({"outcome": "moved on"})
         of = rotation_of(row)
         if of.state in rows.FORWARD and (why := await self._called_off(of)):
-            return _done(lambda work: rows.go_back(work, of, why), "called off")
+            return done(lambda work: rows.go_back(work, of, why), "called off")
         try:
             return await self._steps[of.state](of)
         except LimitReached as error:
@@ -124,7 +112,7 @@ class Steps:
         async def turn(work: Work) -> None:
             await failed(work, of, why)
 
-        return _done(turn, "cannot")
+        return done(turn, "cannot")
 
     async def _called_off(self, of: Rotation) -> str:
         """Why nothing more is to be made: the agent may not act, or what was to be replaced was revoked."""
@@ -143,18 +131,9 @@ class Steps:
             return "The agent is held and has no credential left."
         return ""
 
-    async def _keeper(self, of: Rotation) -> tuple[CredentialKeeper, RemoteClient]:
-        _, keeper = await self._keeper_of(of.row["connection_id"])
-        client = await keeper.client(of.row["client_kind"], of.row["remote_id"])
-        if client is None:
-            raise NotFound(
-                "client-gone", f"{of.row['client_name']} is no longer there.", "Scan the connection."
-            )
-        return keeper, client
-
     async def _prepare(self, of: Rotation) -> Outcome:
         """See that there is room, make the material and seal it: a crash later loses no value we made."""
-        keeper, client = await self._keeper(of)
+        keeper, client = await self._there.keeper(of)
         keeper.room(client, of.row["kind"], await keeper.credentials(client))
         sealed: bytes | None = None
         public: dict[str, str] = {}
@@ -163,7 +142,7 @@ class Steps:
             public = found.public
             sealed = self._ctx.master.seal(of.place, found.value.reveal().encode())
         told = orjson.dumps(public).decode()
-        return _done(lambda work: move(work, of, rows.CREATING, sealed=sealed, public=told), "prepared")
+        return done(lambda work: move(work, of, rows.CREATING, sealed=sealed, public=told), "prepared")
 
     async def _made(self, of: Rotation) -> Made:
         if of.row["kind"] != CERTIFICATE:
@@ -181,23 +160,11 @@ class Steps:
     def _now(self) -> int:
         return self._ctx.store.clock.now()
 
-    def _material(self, of: Rotation, generates: bool) -> Material:
-        kind, public = of.row["kind"], of.public
-        value = None
-        if not generates and kind == "client_secret":
-            value = self._opened(of)
-        return Material(kind, of.label, public.get("jwk") or public.get("certificate") or "", value)
-
-    def _opened(self, of: Rotation) -> SecretText:
-        if of.row["sealed"] is None:
-            raise Refused("rotation-value", "The value of the new credential is not there any more.", "")
-        return SecretText(self._ctx.master.unseal(of.place, bytes(of.row["sealed"])).decode())
-
     async def _create(self, of: Rotation) -> Outcome:
         """Make it at the IdP, unless an answer that was lost did; what lost its value is made again."""
-        keeper, client = await self._keeper(of)
+        keeper, client = await self._there.keeper(of)
         generates = keeper.generates(of.row["kind"])
-        material = self._material(of, generates)
+        material = self._there.material(of, generates)
         issued: Issued | None = None
         found = await keeper.find(client, material)
         if found is not None and not generates:
@@ -211,7 +178,7 @@ class Steps:
         if issued.value is not None:
             sealed = self._ctx.master.seal(of.place, issued.value.reveal().encode())
         issued = replace(issued, value=None)
-        return _done(lambda work: created(work, of, issued, sealed), "created")
+        return done(lambda work: created(work, of, issued, sealed), "created")
 
     async def _deliver(self, of: Rotation) -> Outcome:
         """Put it where its agent reads it, then forget the value."""
@@ -226,7 +193,7 @@ class Steps:
             "rotation": of.id,
             "ack": self._confirming.link(of.id),
         }
-        value = self._opened(of)
+        value = self._there.opened(of)
         fresh = Fresh(row["kind"], value, row["fresh_reference"], row["fresh_expires"], public)
         version = (await self._delivery.deliver(target, fresh, of.id)).version
         del fresh
@@ -240,23 +207,23 @@ class Steps:
                 work, of, rows.CONFIRMING, delay=soon, sealed=None, version=version, delivered=work.now
             )
 
-        return _done(delivered, "delivered")
+        return done(delivered, "delivered")
 
     async def _overlap(self, of: Rotation) -> Outcome:
         """When both have worked long enough: the old one goes, if the new one is there and a window is open."""
         opens = next_open(read_windows(of.policy.window), self._now())
         if opens > self._now():
-            return _done(lambda work: wait(work, of, opens), "waits for its window")
-        keeper, client = await self._keeper(of)
+            return done(lambda work: wait(work, of, opens), "waits for its window")
+        keeper, client = await self._there.keeper(of)
         there = {one.reference: one for one in await keeper.credentials(client)}
         fresh = there.get(of.row["fresh_reference"])
         if fresh is None or not fresh.active:
-            return _done(lambda work: missing(work, of, there=fresh is not None), "not there")
-        return _done(lambda work: move(work, of, rows.REVOKING), "overlapped")
+            return done(lambda work: missing(work, of, there=fresh is not None), "not there")
+        return done(lambda work: move(work, of, rows.REVOKING), "overlapped")
 
     async def _revoke_old(self, of: Rotation) -> Outcome:
         """Take the old one away, the placeholders, and what a lost answer left; believe it when it is read."""
-        keeper, client = await self._keeper(of)
+        keeper, client = await self._there.keeper(of)
         going = await self._superseded(of)
         there = await keeper.credentials(client)
         for one in there:
@@ -267,7 +234,7 @@ class Steps:
         left = {one.reference for one in await keeper.credentials(client) if one.active}
         if still := left & set(going):
             return Retry(f"{len(still)} old credentials are still there")
-        return _done(lambda work: finished(work, of, list(going)), "done")
+        return done(lambda work: finished(work, of, list(going)), "done")
 
     async def _superseded(self, of: Rotation) -> dict[str, str]:
         """What the new one takes the place of, by reference: the old one, and placeholders of its client."""
@@ -281,40 +248,3 @@ class Steps:
         ):
             found[row["reference"]] = row["kind"]
         return found
-
-    async def _withdraw(self, of: Rotation) -> Outcome:
-        """Put back into the store what was there; who read the new one may use it a little longer."""
-        target = of.target
-        if target is not None and of.row["version"] is not None:
-            await self._delivery.withdraw(target, Delivered(of.row["version"]))
-
-        async def withdrawn(work: Work) -> None:
-            # What was revoked already is used by nobody: nothing is waited for.
-            used = await state_of(work, of.row["fresh_id"]) in ("active", "inactive")
-            delay = of.policy.overlap if used else 0
-            await move(work, of, rows.UNMAKING, delay=delay, version=None)
-
-        return _done(withdrawn, "withdrawn")
-
-    async def _unmake(self, of: Rotation) -> Outcome:
-        """Revoke the new one at the IdP, also when nobody ever learnt its reference."""
-        try:
-            keeper, client = await self._keeper(of)
-        except NotFound:
-            return _done(lambda work: unmade(work, of), "undone")
-        reference = of.row["fresh_reference"]
-        if reference is None and (of.row["sealed"] is not None or keeper.generates(of.row["kind"])):
-            found = await keeper.find(client, self._material(of, keeper.generates(of.row["kind"])))
-            reference = None if found is None else found.reference
-        placeholder = ""
-        if reference is not None:
-            placeholder = await keeper.revoke(client, of.row["kind"], reference)
-            if any(one.active and one.reference == reference for one in await keeper.credentials(client)):
-                return Retry("the new credential is still there")
-
-        async def gone(work: Work) -> None:
-            await unmade(work, of)
-            if placeholder:
-                await keep_placeholder(work, kept_by(of), placeholder)
-
-        return _done(gone, "undone")
