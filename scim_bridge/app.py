@@ -24,6 +24,7 @@ from scim_bridge.kernel.ownership import claim, may_have_new_key, meant
 from scim_bridge.kernel.work import Store, Work
 from scim_bridge.migrations import upgrade
 from scim_bridge.registry.employee_numbers import EMPLOYEE_NUMBER
+from scim_bridge.registry.rehearsed import FOLDER
 from scim_bridge.registry.signal import Signal
 from scim_bridge.settings.attributes import indexes_of
 from scim_bridge.settings.model import Settings
@@ -64,7 +65,7 @@ class Bridge:
         if self._stage is None:
             from scim_bridge.connecting.stage import Stage
 
-            self._stage = Stage(self.ctx.data_dir / "rehearsal", self.idps.reach)
+            self._stage = Stage(self.ctx.data_dir / FOLDER, self.idps.reach)
         return self._stage
 
     @property

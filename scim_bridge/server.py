@@ -262,7 +262,13 @@ class Server:
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)
         self._working = asyncio.create_task(self._see_it_work(), name="jobs-launch")
-        log.info("server.started", action="server.started", database=self.bridge.ctx.store.database.backend)
+        ctx = self.bridge.ctx
+        log.info(
+            "server.started",
+            action="server.started",
+            database=ctx.store.database.backend,
+            console=f"{ctx.public_url}/console",
+        )
 
     async def _see_it_work(self) -> None:
         """Wait for the worker's engine; the process ends when it cannot be had, for then nothing would be sent."""

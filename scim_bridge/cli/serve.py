@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -75,6 +76,14 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def at(chosen: Settings, host: str, port: int) -> Settings:
+    """The settings of a server that listens here: its links lead there when nobody said how it is called."""
+    if "public_url" in chosen.origins or host not in HERE:
+        return chosen
+    return replace(chosen, public_url=f"http://{host}:{port}")
+
+
+HERE = ("127.0.0.1", "localhost")
 OPTIONS: dict[str, Any] = {
     "log_config": None,
     "access_log": False,
@@ -107,6 +116,7 @@ def _run(
             tls = {"ssl_certfile": str(cert), "ssl_keyfile": str(key)}
             listeners.append((stack.enter_context(_listen(host, tls_port)), tls))
         configure_logging(chosen.log_level, chosen.log_format)
+        chosen = at(chosen, host, listener.getsockname()[1])
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             return runner.run(_serve(chosen, listeners, exit_with_parent))
 

@@ -19,6 +19,7 @@ from scim_bridge.kernel.outbound import OutboundError
 from scim_bridge.kernel.progress import Progress
 from scim_bridge.kernel.work import Actor, Work
 from scim_bridge.registry.connections import Connection, connection
+from scim_bridge.registry.people_refs import accountable
 from scim_bridge.sync.idp.open import Idps
 from scim_bridge.sync.idp.port import IdpError
 
@@ -141,7 +142,13 @@ class Checks:
             scene = await self._stage.scene(there.kind)
             secret = await self._rehearsal_token(there, actor)
             progress.tell({"what": "The sandbox does what you would click"})
-            said = await clicks.provision(there.kind, scene.control, scene.base_url, secret, scene.ca_file)
+            answering = [
+                (one.user_name, one.display_name)
+                for one in await accountable(self._ctx.store.reads, clicks.MOST)
+            ]
+            said = await clicks.provision(
+                there.kind, scene.control, scene.base_url, secret, scene.ca_file, answering
+            )
             told, kept = await clicks.credentials(there.kind, scene.control, scene.url, scene.ca_file)
             await steps.credentialed(self._ctx, actor, there.name, told, kept)
             await steps.probed(self._ctx, self._idps, actor, there.id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from scim_bridge.connecting.pages import ENTRA_ROLES, OKTA_SCOPES
@@ -13,10 +13,22 @@ PEOPLE = (
     ("daniel.okafor@harborpine.example", "Daniel", "Okafor"),
     ("lena.fischer@harborpine.example", "Lena", "Fischer"),
 )
+# So many people a rehearsal sends to Entra: enough for any manifest one tries with, and done in seconds.
+MOST = 200
 
 
-async def provision(kind: str, control: Control, base_url: str, token: str, ca_file: str) -> str:
-    """Enter address and token, test the connection, bring agents in and send two people; what came of it."""
+async def provision(
+    kind: str,
+    control: Control,
+    base_url: str,
+    token: str,
+    ca_file: str,
+    answering: Sequence[tuple[str, str]] = (),
+) -> str:
+    """Enter address and token, test the connection, bring agents in and send people; what came of it.
+
+    `answering` are logins and names of those who answer for agents: an Entra tenant that lacks them takes no agent.
+    """
     await control("POST", "/scim/configure", {"base_url": base_url, "token": token, "ca_file": ca_file})
     await control("POST", "/scim/test", {})
     logins = [login for login, _, _ in PEOPLE]
@@ -29,10 +41,11 @@ async def provision(kind: str, control: Control, base_url: str, token: str, ca_f
             f"Test Connector Configuration is green; Import Now found {came['scanned']} users;"
             f" {len(logins)} people are assigned."
         )
-    users = [{"userPrincipalName": a, "displayName": f"{b} {c}"} for a, b, c in PEOPLE]
+    known = {login: f"{first} {last}" for login, first, last in PEOPLE} | dict(answering)
+    users = [{"userPrincipalName": login, "displayName": name} for login, name in known.items()]
     await control("POST", "/directory", {"users": users})
-    await control("POST", "/scim/cycle", {"users": logins, "groups": []})
-    return f"Test connection is green; a provisioning cycle brought {len(logins)} people."
+    await control("POST", "/scim/cycle", {"users": list(known), "groups": []})
+    return f"Test connection is green; a provisioning cycle brought {len(known)} people."
 
 
 async def credentials(

@@ -33,13 +33,14 @@ ENTRA_ROLES = [
 class Page:
     """One stretch of work in somebody else's console: steps in order, and fields with what to enter.
 
-    Texts may hold {base_url}, {token}, {name} and {bridge}.
+    Texts may hold {base_url}, {token}, {name} and {bridge}. `picked` are fields one ticks or picks: nothing is typed.
     """
 
     title: str
     steps: tuple[str, ...] = ()
     fields: tuple[tuple[str, str], ...] = ()
     after: tuple[str, ...] = ()
+    picked: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ OKTA = Vendor(
             "Admin Console → Applications → Applications → Create App Integration.",
             "Choose SAML 2.0 (or SWA) and give it a name, for example AI agents.",
             "On the app's page: General → App Settings → Edit → Provisioning: SCIM → Save.",
-            "Provisioning → Integration → Edit, and enter:",
+            "Provisioning → Integration → Edit, and enter (the token without Bearer: Okta adds it):",
         ),
         (
             ("SCIM connector base URL", "{base_url}"),
@@ -80,17 +81,18 @@ OKTA = Vendor(
             ("Authorization", "{token}"),
         ),
         (
-            "Without `Bearer`: Okta adds it.",
             "Test Connector Configuration. It must be green; then Save.",
             "Provisioning → To App → Edit: Create Users, Update User Attributes, Deactivate Users; then Save.",
             "Import → Import Now brings the agents into Okta. Confirm the assignments.",
         ),
+        frozenset({"Supported provisioning actions", "Authentication Mode"}),
     ),
     Page(
         "In Okta: a service app for the way back",
         (
-            "Applications → Create App Integration → API Services.",
-            "Client Credentials: Public key / Private key → Generate new key, and keep the private key (PEM).",
+            "Applications → Applications → Create App Integration → API Services. Give it a name; Save.",
+            "General → Client Credentials → Edit → Public key / Private key → Add key → Generate new key.",
+            "Copy the private key as PEM (it is shown once) → Done → Save. The KID stands in the list of keys.",
             f"Okta API Scopes → Grant: {', '.join(OKTA_SCOPES)}.",
             "Admin roles → Edit assignments: a role that may manage users and the org's schemas.",
         ),
@@ -124,11 +126,13 @@ ENTRA = Vendor(
             "Users and groups → Add user/group: agents' accounts, the people who own agents, groups.",
             "Provisioning → Start provisioning (or Provision on demand for one user at once).",
         ),
+        frozenset({"Select authentication method"}),
     ),
     Page(
         "In Entra: an app registration for the way back",
         (
             "App registrations → New registration, then Certificates & secrets → New client secret.",
+            "Copy the secret's Value (not its Secret ID): it is shown once.",
             ENTRA_PERMISSIONS,
             "Copy Application (client) ID and Directory (tenant) ID from Overview.",
         ),

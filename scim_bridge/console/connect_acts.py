@@ -38,7 +38,7 @@ class ConnectActs:
         ctx, pages, one = self._ctx, self._pages, f"{HERE}/{{name}}"
         return {
             HERE: Screen(ctx, pages, get=self._index, post=self._begin),
-            f"{one}/token": Following(ctx, pages, post=self._token),
+            f"{one}/token": Following(ctx, pages, get=self._back, post=self._token),
             f"{one}/credentials": Screen(ctx, pages, post=self._credentials),
             f"{one}/check": Screen(ctx, pages, post=self._check),
         }
@@ -72,6 +72,11 @@ class ConnectActs:
         made = await steps.token(ctx, session.actor(request), there, stand.unused)
         return html(await wizard(ctx, self._pages, self._known, session, there, made))
 
+    async def _back(self, request: Request) -> Response:
+        """The wizard: a token that was shown on this address is shown on it no more."""
+        await required_session(self._ctx, request)
+        return redirect(url_of((await self._there(request)).name))
+
     async def _credentials(self, request: Request) -> Response:
         """The credentials of the way back, sealed; then a worker asks what can be used with them."""
         session = await required_session(self._ctx, request)
@@ -95,7 +100,7 @@ class ConnectActs:
             self._outside(kind, sure=form.get("sure") == "yes")
         agent = cleaned(form.get("agent", ""))[:200]
         await self._ctx.store.transact(session.actor(request), lambda work: ask(work, there, kind, agent))
-        return redirect(url_of(there.name) + "#going")
+        return redirect(url_of(there.name) + "#s3")
 
     def _outside(self, kind: str, *, sure: bool) -> None:
         """Refused where others work with this bridge: a rehearsal at all, a proof unless somebody is sure."""

@@ -49,9 +49,11 @@ WAITED: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
         ("The first group", (GROUPS,)),
     ),
 }
+# Where on the page that stands which a worker was asked for.
+PLACES: Mapping[str, str] = {PROBE: "way-back", PREVIEW: "s6", PROOF: "s5", REHEARSAL: "rehearse"}
 FIELDS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "okta": (
-        ("org_url", "Org address, such as https://acme.okta.com", "text"),
+        ("org_url", "Org address, such as https://acme.okta.com (not -admin)", "text"),
         ("client_id", "Client ID", "text"),
         ("kid", "Key id (KID)", "text"),
         ("private_key", "Private key (PEM)", "area"),
@@ -119,7 +121,8 @@ class Connecting:
         stand, asked = await _how_far(ctx, there)
         going = going_of(asked)
         seen = request.query_params.get("seen", "")
-        go = "" if seen == mark_of(stand, asked) else url_of(there.name)
+        mark = mark_of(stand, asked)
+        go = "" if seen == mark else f"{url_of(there.name)}?seen={mark}#{place_of(asked, seen)}"
         page = self._pages.part(
             "connect_now.html",
             waits=waits_of(there.kind, stand),
@@ -147,6 +150,12 @@ def mark_of(stand: Standing, asked: Mapping[str, Asked]) -> str:
     """The same while the rest of the page says what is so."""
     settled = [one.id[-8:] for one in asked.values() if not one.open]
     return "-".join((str(int(stand.heard)), *sorted(settled)))
+
+
+def place_of(asked: Mapping[str, Asked], seen: str) -> str:
+    """Where on the page that stands which is new to somebody who has seen a mark."""
+    new = [one for one in asked.values() if not one.open and one.id[-8:] not in seen]
+    return PLACES[max(new, key=lambda one: one.id).kind] if new else "s3"
 
 
 def waits_of(kind: str, stand: Standing) -> list[Wait]:
@@ -216,7 +225,9 @@ def _page(page: Page, values: Mapping[str, str]) -> dict[str, Any]:
     return {
         "title": page.title,
         "steps": [filled(step, values) for step in page.steps],
-        "fields": [(name, filled(text, values), "{token}" in text) for name, text in page.fields],
+        "fields": [
+            (name, filled(text, values), "{token}" in text, name in page.picked) for name, text in page.fields
+        ],
         "after": [filled(step, values) for step in page.after],
     }
 

@@ -95,7 +95,17 @@ class Screen:
         if isinstance(error, WrongMethod):
             headers["allow"] = ", ".join(sorted(self._methods))
         onward = getattr(error, "url", "")
-        return html(self._pages.problem(error, session, key, onward), error.status, headers)
+        back = "" if onward or session is None else came_from(request)
+        return html(self._pages.problem(error, session, key, onward, back), error.status, headers)
+
+
+def came_from(request: Request) -> str:
+    """The page of the console a form was on, when the browser says so; empty for anything else."""
+    parts = urlsplit(request.headers.get("referer", ""))
+    inside = parts.path == PATH or parts.path.startswith(f"{PATH}/")
+    if request.method != "POST" or parts.netloc != request.headers.get("host") or not inside:
+        return ""
+    return parts.path + (f"?{parts.query}" if parts.query else "")
 
 
 def redirect(address: str, *cookies: str) -> Response:

@@ -166,5 +166,5 @@ def _runs(rows: Sequence[dict[str, Any]]) -> Table:
             )
             for row in rows
         ),
-        "No connection yet: scim-bridge connect okta (or entra)",
+        "No connection yet: Settings → Connect, or scim-bridge connect okta.",
     )

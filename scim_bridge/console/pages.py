@@ -75,8 +75,10 @@ class Pages:
         """That the session is over here, and where it ends at the IdP too."""
         return self._render("signed_out.html", provider=provider, url=url, session=None, title="Signed out")
 
-    def problem(self, error: BridgeError, session: Session | None, form_key: str, onward: str = "") -> str:
-        """What went wrong, and what to do; `onward` is where one proves anew who one is."""
+    def problem(
+        self, error: BridgeError, session: Session | None, form_key: str, onward: str = "", back: str = ""
+    ) -> str:
+        """What went wrong, and what to do; `onward` is where one proves anew who one is, `back` the form's page."""
         return self._render(
             "problem.html",
             error=error,
@@ -84,6 +86,7 @@ class Pages:
             form_key=form_key,
             title=error.message,
             onward=onward,
+            back=back,
         )
 
     def board(self, session: Session, form_key: str, board: Any, now: int) -> str:

@@ -100,6 +100,7 @@ NEEDS: Mapping[tuple[str, str], str] = {
     ("POST", f"{PATH}/connect"): "connections.change",
     ("GET", f"{PATH}/connect/{{name}}"): "settings.read",
     ("GET", f"{PATH}/connect/{{name}}/now"): "settings.read",
+    ("GET", f"{PATH}/connect/{{name}}/token"): "settings.read",
     ("POST", f"{PATH}/connect/{{name}}/token"): "connections.change",
     ("POST", f"{PATH}/connect/{{name}}/credentials"): "connections.change",
     ("POST", f"{PATH}/connect/{{name}}/check"): "connections.change",

@@ -49,7 +49,11 @@ class Settings:
                     _connections(await connections(reads)),
                     "Add one: Connect, above. Each is changed by scim-bridge connections configure",
                 ),
-                ("Tokens", _tokens(known, now), "Make one: scim-bridge tokens create. It is shown once."),
+                (
+                    "Tokens",
+                    _tokens(known, now),
+                    "Make one: scim-bridge tokens create; for an IdP: Connect, above. It is shown once.",
+                ),
                 (
                     "Our own keys",
                     _keys(keys),
@@ -85,7 +89,7 @@ def _tokens(found: list[Any], now: int) -> Table:
         ("Token", "For", "May", "State", "Last used", "Ends"),
         tuple(
             (
-                Cell(row["label"] or "without a label", under=f"…{row['hint']}"),
+                Cell(row["label"] or "without a label", under=f"{row['hint']}…"),
                 Cell(row["connection"] or "this bridge"),
                 Cell(row["scopes"]),
                 standing(row),

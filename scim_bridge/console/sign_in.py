@@ -42,6 +42,11 @@ def safe_next(target: str) -> str:
     return target if inside and harmless and not target.startswith(SIGN_IN) else cookies.PATH
 
 
+def pasted(text: str) -> str:
+    """The token of what somebody pasted: its last word, for it is copied with `token` or `Bearer` before it."""
+    return next(reversed(text.split()), "")
+
+
 class SignIn:
     """Handlers of /console/sign-in with begin and callback below it, and of /console/sign-out."""
 
@@ -144,7 +149,7 @@ class SignIn:
         try:
             if not self._settings.admin_token:
                 raise Forbidden("token-sign-in-off", "Tokens do not open the console here.", "Use the IdP.")
-            grant = await self._admin(request, form.get("token", "").strip())
+            grant = await self._admin(request, pasted(form.get("token", "")))
         except BridgeError as error:
             return html(self._pages.sign_in(then, error, self._way(then)), error.status, _retry(error))
         before = await cookies.session_of(self._ctx, request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -17,6 +18,7 @@ from scim_bridge.kernel.errors import ConfigurationError
 from scim_bridge.kernel.worker import sole_worker
 from scim_bridge.registry.connections import Connection, connections
 from scim_bridge.registry.expiry import days_left, standing
+from scim_bridge.registry.rehearsed import rehearsed
 from scim_bridge.signals.doors import doors
 from scim_bridge.sync.features import features_of
 from scim_bridge.sync.idp.port import Feature
@@ -51,7 +53,7 @@ async def look_at_life(bridge: Bridge) -> Life:
     known = await connections(reads)
     assert dead is not None and owned is not None
     return Life(
-        tenants=tuple([await tenant(reads, one, now) for one in known]),
+        tenants=tuple([await tenant(reads, one, now, bridge.ctx.data_dir) for one in known]),
         doors=tuple(
             Door(one.name, one.kind, one.heard is not None, one.trouble) for one in await doors(reads)
         ),
@@ -71,7 +73,7 @@ async def look_at_life(bridge: Bridge) -> Life:
     )
 
 
-async def tenant(reads: Reader, one: Connection, now: int) -> Tenant:
+async def tenant(reads: Reader, one: Connection, now: int, data_dir: Path) -> Tenant:
     """A connection with who may speak for it and what of its IdP can be used."""
     rows = await reads.all(
         "SELECT id, label, scopes, created, expires, last_used, revoked, successor FROM sb_token"
@@ -92,6 +94,7 @@ async def tenant(reads: Reader, one: Connection, now: int) -> Tenant:
         one.last_call is not None,
         tuple(_token(row, now) for row in rows),
         0 if clients is None else clients["n"],
+        rehearsed(one, data_dir),
     )
 
 

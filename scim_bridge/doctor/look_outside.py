@@ -25,7 +25,8 @@ async def look_outside(bridge: Bridge, told_url: str, tenants: tuple[Tenant, ...
     if told_url:
         found.append(await _ourselves(bridge, f"{told_url.rstrip('/')}/ServiceProviderConfig", 200, 401))
     for one in tenants:
-        if one.address:
+        # A sandbox that our server plays is reached from there, and from nowhere else.
+        if one.address and not one.rehearsed:
             found.append(await _idp(bridge, one))
     for options in bridge.stores:
         found.append(await _store(bridge, options.name, options.where))
@@ -34,7 +35,7 @@ async def look_outside(bridge: Bridge, told_url: str, tenants: tuple[Tenant, ...
 
 async def ask_again(bridge: Bridge, one: Tenant) -> Tenant:
     """A connection with what of its IdP can be used right now; as it was when the IdP cannot be asked so."""
-    if not one.pushes or not one.address:
+    if not one.pushes or not one.address or one.rehearsed:
         return one
     try:
         _, idp = await bridge.idps.of(one.name)

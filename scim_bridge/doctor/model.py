@@ -86,7 +86,7 @@ class Tenant:
     """A connection. `address` is where its IdP answers, empty when that is not set.
 
     `refused` are features of the tenant that cannot be used, with why, as they were last asked for; `clients`
-    how many OAuth clients may speak for it instead of a token.
+    how many OAuth clients may speak for it instead of a token; `rehearsed` is whether our server plays its IdP.
     """
 
     name: str
@@ -98,6 +98,7 @@ class Tenant:
     heard: bool = False
     tokens: tuple[Token, ...] = ()
     clients: int = 0
+    rehearsed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

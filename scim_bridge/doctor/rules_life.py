@@ -144,9 +144,10 @@ def effects(life: Life) -> Finding:
     """Whether outward calls were given up."""
     if not life.dead:
         return ok("effects", "No outward call was given up.")
+    newest = (life.dead_words or "no reason was kept").rstrip(".")
     return wrong(
         "effects",
-        f"{life.dead} outward call(s) were given up; the newest: {life.dead_words or 'no reason was kept'}.",
+        f"{life.dead} outward call(s) were given up; the newest: {newest}.",
         "Mend the cause, then: scim-bridge effects list --state dead; scim-bridge effects retry ID",
     )
 

@@ -153,7 +153,8 @@ def networks(place: Place, tenants: tuple[Tenant, ...]) -> Iterator[Finding]:
     for one in tenants:
         parts = urlsplit(one.address)
         host, port = parts.hostname or "", parts.port or 443
-        if not host or not inside(host) or rules.names(host, port) or _held(rules, host):
+        # The server that plays a sandbox may call it without a setting.
+        if one.rehearsed or not host or not inside(host) or rules.names(host, port) or _held(rules, host):
             continue
         yield wrong(
             check,

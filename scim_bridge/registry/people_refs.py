@@ -81,6 +81,18 @@ async def people_named(reader: Reader, name: str) -> dict[str, PersonRef]:
     return {row["id"]: ref_of(row) for row in rows}
 
 
+async def accountable(reader: Reader, most: int) -> list[PersonRef]:
+    """The first `most` active people who answer for an agent, as owner, co-owner or sponsor, by userName."""
+    rows = await reader.all(
+        f"SELECT {PERSON_COLUMNS} FROM sb_resource WHERE deleted IS NULL AND kind = ? AND active = ?"
+        " AND id IN (SELECT person_id FROM sb_owner) ORDER BY key LIMIT ?",
+        PERSON,
+        True,
+        most,
+    )
+    return [ref_of(row) for row in rows]
+
+
 async def owners_of(reader: Reader, agent_ids: Iterable[str]) -> dict[str, Owners]:
     """Owner, co-owners and sponsors by agent id, in order of rank."""
     wanted = sorted(set(agent_ids))

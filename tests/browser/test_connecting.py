@@ -53,7 +53,7 @@ def test_okta_is_rehearsed_through_the_wizard_a_plan_is_applied_and_drift_settle
     shown = page.get_by_role("region", name="How an agent would look there")
     expect(shown).to_contain_text("Drafts help centre articles")
 
-    page.get_by_role("link", name="Make the first plan").click()
+    page.get_by_role("link", name="Go to the first plan").click()
     page.get_by_role("button", name="Make a plan").click()
     expect(page.get_by_role("heading", name="Plan for okta")).to_be_visible()
     expect(page.get_by_role("region", name="Changes")).to_contain_text(AGENT)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from scim_bridge.kernel.context import Context
+from scim_bridge.kernel.errors import Refused
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.work import Store, Work
 from scim_bridge.registry.connections import create_connection
@@ -44,5 +46,28 @@ def test_only_the_sandbox_that_was_started_may_be_called_though_it_is_inside(sql
         assert "refused the connection" in await told("ours")
         assert "internal address" in await told("other")
         await idps.close()
+
+    run_with_store(sqlite_url, clock, body)
+
+
+def test_a_sandbox_that_ended_with_its_server_is_told_as_that_and_not_as_a_missing_setting(
+    sqlite_url, clock, tmp_path
+) -> None:
+    async def body(store: Store) -> None:
+        async def made(work: Work) -> None:
+            ca_file = str(tmp_path / "rehearsal" / "okta" / "ca" / "ca.pem")
+            told = {"org_url": "https://127.0.0.1:9", "ca_file": ca_file}
+            await create_connection(work, MASTER, "okta", "okta", settings=told, secrets={"ssws_token": "x"})
+
+        await store.transact(TESTER, made)
+        ctx = Context(store, MASTER, Outbound(), "http://127.0.0.1:8080", tmp_path)
+        idps = Idps(ctx)
+        with pytest.raises(Refused) as refused:
+            await idps.of("okta")
+        assert refused.value.code == "rehearsal-over" and "Rehearse again" in refused.value.text()
+        elsewhere = Idps(replace(ctx, data_dir=tmp_path / "other"))
+        with pytest.raises(Refused) as other:
+            await elsewhere.of("okta")
+        assert other.value.code == "okta-ca-file"
 
     run_with_store(sqlite_url, clock, body)

@@ -15,6 +15,8 @@ from starlette.applications import Starlette
 from scim_bridge.audit.record import effect_settled
 from scim_bridge.connecting import asked, steps
 from scim_bridge.connecting.place import unreachable
+from scim_bridge.console.asked import Asked
+from scim_bridge.console.connecting import place_of
 from scim_bridge.console.known import Known
 from scim_bridge.console.routes import routes
 from scim_bridge.departures.rules import RULES
@@ -114,7 +116,9 @@ def test_the_wizard_speaks_the_vendors_words_shows_a_token_once_and_notices_each
             assert set(await first_calls(store.reads, there.id)) == {"look-up", "create"}
             heard = (await browser.get(f"/console/connect/{kind}/now?seen=0")).text
             assert heard.count("got it") == (3 if kind == "okta" else 2) and "data-go" in heard
+            assert "nothing waits for what has not come yet" in heard and "waiting" not in heard
             other = await sent(browser, f"/{kind}/token")
+            assert (await browser.get(f"/console/connect/{kind}/token")).headers["location"].endswith(kind)
             assert token not in other.text and await call(browser, token, "GET", "/Users") == 200
 
     run_with_store(database_url, clock, body)
@@ -291,3 +295,41 @@ def test_an_address_nobody_outside_can_use_is_told_before_it_is_pasted(url: str,
     found = unreachable(url)
     assert found is None if words is None else (found is not None and words in found[0])
     assert unreachable(url, is_set=False) is not None
+
+
+def test_what_was_entered_wrong_leads_back_to_its_form_and_is_kept_from_being_sent(sqlite_url, clock) -> None:
+    async def body(store: Store) -> None:
+        async with at_wizard(store) as browser:
+            index = (await browser.get("/console/connect")).text
+            assert 'pattern="[a-z0-9][a-z0-9\\-]*"' in index and "nothing is sent" in index
+            for referer, led in (
+                (f"{OUTSIDE}/console/connect", True),
+                ("https://evil.example/console", False),
+            ):
+                key = await browser.form_key()
+                wrong = await browser.client.post(
+                    "/console/connect",
+                    data={"form_key": key, "kind": "okta", "name": "My Okta"},
+                    headers={"referer": referer, "origin": OUTSIDE},
+                )
+                assert wrong.status_code == 400
+                assert ('href="/console/connect">Back to the page' in wrong.text) is led
+            await sent(browser, "", kind="okta", name="okta")
+            page = (await browser.get("/console/connect/okta")).text
+            assert 'pattern="https://' in page and page.count("data-copy") == 2
+
+    run_with_store(sqlite_url, clock, body)
+
+
+def test_the_page_comes_back_at_the_step_whose_answer_is_new() -> None:
+    def one(kind: str, number: int, state: str = "done") -> Asked:
+        return Asked(f"{number:012d}", kind, state, 1, "", {}, 0, 0, None)
+
+    seen = one(asked.PROBE, 1)
+    told = {
+        asked.PROBE: seen,
+        asked.PROOF: one(asked.PROOF, 2),
+        asked.PREVIEW: one(asked.PREVIEW, 3, "pending"),
+    }
+    assert place_of(told, f"1-{seen.id[-8:]}") == "s5"
+    assert place_of({asked.PROBE: seen}, f"0-{seen.id[-8:]}") == "s3"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scim_bridge.console.sign_in import safe_next
+from scim_bridge.console.sign_in import pasted, safe_next
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.tokens import revoke_token
 from tests.conftest import TESTER
@@ -226,3 +226,9 @@ def test_an_unreadable_form_is_refused_and_a_missing_database_is_said_plainly(sq
         )
 
     browsing(sqlite_url, clock, body)
+
+
+def test_a_token_may_be_pasted_with_the_word_it_was_copied_with() -> None:
+    for text in ("sbr_x", " sbr_x\n", "token  sbr_x", "Bearer sbr_x"):
+        assert pasted(text) == "sbr_x"
+    assert pasted("  ") == ""

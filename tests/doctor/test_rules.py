@@ -152,6 +152,8 @@ def test_a_rehearsal_on_this_machine_needs_no_public_address() -> None:
     assert not trouble(replace(place, allow_networks=("127.0.0.1:9443",)), here)
     assert not trouble(replace(place, allow_networks=("127.0.0.0/8",)), here)
     assert [one.check for one in trouble(place, here)] == ["networks"]
+    played = of(replace(OKTA, address="https://127.0.0.1:9443", rehearsed=True))
+    assert not trouble(place, played), "the server that plays it may call it without a setting"
 
 
 @pytest.mark.parametrize(

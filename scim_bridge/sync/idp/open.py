@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import Refused
+from scim_bridge.kernel.outbound import OutboundError
 from scim_bridge.registry.connections import Connection, connection, connection_secrets
+from scim_bridge.registry.rehearsed import BACK, OVER, rehearsed
 from scim_bridge.sync.idp.port import Idp
 from scim_bridge.sync.model import canonical
 
@@ -78,12 +80,24 @@ class Idps:
         self._ways.append(way)
         return replace(self._ctx, outbound=way)
 
+    async def _still_played(self, chosen: Connection) -> None:
+        """Refused when the tenant is a sandbox of an earlier server: what mends that is no setting."""
+        told = urlsplit(str(chosen.settings.get("org_url") or chosen.settings.get("graph_url") or ""))
+        try:
+            await self._ctx.outbound.judged(told.hostname or "", told.port or 443)
+        except OutboundError as error:
+            raise Refused(
+                "rehearsal-over", f"{chosen.name} is rehearsed. {OVER}", BACK.format(name=chosen.name)
+            ) from error
+
     async def of(self, connection_id: str) -> tuple[Connection, Idp]:
         """A connection (by id or name) and its adapter; NotFound or Refused when there is none."""
         reads = self._ctx.store.reads
         chosen = await connection(reads, connection_id)
         secrets = await connection_secrets(reads, self._ctx.master, chosen.id)
         own = self._named(chosen)
+        if not own and rehearsed(chosen, self._ctx.data_dir):
+            await self._still_played(chosen)
         version = hashlib.sha256(canonical([chosen.kind, chosen.settings, secrets, own])).hexdigest()
         async with self._lock:
             known = self._open.get(chosen.id)
