@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from scim_bridge.console.acting import decided, reason_in, sent
+from scim_bridge.console.addresses import agent_url
 from scim_bridge.console.boards import Board, Box, Field, board
 from scim_bridge.console.door import Screen, redirect, required_session
-from scim_bridge.console.pages import Pages, agent_url
+from scim_bridge.console.pages import Pages
 from scim_bridge.console.paging import page_of
 from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import PATH

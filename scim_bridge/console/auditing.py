@@ -16,10 +16,11 @@ from scim_bridge.audit.forms import FORMS, csv_head
 from scim_bridge.audit.record import record
 from scim_bridge.audit.seal import seal
 from scim_bridge.console.acting import sent
+from scim_bridge.console.addresses import agent_url
 from scim_bridge.console.audit_search import SECONDS, Wanted, found, wanted_in
 from scim_bridge.console.boards import Ask, Board, Box, Field, board
 from scim_bridge.console.door import Screen, redirect, required_session
-from scim_bridge.console.pages import Pages, agent_url
+from scim_bridge.console.pages import Pages
 from scim_bridge.console.paging import page_of
 from scim_bridge.console.session import PATH
 from scim_bridge.console.tables import BAD, GOOD, PLAIN, WARN, Cell, Table, state

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from scim_bridge.access.drafts import Draft
 from scim_bridge.access.simulate import Outcome
 from scim_bridge.access.source import Problem
+from scim_bridge.console.addresses import agent_url
 from scim_bridge.console.boards import Box, Field
-from scim_bridge.console.pages import agent_url
 from scim_bridge.console.session import PATH
 from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table
 from scim_bridge.kernel.clock import DAY

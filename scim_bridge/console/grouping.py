@@ -9,10 +9,11 @@ from urllib.parse import quote, urlencode
 import orjson
 from starlette.requests import Request
 
+from scim_bridge.console.addresses import agent_url, filter_url
 from scim_bridge.console.boards import Board, board
 from scim_bridge.console.door import Screen
 from scim_bridge.console.known import Known
-from scim_bridge.console.pages import Pages, agent_url, filter_url
+from scim_bridge.console.pages import Pages
 from scim_bridge.console.paging import page_of
 from scim_bridge.console.quiet import quietly
 from scim_bridge.console.search import cleaned

@@ -7,10 +7,11 @@ from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 
+from scim_bridge.console.addresses import filter_url
 from scim_bridge.console.boards import Ask, Board, Box, board
 from scim_bridge.console.door import Screen
 from scim_bridge.console.listing import like
-from scim_bridge.console.pages import Pages, filter_url
+from scim_bridge.console.pages import Pages
 from scim_bridge.console.paging import page_of
 from scim_bridge.console.people_view import (
     COUNTED,
