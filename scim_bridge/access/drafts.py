@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from scim_bridge.audit.record import record
 from scim_bridge.kernel.clock import DAY
 from scim_bridge.kernel.database import Reader
-from scim_bridge.kernel.errors import Invalid, NotFound
+from scim_bridge.kernel.errors import Conflict, Invalid, NotFound
 from scim_bridge.kernel.work import Work
 
 LONGEST = 131_072
@@ -29,6 +30,24 @@ class Draft:
     created: int
     changed: int
     by: str
+
+    @property
+    def mark(self) -> str:
+        """What a page was shown: another one once somebody kept another text."""
+        return hashlib.sha256(self.policies.encode()).hexdigest()[:32]
+
+    def still(self, seen: str) -> None:
+        """Conflict where a page had shown another text. "": a page from before an upgrade does not say."""
+        if seen and seen != self.mark:
+            raise self.moved()
+
+    def moved(self) -> Conflict:
+        """That somebody else was quicker."""
+        return Conflict(
+            "draft-moved",
+            f"{self.by} changed this draft meanwhile; nothing of yours was kept or activated.",
+            "Go back and copy your text, load the page again, and bring both together.",
+        )
 
 
 def written(text: str) -> str:
@@ -78,20 +97,31 @@ async def begin(work: Work, text: str, base: int | None) -> str:
     return draft_id
 
 
-async def rewrite(work: Work, draft_id: str, text: str, base: int | None) -> None:
-    """Give a draft another text, compared from now on with this version; NotFound."""
-    await draft(work.tx, draft_id)
+async def rewrite(work: Work, draft_id: str, text: str, base: int | None, seen: str = "") -> None:
+    """Give a draft another text, compared from now on with this version; NotFound.
+
+    Conflict where it is not the one with the mark `seen` any more.
+    """
+    kept = await draft(work.tx, draft_id)
+    kept.still(seen)
     work.bookkeeping("a draft grants nothing; what is activated is audited")
-    await work.tx.run(
-        "UPDATE sb_policy_draft SET policies = ?, base = ?, changed = ?, by_name = ? WHERE id = ?",
+    done = await work.tx.run(
+        "UPDATE sb_policy_draft SET policies = ?, base = ?, changed = ?, by_name = ? WHERE id = ? AND policies = ?",
         written(text),
         base,
         work.now,
         work.actor.name,
         draft_id,
+        kept.policies,
     )
+    if not done:
+        raise kept.moved()
 
 
-async def forget(work: Work, draft_id: str) -> None:
-    """Forget a draft that was activated."""
-    await work.tx.run("DELETE FROM sb_policy_draft WHERE id = ?", draft_id)
+async def forget(work: Work, kept: Draft) -> None:
+    """Forget a draft that was activated; Conflict where it has another text by now, or is gone."""
+    done = await work.tx.run(
+        "DELETE FROM sb_policy_draft WHERE id = ? AND policies = ?", kept.id, kept.policies
+    )
+    if not done:
+        raise kept.moved()

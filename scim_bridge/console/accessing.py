@@ -10,10 +10,11 @@ from scim_bridge.access.budgets import used
 from scim_bridge.access.decide import decide
 from scim_bridge.access.model import Question
 from scim_bridge.access.versions import Version, versions
+from scim_bridge.console.addresses import agent_url
 from scim_bridge.console.boards import Ask, Board, Box, board
 from scim_bridge.console.door import Screen
 from scim_bridge.console.known import Known
-from scim_bridge.console.pages import Pages, agent_url
+from scim_bridge.console.pages import Pages
 from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import PATH
 from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table, Tile

@@ -10,9 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from scim_bridge.console.acting import decided, reason_in, sent
+from scim_bridge.console.addresses import agent_url
 from scim_bridge.console.boards import Board, Box, Field, board
 from scim_bridge.console.door import Screen, redirect, required_session
-from scim_bridge.console.pages import Pages, agent_url
+from scim_bridge.console.pages import Pages
+from scim_bridge.console.paging import page_of
 from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import PATH
 from scim_bridge.console.tables import BAD, PLAIN, WARN, Cell, Table, Tile
@@ -64,7 +66,7 @@ class Alerting:
         reads = self._ctx.store.reads
         wanted, muted = ("resolved", None) if show == "resolved" else ("open", show == "muted")
         found = await watch.alerts(reads, state=wanted, limit=SHOWN + 1, before=before, muted=muted)
-        shown = found[:SHOWN]
+        shown, older = page_of(found, SHOWN, lambda last: _older(show, last))
         counted = await watch.open_counts(reads)
         tiles = [
             *(Tile(f"{counted.get(severity, 0):,}", severity, TONES[severity], HERE) for severity in TONES),
@@ -73,14 +75,17 @@ class Alerting:
         ]
         sections = [(SHOWS[show][0], _listed(shown, SHOWS[show][1]), "")]
         if show != "resolved":
-            sections.append(("What is muted, and until when", _mutes(await watch.mutes(reads, now)), ""))
+            mutes = await watch.mutes(reads, now, limit=SHOWN + 1)
+            rest = f"The {SHOWN} that end first are shown. All of them: scim-bridge alerts mutes"
+            hint = rest if len(mutes) > SHOWN else ""
+            sections.append(("What is muted, and until when", _mutes(mutes[:SHOWN]), hint))
         return Board(
             "Alerts",
             "alerts",
             "What agents did that is not usual for them.",
             tiles=tiles,
             sections=sections,
-            older=_older(show, shown[-1]) if len(found) > SHOWN else "",
+            older=older,
             crumb=("Alerts", HERE) if show != "open" or before else None,
         )
 
@@ -106,7 +111,7 @@ class Alerting:
             boxes.append(Box("Resolve", ends, WARN, url, (("resolve", "Resolve", "primary"),)))
             boxes.append(_mute_box(found, url))
         sections = [("Events behind it", _events(await shown_evidence(reads, found)), "")]
-        lasting = [one for one in await watch.mutes(reads, now) if one["id"] == found.muted]
+        lasting = await watch.mutes(reads, now, only=found.muted) if found.muted else []
         if lasting:
             sections.append(("Muted by", _mutes(lasting), ""))
         return Board(

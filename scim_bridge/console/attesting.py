@@ -11,9 +11,10 @@ from scim_bridge.attestations import campaign_view as view
 from scim_bridge.attestations.campaign_model import ItemState
 from scim_bridge.attestations.campaigns import campaign
 from scim_bridge.attestations.evidence import summaries
+from scim_bridge.console.addresses import agent_url
 from scim_bridge.console.boards import Board, board
 from scim_bridge.console.door import Screen
-from scim_bridge.console.pages import Pages, agent_url
+from scim_bridge.console.pages import Pages
 from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import PATH
 from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table, Tile, number, state

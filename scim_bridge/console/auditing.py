@@ -16,10 +16,12 @@ from scim_bridge.audit.forms import FORMS, csv_head
 from scim_bridge.audit.record import record
 from scim_bridge.audit.seal import seal
 from scim_bridge.console.acting import sent
+from scim_bridge.console.addresses import agent_url
 from scim_bridge.console.audit_search import SECONDS, Wanted, found, wanted_in
 from scim_bridge.console.boards import Ask, Board, Box, Field, board
 from scim_bridge.console.door import Screen, redirect, required_session
-from scim_bridge.console.pages import Pages, agent_url
+from scim_bridge.console.pages import Pages
+from scim_bridge.console.paging import page_of
 from scim_bridge.console.session import PATH
 from scim_bridge.console.tables import BAD, GOOD, PLAIN, WARN, Cell, Table, state
 from scim_bridge.console.timeline import entry_of
@@ -66,12 +68,12 @@ class Auditing:
     async def _search(self, request: Request, now: int) -> Board:
         reads = self._ctx.store.reads
         wanted = await wanted_in(reads, request.query_params)
-        rows = await self._ctx.store.database.aside(
-            lambda reader: found(reader, wanted, SHOWN), seconds=SECONDS
+        fitting = await self._ctx.store.database.aside(
+            lambda reader: found(reader, wanted, SHOWN + 1), seconds=SECONDS
         )
-        older = ""
-        if len(rows) == SHOWN:
-            older = f"{HERE}?{urlencode({**wanted.asked, 'before': wanted.mark(rows[-1])})}"
+        rows, older = page_of(
+            fitting, SHOWN, lambda last: f"{HERE}?{urlencode({**wanted.asked, 'before': wanted.mark(last)})}"
+        )
         said = wanted.asked
         outcomes = (
             ("", "every outcome"),

@@ -7,9 +7,11 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 
+from scim_bridge.console.addresses import agent_url
 from scim_bridge.console.boards import Board, board
 from scim_bridge.console.door import Screen
-from scim_bridge.console.pages import Pages, agent_url
+from scim_bridge.console.pages import Pages
+from scim_bridge.console.paging import page_of
 from scim_bridge.console.quiet import quietly
 from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import PATH
@@ -40,8 +42,9 @@ class Credentials:
     async def _all(self, request: Request, now: int) -> Board:
         asked = request.query_params
         after, soon = cleaned(asked.get("after", "")), asked.get("show") == "ending"
-        rows = await quietly(self._ctx, lambda reader: _listed(reader, now, after, soon))
-        more = {"after": rows[-1]["id"], **({"show": "ending"} if soon else {})} if len(rows) == SHOWN else {}
+        found = await quietly(self._ctx, lambda reader: _listed(reader, now, after, soon))
+        show = {"show": "ending"} if soon else {}
+        rows, older = page_of(found, SHOWN, lambda last: f"{HERE}?{urlencode({'after': last['id'], **show})}")
         return Board(
             "Credentials",
             "credentials",
@@ -57,7 +60,7 @@ class Credentials:
                     "Rotate one now: scim-bridge credentials rotate. Its rotation: scim-bridge credentials show",
                 )
             ],
-            older=f"{HERE}?{urlencode(more)}" if more else "",
+            older=older,
         )
 
 
@@ -68,7 +71,7 @@ async def _listed(reader: Reader, now: int, after: str, soon: bool) -> list[dict
         "SELECT c.*, a.slug FROM sb_credential c LEFT JOIN sb_agent a ON a.id = c.agent_id"
         f" WHERE {where} ORDER BY c.id LIMIT ?",
         *values,
-        SHOWN,
+        SHOWN + 1,
     )
     known = await policies(reader)
     found = []

@@ -7,9 +7,11 @@ from urllib.parse import quote, urlencode
 from starlette.requests import Request
 
 from scim_bridge.access.history import Kept, Wanted, decision, decisions, why
+from scim_bridge.console.addresses import agent_url
 from scim_bridge.console.boards import Board, Box, board
 from scim_bridge.console.door import Screen
-from scim_bridge.console.pages import Pages, agent_url
+from scim_bridge.console.pages import Pages
+from scim_bridge.console.paging import page_of
 from scim_bridge.console.quiet import quietly
 from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import PATH
@@ -39,10 +41,11 @@ class Deciding:
     async def _list(self, request: Request, _now: int) -> Board:
         asked = request.query_params
         denied = asked.get("show") == "denied"
-        wanted = Wanted(denied=denied, before=cleaned(asked.get("before", "")), limit=SHOWN)
+        wanted = Wanted(denied=denied, before=cleaned(asked.get("before", "")), limit=SHOWN + 1)
         found = await quietly(self._ctx, lambda reader: decisions(reader, wanted))
-        older = (
-            {"before": found[-1].id, **({"show": "denied"} if denied else {})} if len(found) == SHOWN else {}
+        show = {"show": "denied"} if denied else {}
+        shown, older = page_of(
+            found, SHOWN, lambda last: f"{DECISIONS}?{urlencode({'before': last.id, **show})}"
         )
         return Board(
             "Decisions",
@@ -52,8 +55,8 @@ class Deciding:
                 Tile("all", "decisions", url=DECISIONS),
                 Tile("denied", "only", url=f"{DECISIONS}?show=denied"),
             ],
-            sections=[("Only denied" if denied else "Answers", _table(found), "")],
-            older=f"{DECISIONS}?{urlencode(older)}" if older else "",
+            sections=[("Only denied" if denied else "Answers", _table(shown), "")],
+            older=older,
         )
 
     async def _one(self, request: Request, _now: int) -> Board:

@@ -106,7 +106,7 @@ class Drafting:
         base = await latest(self._ctx.store.reads)
 
         async def body(work: Work) -> None:
-            await drafts.rewrite(work, draft_id, form.get("policies", ""), base)
+            await drafts.rewrite(work, draft_id, form.get("policies", ""), base, form.get("seen", ""))
 
         await self._ctx.store.transact(session.actor(request), body)
         return redirect(f"{HERE}/drafts/{draft_id}")
@@ -124,10 +124,13 @@ class Drafting:
             boxes.append(Box(f"Version {newest} was activated meanwhile", (words,), WARN))
         else:
             tried = await self._tried(await asyncio.to_thread(prepared, text), now)
-            boxes += [outcome(tried), *self._offer(tried, f"{url}/activate", "Activate", kept.base)]
+            boxes += [
+                outcome(tried),
+                *self._offer(tried, f"{url}/activate", "Activate", kept.base, kept.mark),
+            ]
             sections.append(("Answers that would change", differences(tried), ""))
         boxes.append(comparison(self._now.text.policies, kept.policies))
-        boxes.append(editor(url, kept.policies, "Keep, check and try again"))
+        boxes.append(editor(url, kept.policies, "Keep, check and try again", kept.mark))
         return Board(
             "Draft of policies",
             "access",
@@ -184,12 +187,13 @@ class Drafting:
 
         return await self._ctx.store.database.aside(body, seconds=SECONDS)
 
-    def _offer(self, tried: Outcome, url: str, label: str, base: int | None) -> list[Box]:
+    def _offer(self, tried: Outcome, url: str, label: str, base: int | None, seen: str = "") -> list[Box]:
         """What puts them in force. With changed answers the button says so, and the form that it was seen."""
         changes = len(tried.differences)
         fields = (
             Field("base", value="" if base is None else str(base), kind="hidden"),
             Field("accept", value="yes" if changes else "", kind="hidden"),
+            Field("seen", value=seen, kind="hidden"),
         )
         lines = ("In every replica within a second, with a fresh sign-in. Kept with your name and reason.",)
         words = f"{label} although {changes} answers change" if changes else label
@@ -204,20 +208,22 @@ class Drafting:
         if found:
             raise Refused("policy-unsound", f"Line {found[0].line}: {found[0].message}", found[0].fix)
         after = await asyncio.to_thread(prepared, text)
-        return await self._activate(request, after, after, draft_id)
+        return await self._activate(request, after, after, kept)
 
     async def _activate_version(self, request: Request) -> Response:
         number = _number(request.path_params["number"])
         kept = await version(self._ctx.store.reads, number)
         after = await self._of_version(number)
-        return await self._activate(request, None if kept.text is None else after, after, "")
+        return await self._activate(request, None if kept.text is None else after, after)
 
     async def _activate(
-        self, request: Request, chosen: Policies | None, after: Policies, draft_id: str
+        self, request: Request, chosen: Policies | None, after: Policies, draft: drafts.Draft | None = None
     ) -> Response:
         session = await required_session(self._ctx, request)
         form = await sent(self._ctx, request, session)
         reason = reason_in(form)
+        if draft is not None:
+            draft.still(form.get("seen", ""))
         base = _number(form["base"]) if form.get("base") else None
         tried = await self._tried(after, self._ctx.store.clock.now())
         if tried.differences and form.get("accept") != "yes":
@@ -229,8 +235,8 @@ class Drafting:
 
         async def body(work: Work) -> None:
             await activate(work, chosen, reason, tried.summary(), former=base)
-            if draft_id:
-                await drafts.forget(work, draft_id)
+            if draft is not None:
+                await drafts.forget(work, draft)
 
         await self._ctx.store.transact(session.actor(request), body)
         return redirect(HERE)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from scim_bridge.access.drafts import Draft
 from scim_bridge.access.simulate import Outcome
 from scim_bridge.access.source import Problem
+from scim_bridge.console.addresses import agent_url
 from scim_bridge.console.boards import Box, Field
-from scim_bridge.console.pages import agent_url
 from scim_bridge.console.session import PATH
 from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table
 from scim_bridge.kernel.clock import DAY
@@ -21,11 +21,12 @@ SHOWN = 100
 CONTEXT = 2
 
 
-def editor(url: str, text: str, label: str) -> Box:
-    """The field in which policies are written."""
+def editor(url: str, text: str, label: str, seen: str = "") -> Box:
+    """The field in which policies are written; `seen` is the mark of the draft it shows."""
     hint = "Cedar. Each policy needs an @id; the words it may use: scim-bridge policy show --schema."
     field = Field("policies", "Policies", text, "area", hint=hint)
-    return Box("The policies", (), "", url, (("keep", label, "primary"),), (field,), reason=False)
+    shown = (Field("seen", value=seen, kind="hidden"),) if seen else ()
+    return Box("The policies", (), "", url, (("keep", label, "primary"),), (field, *shown), reason=False)
 
 
 def wrong(wrong: Sequence[Problem]) -> Box:

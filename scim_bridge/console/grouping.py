@@ -9,10 +9,12 @@ from urllib.parse import quote, urlencode
 import orjson
 from starlette.requests import Request
 
+from scim_bridge.console.addresses import agent_url, filter_url
 from scim_bridge.console.boards import Board, board
 from scim_bridge.console.door import Screen
 from scim_bridge.console.known import Known
-from scim_bridge.console.pages import Pages, agent_url, filter_url
+from scim_bridge.console.pages import Pages
+from scim_bridge.console.paging import page_of
 from scim_bridge.console.quiet import quietly
 from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import PATH
@@ -51,13 +53,14 @@ class Grouping:
 
     async def _all(self, request: Request, _now: int) -> Board:
         after = cleaned(request.query_params.get("after", ""))
-        rows = await quietly(self._ctx, lambda reader: _listed(reader, after))
+        found = await quietly(self._ctx, lambda reader: _listed(reader, after))
+        rows, older = page_of(found, SHOWN, lambda last: f"{HERE}?{urlencode({'after': last['id']})}")
         return Board(
             "Groups",
             "groups",
             "What agents are given: a group is a bundle of access, being in it is an assignment.",
             sections=[("Groups", self._table(rows), "")],
-            older=f"{HERE}?{urlencode({'after': rows[-1]['id']})}" if len(rows) == SHOWN else "",
+            older=older,
         )
 
     def _table(self, rows: list[dict[str, Any]]) -> Table:
@@ -81,7 +84,9 @@ class Grouping:
             cleaned(request.path_params["id"]),
             cleaned(request.query_params.get("after", "")),
         )
-        row, members = await quietly(self._ctx, lambda reader: _group(reader, group_id, after))
+        row, found = await quietly(self._ctx, lambda reader: _group(reader, group_id, after))
+        url = f"{HERE}/{quote(group_id, safe='')}"
+        members, older = page_of(found, SHOWN, lambda last: f"{url}?{urlencode({'after': last['id']})}")
         naming = policies_naming(self._known.policy_text(), row["name"])
         facts = [
             ("Grants", _grants(row) or "nobody described it"),
@@ -95,9 +100,7 @@ class Grouping:
             facts=("The group", facts),
             sections=[("Members", _members(members), "")],
             crumb=("Groups", HERE),
-            older=f"{HERE}/{quote(group_id, safe='')}?{urlencode({'after': members[-1]['id']})}"
-            if len(members) == SHOWN
-            else "",
+            older=older,
         )
 
 
@@ -135,7 +138,7 @@ async def _listed(reader: Reader, after: str) -> list[dict[str, Any]]:
         "SELECT id, name, doc FROM sb_resource WHERE kind = 'group' AND deleted IS NULL AND id > ?"
         " ORDER BY id LIMIT ?",
         after,
-        SHOWN,
+        SHOWN + 1,
     )
     return [await _sized(reader, row) for row in rows]
 
@@ -146,7 +149,7 @@ async def _group(reader: Reader, group_id: str, after: str) -> tuple[dict[str, A
     )
     if row is None:
         raise NotFound("group-unknown", "There is no such group.", "Look for it in the list of groups.")
-    found = await members_of(reader, group_id, after=after, limit=SHOWN)
+    found = await members_of(reader, group_id, after=after, limit=SHOWN + 1)
     if not found:
         return await _sized(reader, row), []
     ids = [member_id for member_id, _, _ in found]

@@ -8,9 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from scim_bridge.console.acting import decided
+from scim_bridge.console.addresses import agent_url
 from scim_bridge.console.boards import Board, Box, board
 from scim_bridge.console.door import Screen, redirect, required_session
-from scim_bridge.console.pages import Pages, agent_url
+from scim_bridge.console.pages import Pages
+from scim_bridge.console.paging import page_of
 from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import PATH, Session
 from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table, Tile, number, state
@@ -52,7 +54,8 @@ class Leaving:
         reads = self._ctx.store.reads
         before = cleaned(request.query_params.get("before", "")) or None
         found = await status(reads, now)
-        rows = await listed(reads, before=before, limit=SHOWN)
+        cases = await listed(reads, before=before, limit=SHOWN + 1)
+        rows, older = page_of(cases, SHOWN, lambda last: f"{HERE}?before={last['id']}")
         on = await brakes(reads, self._rules.brake)
         kept, closed = found["within_five_minutes"], found["closed_30_days"]
         tiles = [
@@ -70,7 +73,7 @@ class Leaving:
             tiles,
             [*boxes, *_drill(found["drill"])],
             [("Cases", _cases(rows), "")],
-            older=f"{HERE}?before={rows[-1]['id']}" if len(rows) == SHOWN else "",
+            older=older,
         )
 
     async def _brake(self, each: dict[str, Any]) -> Box:

@@ -11,10 +11,11 @@ from scim_bridge.attestations import signed_in
 from scim_bridge.attestations.answering import FactsChanged
 from scim_bridge.attestations.model import PASSED_ON, role_of
 from scim_bridge.attestations.pages import Pages as AttestPages
+from scim_bridge.console.addresses import agent_url
 from scim_bridge.console.boards import Board
 from scim_bridge.console.door import Screen, required_session, same_site
 from scim_bridge.console.forms import read_form_list
-from scim_bridge.console.pages import Pages, agent_url
+from scim_bridge.console.pages import Pages
 from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import PATH, Session, form_key, genuine_form
 from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table, Tile, state

@@ -9,9 +9,10 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
+from scim_bridge.console.addresses import filter_url
 from scim_bridge.console.boards import Box
 from scim_bridge.console.door import Screen, required_session
-from scim_bridge.console.pages import Pages, filter_url
+from scim_bridge.console.pages import Pages
 from scim_bridge.console.plots import plots_of
 from scim_bridge.console.pulse import Pulse, pulse
 from scim_bridge.console.scripted import STATIC, Scripted

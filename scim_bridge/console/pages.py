@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
+from scim_bridge.console import agent_cells
+from scim_bridge.console.addresses import agent_url, filter_url
 from scim_bridge.console.agent import AgentPage
 from scim_bridge.console.cells import rows
 from scim_bridge.console.listing import Counts, Page
@@ -52,6 +54,11 @@ class Pages:
             "mark": f"{PATH}/mark.svg?v={self.mark.digest}",
             "agent_url": agent_url,
             "filter_url": filter_url,
+            "agent_rows": agent_cells.rows,
+            "agent_state": agent_cells.state,
+            "attestation": agent_cells.attestation,
+            "person": agent_cells.person,
+            "risk": agent_cells.risk,
             "follow_js": f"{PATH}/follow.js?v={self.follow.digest}",
             "may": may,
             "table_rows": lambda table, now, key, session: rows(table, now, key, partial(may, session)),
@@ -221,14 +228,3 @@ def described(extension: Mapping[str, Any]) -> dict[str, Any]:
         values = extension.get(name)
         said[name] = [str(value) for value in values] if isinstance(values, list) else []
     return said
-
-
-def agent_url(slug: str) -> str:
-    """The address of an agent's page."""
-    return f"{PATH}/agents/{quote(slug, safe='')}"
-
-
-@lru_cache(maxsize=8192)
-def filter_url(key: str, value: str) -> str:
-    """The address of the list with one filter."""
-    return address(Search().having(key, value))

@@ -7,10 +7,12 @@ from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 
+from scim_bridge.console.addresses import filter_url
 from scim_bridge.console.boards import Ask, Board, Box, board
 from scim_bridge.console.door import Screen
 from scim_bridge.console.listing import like
-from scim_bridge.console.pages import Pages, filter_url
+from scim_bridge.console.pages import Pages
+from scim_bridge.console.paging import page_of
 from scim_bridge.console.people_view import (
     COUNTED,
     HERE,
@@ -61,8 +63,9 @@ class People:
     async def _all(self, request: Request, _now: int) -> Board:
         asked = request.query_params
         words, after = cleaned(asked.get("q", "")), cleaned(asked.get("after", ""))
-        rows = await quietly(self._ctx, lambda reader: _listed(reader, words, after))
-        more = {"q": words, "after": rows[-1]["id"]} if len(rows) == SHOWN else {}
+        found = await quietly(self._ctx, lambda reader: _listed(reader, words, after))
+        said = {"q": words} if words else {}
+        rows, older = page_of(found, SHOWN, lambda last: f"{HERE}?{urlencode({**said, 'after': last['id']})}")
         return Board(
             "People",
             "people",
@@ -71,7 +74,7 @@ class People:
             sections=[
                 ("Everybody found" if words else "Owners, co-owners and sponsors", people_table(rows), "")
             ],
-            older=f"{HERE}?{urlencode({k: v for k, v in more.items() if v})}" if more else "",
+            older=older,
         )
 
     async def _one(self, request: Request, now: int) -> Board:
@@ -139,14 +142,14 @@ async def _listed(reader: Reader, words: str, after: str) -> list[dict[str, Any]
             + " ORDER BY r.id LIMIT ?",
             after,
             *likes,
-            SHOWN,
+            SHOWN + 1,
         )
     else:
         found = await reader.all(
             f"{COLUMNS} AND r.id IN (SELECT DISTINCT person_id FROM sb_owner WHERE person_id > ?"
             " ORDER BY person_id LIMIT ?) ORDER BY r.id",
             after,
-            SHOWN,
+            SHOWN + 1,
         )
     rows = [dict(row) for row in found]
     ids = [row["id"] for row in rows]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from scim_bridge.console.pages import agent_url, filter_url
+from scim_bridge.console.addresses import agent_url, filter_url
 from scim_bridge.console.session import PATH
 from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table
 from scim_bridge.console.timeline import Entry

@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute, Route
 
 from scim_bridge.console.accessing import Accessing
 from scim_bridge.console.acting import reason_in, sent
+from scim_bridge.console.addresses import agent_url
 from scim_bridge.console.agent import AgentPage, agent_page
 from scim_bridge.console.alerting import Alerting
 from scim_bridge.console.attesting import Attesting
@@ -25,7 +26,7 @@ from scim_bridge.console.listing import Page, page
 from scim_bridge.console.may import may
 from scim_bridge.console.mine import Mine
 from scim_bridge.console.overview import Overview
-from scim_bridge.console.pages import Pages, agent_url
+from scim_bridge.console.pages import Pages
 from scim_bridge.console.people import People
 from scim_bridge.console.permissions import Gate
 from scim_bridge.console.quiet import quietly

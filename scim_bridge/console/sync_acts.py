@@ -109,9 +109,8 @@ async def _settle(work: Work, there: Connection, form: dict[str, str]) -> str:
     reason, choice = reason_in(form), cleaned(form.get("take", ""))
     if choice not in (OURS, THEIRS):
         raise Invalid("drift-take", "Whose word counts is not said.", "Use one of the buttons.")
-    await settle(
-        work, there, cleaned(form.get("agent", "")), cleaned(form.get("attribute", "")), choice, reason
-    )
+    agent, attribute = cleaned(form.get("agent", "")), cleaned(form.get("attribute", ""))
+    await settle(work, there, agent, attribute, choice, reason, seen=cleaned(form.get("seen", "")))
     return ""
 
 

@@ -12,6 +12,7 @@ from scim_bridge.console.acting import reason_in, sent
 from scim_bridge.console.door import Screen, redirect, required_session
 from scim_bridge.console.may import permitted
 from scim_bridge.console.pages import Pages
+from scim_bridge.console.paging import page_of
 from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import Session, form_key
 from scim_bridge.console.sync_now import HERE, at
@@ -64,8 +65,10 @@ class SyncPlan:
             "SELECT * FROM sb_change WHERE plan_id = ? AND seq > ? ORDER BY seq LIMIT ?",
             plan.id,
             start,
-            SHOWN,
+            SHOWN + 1,
         )
+        url = at(there, "plans", plan.id)
+        kept, older = page_of(rows, SHOWN, lambda last: f"{url}?after={last['seq']}")
         newest = await last_plan(reads, there.id)
         page = self._pages.page(
             "plan.html",
@@ -76,12 +79,12 @@ class SyncPlan:
             "sync",
             there=there,
             base=at(there),
-            url=at(there, "plans", plan.id),
+            url=url,
             plan=plan,
             newest=newest is None or newest.id == plan.id,
-            changes=[shown(change_of(row)) for row in rows],
+            changes=[shown(change_of(row)) for row in kept],
             start=start,
-            older=f"{at(there, 'plans', plan.id)}?after={rows[-1]['seq']}" if len(rows) == SHOWN else "",
+            older=older,
             words=await releases_of(reads, plan, instant) if plan.state == HELD else [],
             needed=persons_needed(there.settings, plan),
             may_apply=permitted(session, "sync.apply"),

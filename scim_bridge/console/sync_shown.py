@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from scim_bridge.console.pages import agent_url
+from scim_bridge.console.addresses import agent_url
 from scim_bridge.console.tables import BAD, WARN, Cell, Table, number, state
 from scim_bridge.registry.drift_rules import OURS, THEIRS
 from scim_bridge.registry.findings import KeptFinding

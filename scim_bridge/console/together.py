@@ -10,11 +10,12 @@ from starlette.responses import Response
 
 from scim_bridge.attestations.service import asking_of
 from scim_bridge.console.acting import reason_in
+from scim_bridge.console.addresses import agent_url
 from scim_bridge.console.boards import Board, Box, board
 from scim_bridge.console.door import Screen, redirect, required_session, same_site
 from scim_bridge.console.forms import read_form_list
 from scim_bridge.console.listing import agents_after
-from scim_bridge.console.pages import Pages, agent_url
+from scim_bridge.console.pages import Pages
 from scim_bridge.console.quiet import quietly
 from scim_bridge.console.search import address, cleaned, parse
 from scim_bridge.console.session import PATH, Session, genuine_form

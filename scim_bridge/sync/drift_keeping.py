@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +47,11 @@ class KeptDrift:
     settled: int | None
     settled_by: str
     reason: str
+
+    @property
+    def mark(self) -> str:
+        """Which values a page showed: another one once a reading found others."""
+        return hashlib.sha256(canonical([self.ours, self.theirs])).hexdigest()[:32]
 
 
 def drift_of(row: Any) -> KeptDrift:

@@ -9,7 +9,7 @@ import orjson
 
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.effects import lane
-from scim_bridge.kernel.errors import BridgeError, NotFound, Refused
+from scim_bridge.kernel.errors import BridgeError, Conflict, NotFound, Refused
 from scim_bridge.kernel.work import Actor, Work
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.drift_rules import OURS, THEIRS
@@ -25,15 +25,28 @@ BY_RULE = "by the connection's rule"
 
 
 async def settle(
-    work: Work, connection: Connection, agent: str, attribute: str, choice: str, reason: str
+    work: Work,
+    connection: Connection,
+    agent: str,
+    attribute: str,
+    choice: str,
+    reason: str,
+    *,
+    seen: str = "",
 ) -> KeptDrift:
     """Settle one open drift of an agent (by slug or id) and attribute (the IdP's name or ours), audited.
 
     "theirs" changes the registry; "ours" has it written at the IdP after the commit. Either way what is there
     now counts as seen: three-way comparison goes on from it. NotFound without such a drift; Refused with the
-    reason where a choice is not to be had.
+    reason where a choice is not to be had; Conflict where other values than those of the mark `seen` stand there.
     """
     row = await _open(work, connection.id, agent, attribute)
+    if seen and seen != row.mark:
+        raise Conflict(
+            "drift-moved",
+            f"{row.attribute} of {row.slug} was changed once more since you looked; nothing was settled.",
+            "Load the page again and look at what is there now.",
+        )
     if choice == THEIRS:
         await take(work, row.agent_id, row.field, row.theirs, connection.name, reason)
     elif row.attribute == ENABLED and row.theirs is not True:

@@ -345,12 +345,19 @@ async def unmute(work: Work, mute_id: str) -> None:
     await record(work, "alert.unmuted", "agent", row["agent_id"], {"mute": mute_id})
 
 
-async def mutes(reader: Reader, now: int) -> list[dict[str, Any]]:
-    """The mutes that last, those that end first on top."""
+async def mutes(
+    reader: Reader, now: int, *, only: str | None = None, limit: int | None = None
+) -> list[dict[str, Any]]:
+    """The mutes that last, those that end first on top: all, so many at most, or the one with this id."""
+    one, some = ("", ()) if only is None else (" AND m.id = ?", (only,))
+    most, many = ("", ()) if limit is None else (" LIMIT ?", (limit,))
     rows = await reader.all(
         "SELECT m.id, a.slug AS agent, m.kind, m.reason, m.muted_by, m.created, m.until FROM sb_alert_mute m"
-        " LEFT JOIN sb_agent a ON a.id = m.agent_id WHERE m.ended IS NULL AND m.until > ? ORDER BY m.until",
+        " LEFT JOIN sb_agent a ON a.id = m.agent_id WHERE m.ended IS NULL AND m.until > ?"
+        f"{one} ORDER BY m.until, m.id{most}",
         now,
+        *some,
+        *many,
     )
     names = ("id", "agent", "kind", "reason", "muted_by", "created", "until")
     return [{name: row[name] for name in names} for row in rows]

@@ -14,6 +14,7 @@ from scim_bridge.audit.routes import routes as published
 from scim_bridge.kernel.crypto import public_keys
 from scim_bridge.kernel.errors import BridgeError, NotFound
 from scim_bridge.kernel.work import Store
+from scim_bridge.registry.signing_keys import forget_signing_keys
 from tests.attestations.scene import context, scene
 from tests.attestations.test_answers import say
 from tests.conftest import MASTER, TESTER, run_with_store
@@ -139,6 +140,10 @@ def test_after_a_new_key_old_statements_verify_and_both_keys_are_published(on_st
         await say(ctx, "refuse", "Who is this?")
         made = await store.transact(TESTER, lambda work: evidence.rotate_key(work, MASTER))
         await say(ctx, "confirm", "Now I know")
+        # The private half of the first is destroyed; its public half stays.
+        assert await store.transact(TESTER, lambda work: forget_signing_keys(work, "attestation")) == [
+            made["before"]
+        ]
         assert made["before"] != made["now"]
         assert (await evidence.verify_stored(store.database)).ok
         app = Starlette(routes=published(ctx))

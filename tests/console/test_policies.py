@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+
 from scim_bridge.access.facts import facts_about
 from scim_bridge.access.in_force import in_force
 from scim_bridge.access.log import DecisionLog, Entry
@@ -106,3 +109,38 @@ def test_a_draft_is_kept_as_it_was_written_and_is_not_endless(database_url, cloc
         assert (await browser.get("/console/access/drafts/none")).status_code == 404
 
     browsing(database_url, clock, body, known=Known(lambda: policies))
+
+
+def test_of_two_who_write_one_draft_the_second_is_told_and_nothing_unseen_is_put_in_force(
+    database_url, clock
+) -> None:
+    force = in_force()
+    known = Known(lambda: force.current, of_settings=lambda: force.settings)
+
+    async def body(browser: Browser) -> None:
+        await browser.sign_in()
+        text = force.current.text.policies
+        page = await browser.send("/console/access/drafts", policies=text)
+        draft = str(page.url.path)
+        marks = set(re.findall(r'name="seen" value="([0-9a-f]+)"', page.text))
+        assert page.text.count('name="seen"') == 2 and len(marks) == 1, "where it is kept, and activated"
+        seen = marks.pop()
+        # Another session keeps another text, while this one still shows the first.
+        await browser.sign_in("day")
+        await browser.send(draft, policies=text + NOBODY, seen=seen)
+        await browser.sign_in()
+        late = await browser.send(draft, policies=text + "// mine\n", seen=seen)
+        assert late.status_code == 409 and "D changed this draft meanwhile" in late.text
+        blind = await browser.send(f"{draft}/activate", reason="As seen.", base="", accept="yes", seen=seen)
+        assert blind.status_code == 409 and await latest(browser.store.reads) is None
+        page = (await browser.get(draft)).text
+        assert "nobody" in page and "// mine" not in page
+        # Both at once, each with what is kept now: one text stands, and the other is told.
+        seen = re.findall(r'name="seen" value="([0-9a-f]+)"', page)[0]
+        key = await browser.form_key()
+        both = await asyncio.gather(
+            *(browser.post(draft, form_key=key, policies=f"{text}// {n}\n", seen=seen) for n in range(2))
+        )
+        assert sorted(one.status_code for one in both) == [303, 409]
+
+    browsing(database_url, clock, body, known=known)

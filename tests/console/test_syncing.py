@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -122,6 +123,32 @@ def test_drift_is_settled_from_the_page_by_either_word(on_both) -> None:
             assert "Nothing differs that somebody else changed" in await at.page()
             gone = await at.post("settle", **theirs, reason="again")
             assert gone.status_code == 404 and "drift-unknown" in gone.text
+
+    on_both(body)
+
+
+def test_of_two_who_settle_one_drift_the_second_is_told_and_nothing_unseen_is_taken(on_both) -> None:
+    async def body(store: Store) -> None:
+        async with desk(store, drift="*:ask") as at:
+            at.idp.objects[remote(at.idp, "triage")]["purpose"] = OTHER_PURPOSE
+            await at.plan()
+            found = re.search(r'name="seen" value="([0-9a-f]+)"', await at.page())
+            assert found is not None
+            (row,) = await drifts(at.bench)
+            said = {"agent": row.agent_id, "attribute": "purpose", "take": "theirs", "reason": "they know"}
+            # While the page is open somebody writes something else there, and a reading finds it.
+            at.idp.objects[remote(at.idp, "triage")]["purpose"] = "mines coins"
+            await at.plan()
+            blind = await at.post("settle", **said, seen=found.group(1))
+            assert blind.status_code == 409 and "drift-moved" in blind.text
+            shown = re.search(r'name="seen" value="([0-9a-f]+)"', await at.page())
+            assert shown is not None
+            key = await at.browser.form_key()
+            form = {**said, "form_key": key, "seen": shown.group(1)}
+            both = await asyncio.gather(
+                *(at.browser.post("/console/sync/there/settle", **form) for _ in range(2))
+            )
+            assert sorted(one.status_code for one in both) == [303, 404]
 
     on_both(body)
 

@@ -25,9 +25,9 @@ from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.crypto import MasterKey, signing_key
 from scim_bridge.kernel.database import open_database
 from scim_bridge.kernel.edge import Edge, unexpected, unrouted
-from scim_bridge.kernel.errors import Conflict, Refused, Unauthenticated
+from scim_bridge.kernel.errors import ConfigurationError, Conflict, Refused, Unauthenticated
 from scim_bridge.kernel.ids import UuidV7
-from scim_bridge.kernel.master_key import KeyFile, load_keys, replace_keys
+from scim_bridge.kernel.master_key import KeyFile, Tampered, load_keys, replace_keys
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.ownership import claim, follow
 from scim_bridge.kernel.webhook import Untrusted, check, signed
@@ -233,6 +233,45 @@ def test_a_rotation_that_was_broken_off_goes_on_and_a_token_nobody_used_keeps_th
         assert await authenticate(first.ctx.store.reads, first.ctx.master, token, clock.now())
 
     both(sqlite_url, clock, body)
+
+
+def test_a_process_left_behind_with_the_old_key_alone_says_so_and_corrupts_nothing(
+    database_url: str, clock: ManualClock
+) -> None:
+    async def body(first: Replica, second: Replica) -> None:
+        store, behind = first.ctx.store, MasterKey(OLD)
+        token, _ = await populated(first)
+        rotation = MasterRotation(first.ctx, None, no_sleep)
+        await rotation.rotate(TESTER)
+        # It was not heard of when the new key took over. It is told so, and a restart refuses.
+        assert await follow(store.reads, behind) == MasterKey(NEW).kid
+        with pytest.raises(ConfigurationError, match="another master key"):
+            await claim(store.database, MasterKey(OLD), "the environment", clock)
+        # What is sealed with the new key it does not take for something else.
+        okta = await connection(store.reads, "okta")
+        with pytest.raises(Tampered):
+            await connection_secrets(store.reads, behind, okta.id)
+
+        async def write(work: Work) -> str:
+            await create_connection(work, behind, "late", "okta", secrets={"client_id": "late"})
+            return await create_token(work, behind, connection_id=okta.id, scopes=("users",))
+
+        minted = await store.transact(TESTER, write)
+        # What it writes is read by those who have both, who hold on to the old key until it is sealed anew.
+        assert await follow(store.reads, second.ctx.master) is None
+        late = await connection(store.reads, "late")
+        for replica in (first, second):
+            said = await connection_secrets(store.reads, replica.ctx.master, late.id)
+            assert said == {"client_id": "late"}
+            for each in (token, minted):
+                await authenticate(store.reads, replica.ctx.master, each, clock.now())
+        with pytest.raises(Refused, match="still needed for"):
+            await rotation.retire(TESTER, now=True)
+        assert (await rotation.rotate(TESTER)).resealed >= 1
+        alone = await connection_secrets(store.reads, MasterKey(NEW), late.id)
+        assert alone == {"client_id": "late"}
+
+    both(database_url, clock, body)
 
 
 def test_no_key_takes_over_before_every_process_has_it(sqlite_url: str, clock: ManualClock) -> None:

@@ -20,6 +20,7 @@ from scim_bridge.kernel.effects import Effects
 from scim_bridge.kernel.errors import Refused
 from scim_bridge.kernel.work import Store, Work
 from scim_bridge.registry.signal import Signal
+from scim_bridge.registry.signing_keys import forget_signing_keys
 from scim_bridge.signals.service import accept
 from tests.conftest import MASTER, TESTER
 from tests.departures.house import cases, context, drain, engine, facts, furnish, heard, left, waiting
@@ -98,6 +99,8 @@ def test_receipts_of_before_a_key_rotation_verify_with_the_published_keys_and_no
             case = await find_case(store.reads, f"{name}@corp.test")
             files.append(orjson.dumps(await export(ctx, case)))
             await store.transact(TESTER, lambda work: rotate_key(work, MASTER))
+        # What they were signed with is not only replaced: nobody can sign with it any more.
+        await store.transact(TESTER, lambda work: forget_signing_keys(work, "receipt"))
         published = await public_keys(store.reads, "receipt")
         assert len(published) == 3
         for file in files:
