@@ -50,7 +50,7 @@ async def settle(
 
 
 async def _open(work: Work, connection_id: str, agent: str, attribute: str) -> KeptDrift:
-    rows: list[Any] = []
+    rows: Sequence[Any] = ()
     # By id first: the index leads there, where a slug is looked for among all of them.
     for name in ("agent_id", "slug"):
         rows = rows or await work.tx.all(
