@@ -10,7 +10,7 @@ from scim_bridge.api.model import Asked, Operation, Page, Parameter, changes, li
 from scim_bridge.api.shapes import AT, INTEGER, TEXT, TRUTH, Schema, closed, many, maybe, page_of, ref, text
 from scim_bridge.inventory.documents import FAMILY_NAME
 from scim_bridge.inventory.forms import instant, slug_fault, user_name_fault, workload_fault
-from scim_bridge.inventory.manifest import ENVIRONMENTS, RISK_TIERS, default_user_name
+from scim_bridge.inventory.manifest import default_user_name
 from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.errors import Invalid, NotFound
 from scim_bridge.kernel.work import Work
@@ -18,7 +18,7 @@ from scim_bridge.registry.agents import AgentFacts, add_agent, facts_of, find_ag
 from scim_bridge.registry.findings import findings_of
 from scim_bridge.registry.groups import groups_of
 from scim_bridge.registry.holds import place_hold, release_hold
-from scim_bridge.registry.model import AGENT_URN, Doc, PersonRef
+from scim_bridge.registry.model import AGENT_URN, ENVIRONMENTS, RISK_TIERS, Doc, PersonRef
 
 TAG = "Agents"
 ADMIN = "admin"

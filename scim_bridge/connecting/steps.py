@@ -58,7 +58,7 @@ async def connected(ctx: Context, actor: Actor, name: str, kind: str) -> Standin
         )
     if found.kind != kind:
         raise Conflict(
-            "connection-kind", f"{name} is a connection to {found.kind}.", "Use another name (--name)."
+            "connection-kind", f"{name} is a connection to {found.kind}.", "Choose another name for this one."
         )
     return await standing(store.reads, name, store.clock.now())
 

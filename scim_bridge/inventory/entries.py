@@ -8,9 +8,7 @@ from typing import Any
 from scim_bridge.inventory import forms
 from scim_bridge.inventory.manifest import (
     CREDENTIAL_KINDS,
-    ENVIRONMENTS,
     GROUP_KINDS,
-    RISK_TIERS,
     AgentEntry,
     CredentialEntry,
     GroupEntry,
@@ -33,6 +31,7 @@ from scim_bridge.inventory.shape import (
 )
 from scim_bridge.inventory.source import Mapping as Object
 from scim_bridge.inventory.source import Node, kind_of
+from scim_bridge.registry.model import ENVIRONMENTS, RISK_TIERS
 
 _SLUG = checked(forms.slug_fault, "Write for example 'support-triage'.")
 _USER_NAME = checked(forms.user_name_fault, "Write for example 'ann.lee@corp.example'.")

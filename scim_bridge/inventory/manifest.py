@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 GROUP_KINDS = ("entitlement", "role")
-ENVIRONMENTS = ("dev", "staging", "production")
-RISK_TIERS = ("low", "medium", "high")
 CREDENTIAL_KINDS = ("client_secret", "jwk", "api_key", "certificate")
 # RFC 2606 keeps .example free, so a generated userName can never be somebody's mailbox.
 AGENTS_DOMAIN = "agents.example"

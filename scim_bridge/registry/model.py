@@ -14,6 +14,9 @@ from scim_bridge.kernel.document_index import DocumentIndex
 USER_URN = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP_URN = "urn:ietf:params:scim:schemas:core:2.0:Group"
 ENTERPRISE_URN = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+# The words of an agent's environment and risk, at every door that is not SCIM, where other clients have their own.
+ENVIRONMENTS = ("dev", "staging", "production")
+RISK_TIERS = ("low", "medium", "high")
 AGENT_URN = "urn:ietf:params:scim:schemas:extension:scimbridge:2.0:Agent"
 GROUP_EXTENSION_URN = "urn:ietf:params:scim:schemas:extension:scimbridge:2.0:Group"
 # Attributes an installation declares itself, one schema for each kind of resource that has them.

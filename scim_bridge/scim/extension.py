@@ -25,13 +25,14 @@ from scim2_models import (
 )
 from scim2_models.resources.user import Entitlement, GroupMembership, Role, X509Certificate
 
-from scim_bridge.inventory.manifest import ENVIRONMENTS, RISK_TIERS
 from scim_bridge.registry.model import (
     AGENT_CORE_URN,
     AGENT_URN,
     APPLICATION_URN,
     ENTITLEMENT,
+    ENVIRONMENTS,
     GROUP_EXTENSION_URN,
+    RISK_TIERS,
     ROLE,
 )
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 from scim_bridge.kernel.context import Context
 from scim_bridge.registry.connections import Connection
 from scim_bridge.sync.brake import Limits, Listing, held, limits_of
+from scim_bridge.sync.claims import claimed_by, writers
 from scim_bridge.sync.drift import Drift, Reading, reading_of, spared
 from scim_bridge.sync.facts import desired_pages, pushed_all
 from scim_bridge.sync.idp.port import (
@@ -30,6 +31,7 @@ from scim_bridge.sync.model import (
     counted,
     desired_digest,
     difference,
+    marked_anothers,
     plan_digest,
     remembered,
 )
@@ -140,6 +142,7 @@ class _Reader:
         self._rules = rules
         self._shelf = shelf
         self._pushed = pushed
+        self._writers = writers(pushed)
         self._reading = reading
         self.drifts: list[Drift] = []
         self.compared: set[str] = set()
@@ -171,11 +174,13 @@ class _Reader:
         listed = self._shelf.find(agent, wanted, pushed)
         if listed is None and agent.deleted and (pushed is None or pushed.retired or not pushed.remote_id):
             return Difference(None)
+        if listed is not None and (why := self._anothers(agent, listed)):
+            return Difference(None, notes=(why,))
         if listed is not None:
             self._shelf.claimed.add(listed.remote_id)
             seen = difference(agent, wanted, listed, pushed)
             if seen.change is None and not self._reading.drifts(agent, wanted, listed, pushed):
-                self.compared.add(agent.agent_id)
+                self._looked_at(agent, listed)
                 self._recognise(agent, wanted, listed, pushed)
                 return seen
         # Searches lag behind at every IdP: before acting, the one object is read itself.
@@ -190,11 +195,22 @@ class _Reader:
         if observed is None and agent.deleted and pushed is not None:
             self.recognised.append(replace(pushed, retired=True))
         if observed is not None:
+            if why := self._anothers(agent, observed):
+                return Difference(None, notes=(why,))
             self._shelf.claimed.add(observed.remote_id)
         found = self._reading.drifts(agent, wanted, observed, pushed)
-        self.compared.add(agent.agent_id)
+        self._looked_at(agent, observed)
         self.drifts += found
         return difference(agent, spared(wanted, found), observed, pushed)
+
+    def _looked_at(self, agent: DesiredAgent, observed: Observed | None) -> None:
+        """Note that its drift is known. Of an object with another agent's mark nothing is: what was open stays so."""
+        if observed is None or not marked_anothers(observed, agent.agent_id):
+            self.compared.add(agent.agent_id)
+
+    def _anothers(self, agent: DesiredAgent, observed: Observed) -> str:
+        writer = self._writers.get(observed.remote_id, "")
+        return claimed_by(observed, agent.agent_id, agent.slug, writer)
 
     async def retire(self, nobodys: Sequence[Stranger], asked: Mapping[str, str]) -> None:
         """Plan to switch off what a person asked to, as it stands now."""

@@ -14,7 +14,7 @@ from scim_bridge.registry.drift_rules import ASK, OURS, THEIRS, DriftRules, pars
 from scim_bridge.sync.idp.port import ENABLED, SHARED, DesiredAgent, Idp, Observed, Wanted
 from scim_bridge.sync.mapping import Rule, taken_in
 from scim_bridge.sync.meaning import meaning_of, ours_of
-from scim_bridge.sync.model import Pushed, absent, same
+from scim_bridge.sync.model import Pushed, absent, kept_as, marked_anothers, same
 
 # How a drift stands: nobody decided yet; the registry took it over; ours was written over it; they undid it.
 OPEN = "open"
@@ -56,6 +56,9 @@ class Reading:
         """What of an agent was changed there. Nothing is drift that we never wrote, nor a stop known as theirs."""
         if observed is None or pushed is None or pushed.retired or agent.deleted:
             return ()
+        if marked_anothers(observed, agent.agent_id):
+            # What it says may be of the agent whose mark it was given.
+            return ()
         found = []
         for attribute, ours in wanted.attributes.items():
             last, theirs = pushed.attributes.get(attribute), observed.attributes.get(attribute)
@@ -66,6 +69,9 @@ class Reading:
                 last = sorted(set(last or ()) & set(ours or ()))
                 theirs = sorted(set(theirs or ()) & set(last))
             if same(attribute, theirs, last) or same(attribute, theirs, ours):
+                continue
+            if kept_as(attribute, theirs, last, pushed.attributes):
+                # The IdP's own form of what we wrote: nobody changed it, and it is nothing to take over.
                 continue
             name = self.meaning.get(attribute, "")
             found.append(

@@ -20,6 +20,7 @@ from scim_bridge.kernel.work import SYSTEM, URGENT, Work
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.model import AGENT
 from scim_bridge.registry.outward import IDP_PUSH, push_to_idp
+from scim_bridge.sync.claims import anothers
 from scim_bridge.sync.drift import reading_of, spared
 from scim_bridge.sync.drift_keeping import written_over
 from scim_bridge.sync.facts import desired_of, pushed_of, remember, state_of
@@ -117,6 +118,8 @@ class _Writer:
         known = {} if pushed is None else {agent_id: pushed}
         wanted = (await wanted_there(idp, rules, [agent], known))[agent_id]
         observed = await idp.observe(agent, (pushed.remote_id or None) if pushed else None)
+        if why := await anothers(reads, connection.id, agent.slug, agent_id, observed, pushed):
+            return _done(SKIPPED, why)
         drifts = reading_of(connection, idp, rules).drifts(agent, wanted, observed, pushed)
         found = difference(agent, spared(wanted, drifts), observed, pushed)
         if found.change is None:
@@ -158,7 +161,8 @@ class _Writer:
         pushed = await pushed_of(reads, connection.id, planned.agent_id)
         known = planned.remote_id or ((pushed.remote_id or None) if pushed else None)
         observed = await idp.observe(agent, known)
-        if why := moved(planned, observed):
+        why = await anothers(reads, connection.id, agent.slug, agent.agent_id, observed, pushed)
+        if why := why or moved(planned, observed):
             return _done(MOVED, why)
         left = left_to_do(planned, observed)
         if not left.after:

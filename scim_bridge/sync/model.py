@@ -176,6 +176,8 @@ def difference(
     """
     if observed is None:
         return _missing(agent, wanted, pushed)
+    if marked_anothers(observed, agent.agent_id):
+        return _contested(agent, wanted, observed, pushed)
     last = None if pushed is None else pushed.ours
     written = None if pushed is None else pushed.attributes
     before: dict[str, Any] = {}
@@ -213,6 +215,35 @@ def difference(
         {**wanted.attributes, **dict.fromkeys(cleared)},
     )
     return Difference(change, reasons, tuple(notes))
+
+
+def marked_anothers(observed: Observed, agent_id: str) -> bool:
+    """True when an object carries the mark of another agent than this one."""
+    return observed.agent_id not in ("", agent_id)
+
+
+def _contested(agent: DesiredAgent, wanted: Wanted, observed: Observed, pushed: Pushed | None) -> Difference:
+    """What to do where somebody put another agent's mark on the object we wrote.
+
+    Whose it is now only a person can say: it is neither changed nor replaced by a second one. A stop is written
+    all the same: what acts for this agent's credentials is that object.
+    """
+    if pushed is None or pushed.retired or pushed.remote_id != observed.remote_id:
+        return _missing(agent, wanted, pushed)
+    note = (
+        f"{agent.slug}: its object {observed.name} ({observed.remote_id}) carries another agent's mark there"
+        f" ({observed.agent_id}): nothing but a stop is written, and no second object is made."
+        " Take that mark off there, and the next apply puts this agent's on."
+    )
+    current = observed.attributes.get(ENABLED)
+    if wanted.attributes.get(ENABLED) is not False or not current:
+        return Difference(None, notes=(note,))
+    action = RETIRE if agent.deleted else UPDATE
+    off = {ENABLED: False}
+    change = ObjectChange(
+        agent.agent_id, agent.slug, action, observed.remote_id, {ENABLED: current}, off, off
+    )
+    return Difference(change, {ENABLED: _why(agent, ENABLED, current, False, None)}, (note,))
 
 
 def _cleared(wanted: Wanted, observed: Observed, written: Attributes) -> dict[str, Any]:
@@ -307,6 +338,8 @@ def moved(change: ObjectChange, observed: Observed | None) -> str:
     if observed is None:
         # Gone is what was asked for where it was to be deleted, and the answer to that may have been lost.
         return "" if GONE in change.after.values() else "the object is gone from the IdP"
+    if marked_anothers(observed, change.agent_id) and change.after.get(ENABLED) is not False:
+        return f"the object carries another agent's mark ({observed.agent_id}) at the IdP now"
     done = True
     for name, value in change.after.items():
         current = observed.attributes.get(name)
@@ -341,6 +374,8 @@ def left_to_do(change: ObjectChange, observed: Observed | None) -> ObjectChange:
         name: value
         for name, value in change.after.items()
         if not same(name, observed.attributes.get(name), value)
+        # Of an object that was given another agent's mark meanwhile only the stop is ours to write.
+        and (name == ENABLED or not marked_anothers(observed, change.agent_id))
     }
     before = {name: observed.attributes.get(name) for name in after}
     action = UPDATE if change.action == CREATE else change.action

@@ -15,6 +15,7 @@ from scim_bridge.registry.agents import find_agent
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.model import AGENT
 from scim_bridge.registry.outward import IDP_PUSH, idp_lane
+from scim_bridge.sync.claims import anothers
 from scim_bridge.sync.drift import reading_of, spared
 from scim_bridge.sync.facts import desired_of, pushed_of
 from scim_bridge.sync.idp.port import DesiredAgent, Idp, Observed, Wanted
@@ -98,6 +99,8 @@ async def look_at(ctx: Context, connection: Connection, idp: Idp, name: str) -> 
     wanted = (await wanted_there(idp, rules, [agent], known))[agent_id]
     observed = await idp.observe(agent, (pushed.remote_id or None) if pushed else None)
     steps.append(_looked_up(agent, wanted, pushed, observed))
+    if why := await anothers(reads, connection.id, agent.slug, agent_id, observed, pushed):
+        return Look(agent_id, facts.slug, tuple(steps), stopped=why)
     drifts = reading_of(connection, idp, rules).drifts(agent, wanted, observed, pushed)
     found = difference(agent, spared(wanted, drifts), observed, pushed)
     steps.append(_difference(found))

@@ -63,15 +63,17 @@ async def settle(
 
 
 async def _open(work: Work, connection_id: str, agent: str, attribute: str) -> KeptDrift:
-    rows = await work.tx.all(
-        f"SELECT * FROM sb_drift WHERE connection_id = ? AND slot = '' AND (slug = ? OR agent_id = ?)"
-        f" AND (attribute = ? OR field = ?) ORDER BY attribute{work.tx.for_update}",
-        connection_id,
-        agent,
-        agent,
-        attribute,
-        attribute,
-    )
+    rows: Sequence[Any] = ()
+    # By id first: the index leads there, where a slug is looked for among all of them.
+    for name in ("agent_id", "slug"):
+        rows = rows or await work.tx.all(
+            f"SELECT * FROM sb_drift WHERE connection_id = ? AND slot = '' AND {name} = ?"
+            f" AND (attribute = ? OR field = ?) ORDER BY attribute{work.tx.for_update}",
+            connection_id,
+            agent,
+            attribute,
+            attribute,
+        )
     found = [drift_of(row) for row in rows]
     exact = [row for row in found if row.attribute == attribute] or found
     if not exact:

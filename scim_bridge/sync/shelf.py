@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from scim_bridge.registry.model import fold
 from scim_bridge.sync.idp.port import DesiredAgent, Observed, Wanted
-from scim_bridge.sync.model import Pushed
+from scim_bridge.sync.model import Pushed, marked_anothers
 from scim_bridge.sync.strangers import Stranger, strangers
 
 
@@ -45,7 +45,8 @@ class Shelf:
         """The object of an agent: where we wrote it, else with its mark, else by a name it may have."""
         if pushed is not None and pushed.remote_id in self.by_id:
             found = self.by_id[pushed.remote_id]
-            if found.agent_id in ("", agent.agent_id):
+            if not marked_anothers(found, agent.agent_id) or not pushed.retired:
+                # With another agent's mark, too: it is not replaced by a second one.
                 return found
         if marked := self.by_mark.get(agent.agent_id):
             return min(marked, key=lambda observed: observed.remote_id)

@@ -23,12 +23,14 @@ from scim_bridge.registry.drift_rules import (
     TAKEABLE,
 )
 from scim_bridge.registry.holds import place_hold
-from scim_bridge.registry.model import AGENT, AGENT_URN, Owners, PersonRef
+from scim_bridge.registry.model import AGENT, AGENT_URN, ENVIRONMENTS, RISK_TIERS, Owners, PersonRef
 from scim_bridge.registry.people_refs import find_person, owners_of
 from scim_bridge.registry.standing import save, standing
 from scim_bridge.sync.model import absent
 
 LONGEST = 8_000
+# What the registry's own API takes for these, and rules (scopes, policies, alerts) go by.
+CHOICES = {"environment": ENVIRONMENTS, "riskTier": RISK_TIERS}
 
 
 async def take(work: Work, agent_id: str, name: str, value: Any, where: str, reason: str) -> None:
@@ -65,6 +67,13 @@ async def _stop(work: Work, agent_id: str, value: Any, where: str, reason: str) 
 async def _fact(work: Work, agent_id: str, name: str, value: Any) -> None:
     if not absent(value) and not _kept_here(value):
         raise Invalid("drift-value", f"{name} is no text that could be kept here.", "Settle it as ours.")
+    choices = CHOICES.get(name)
+    if choices and not absent(value) and value not in choices:
+        raise Invalid(
+            "drift-value",
+            f"{name} is one of {', '.join(choices)} here, not {str(value)[:80]!r}.",
+            "Settle it as ours, or set it there to one of these.",
+        )
     before = await standing(work, agent_id, AGENT)
     doc = dict(before.resource.doc)
     if name == DISPLAY_NAME:

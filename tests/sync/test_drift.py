@@ -19,6 +19,7 @@ from scim_bridge.sync.meaning import meaning_of
 from scim_bridge.sync.model import Pushed, buried, same
 from scim_bridge.sync.plan import changes_of
 from scim_bridge.sync.service import status
+from scim_bridge.sync.taking import take
 from tests.conftest import TESTER
 from tests.sync.drift_bench import TellingIdp, audited, drifts, facts, settled, written
 from tests.sync.engine_bench import by_login, redescribe
@@ -139,6 +140,23 @@ def test_what_is_not_the_registrys_to_take_is_refused_and_nothing_changes(
         assert [row.state for row in await drifts(bench)] == ["open"]
         with pytest.raises(NotFound):
             await settled(bench, "review", attribute, "theirs")
+
+    on_store(body)
+
+
+@pytest.mark.parametrize(
+    "name, value", [("riskTier", "bananas"), ("riskTier", "HIGH"), ("environment", "prod")]
+)
+def test_a_word_that_the_registrys_own_api_refuses_is_not_taken_over_from_an_idp(
+    on_store, name: str, value: str
+) -> None:
+    async def body(store: Store) -> None:
+        bench, _idp, (triage, *_) = await written(store)
+        before = (await facts(bench, "triage")).resource
+        with pytest.raises(Invalid, match=f"{name} is one of") as refusal:
+            await store.transact(TESTER, lambda work: take(work, triage, name, value, "there", ""))
+        assert (refusal.value.code, value in refusal.value.message) == ("drift-value", True)
+        assert (await facts(bench, "triage")).resource == before
 
     on_store(body)
 

@@ -228,3 +228,30 @@ def test_halves_of_characters_and_nul_in_an_answer_are_left_out(on, peer) -> Non
         assert row is not None and row["remote_id"] == "x?"
 
     on(body)
+
+
+@pytest.mark.parametrize("said, kind", [("text/html", "a web page"), ("text/plain", "no JSON")])
+def test_an_address_that_answers_with_a_web_page_is_told_as_no_scim_endpoint_at_once(
+    on, peer, said: str, kind: str
+) -> None:
+    async def web(scope: Any, _receive: Any, send: Any) -> None:
+        headers = [(b"content-type", said.encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"Welcome to the portal"})
+
+    async def body(bench: Bench) -> None:
+        agent_id = await owned(bench, "triage")
+        await applied(bench)
+        behind, peer.door.app = peer.door.app, web
+        calls = len(peer.door.calls)
+        run = await bench.apply()
+        assert run.state == "FAILED" and kind in run.reason and "base_url" in run.reason
+        assert "This is not a SCIM endpoint" in run.reason
+        assert len(peer.door.calls) - calls <= 3, "nobody waits for a wrong address to become right"
+        await bench.hold(agent_id, "admin")
+        assert len(await bench.perform()) == 3, "what is to be written waits, whatever answers now"
+        peer.door.app = behind
+        await bench.perform()
+        assert peer.user("triage@agents.test")["active"] is False
+
+    on(body)

@@ -226,7 +226,10 @@ class Idp(Protocol):
         """What these agents should look like there, by agent id. Looks people up by login; reads only."""
 
     async def observe(self, agent: DesiredAgent, remote_id: str | None) -> Observed | None:
-        """One agent as it is there now: by remote id, else by our mark, else by name; None when absent."""
+        """One agent as it is there now: by remote id, else by our mark, else by name; None when absent.
+
+        What a remote id names is told whatever mark it carries: the rules know what another agent's mark means.
+        """
 
     async def write(self, change: ObjectChange) -> str:
         """Make one object as wanted; its remote id.

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import orjson
+import structlog
 
 from scim_bridge.kernel.outbound import Answer, Outbound, OutboundError
 from scim_bridge.sync.idp.entra.calls import V1, Get, Reply, address, answers_in, there
@@ -21,6 +22,8 @@ from scim_bridge.sync.idp.port import IdpError, ListingLost
 from scim_bridge.sync.idp.rate import seconds_of
 
 T = TypeVar("T")
+
+log = structlog.get_logger("scim_bridge.sync.entra")
 
 SECONDS = 20.0
 MAX_BYTES = 8_000_000
@@ -59,15 +62,21 @@ class Graph:
         raise refusal(what, reply.status, reply.headers, reply.body)
 
     async def pages(
-        self, what: str, path: str, query: Mapping[str, str] | None = None, *, version: str = V1
+        self,
+        what: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        version: str = V1,
+        skips: bool = False,
     ) -> AsyncIterator[tuple[list[dict[str, Any]], bool]]:
-        """(objects, is it the last page) to the end of a collection.
+        """(objects, is it the last page) to the end of a collection; `skips` those without an id.
 
         A pause that Entra asks for is waited out: a listing cannot be taken up again in its middle.
         """
         url = f"{self.base_url}/{version}{address(path, query or {})}"
         while url:
-            objects, url = await patiently(lambda here=url: self._next_page(what, here))  # type: ignore[misc]
+            objects, url = await patiently(lambda here=url: self._next_page(what, here, skips))  # type: ignore[misc]
             yield objects, not url
 
     async def every(
@@ -80,14 +89,14 @@ class Graph:
             objects += more
         return objects
 
-    async def _next_page(self, what: str, url: str) -> tuple[list[dict[str, Any]], str]:
+    async def _next_page(self, what: str, url: str, skips: bool = False) -> tuple[list[dict[str, Any]], str]:
         reply = await self._send("GET", url, None)
         if not reply.ok:
             error = refusal(what, reply.status, reply.headers, reply.body)
             if "skiptoken" in url and reply.status in (400, 404, 410):
                 raise ListingLost("entra-listing-lost", error.message) from error
             raise error
-        objects, following = _page(what, reply.body)
+        objects, following = _page(what, reply.body, skips)
         return objects, self._same_place(following) if following else ""
 
     async def reads(
@@ -257,9 +266,19 @@ def _reply(answer: Answer) -> Reply:
     return Reply(answer.status, body, answer.headers)
 
 
-def _page(what: str, body: Any) -> tuple[list[dict[str, Any]], str]:
-    """(objects, link to the next page or empty); an answer without a list is no empty page."""
+def _page(what: str, body: Any, skips: bool = False) -> tuple[list[dict[str, Any]], str]:
+    """(objects, link to the next page or empty); an answer without a list is no empty page.
+
+    Nor is an object without an id one that is not there: what asks whether it is there has to ask again.
+    """
     values = body.get("value") if isinstance(body, dict) else None
     if not isinstance(values, list):
         raise IdpError("entra-broken", f"Entra did not {what}: its answer holds no list.", transient=True)
-    return [one for one in values if isinstance(one, dict)], str(body.get("@odata.nextLink") or "")
+    objects = [one for one in values if isinstance(one, dict)]
+    named = [one for one in objects if isinstance(one.get("id"), str) and one["id"]]
+    if len(named) < len(objects):
+        if not skips:
+            words = f"Entra did not {what}: an object in its answer has no id."
+            raise IdpError("entra-broken", words, transient=True)
+        log.warning("entra.no_id", action="entra.no_id", what=what, objects=len(objects) - len(named))
+    return named, str(body.get("@odata.nextLink") or "")

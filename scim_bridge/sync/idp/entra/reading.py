@@ -59,13 +59,14 @@ class Reading:
 
         Graph serves no filter by blueprint for agent identities that could be relied on: all are read. Nor
         a delta query of their own; that of service principals tells nothing of sponsors, groups and app
-        roles, so a listing that went by it would hide what others changed.
+        roles, so a listing that went by it would hide what others changed. One without an id is passed over:
+        where it is ours it is missing from the listing, and read itself.
         """
         of = await patiently(self._parts.everywhere)
         await self._compliance.begin()
         query = {"$select": await self._select(), "$top": TOP}
         under = {one.app_id.casefold() for one in family}
-        async for objects, last in self._graph.pages(LIST, IDENTITIES, query):
+        async for objects, last in self._graph.pages(LIST, IDENTITIES, query, skips=True):
             concerning = [one for one in objects if _concerns(one, under)]
             found = tuple(await self._with_people(concerning, of, patient=True))
             await self._compliance.page(found)
@@ -142,13 +143,13 @@ class Reading:
         return ours[0] if ours else None
 
     async def observe(self, agent: DesiredAgent, remote_id: str | None) -> Observed | None:
-        """One agent as it is now: where it was written, else by mark.
+        """One agent as it is now: where it was written, whatever mark it carries by now, else by mark.
 
         Of a deleted agent also what its identity left behind when it went.
         """
         if remote_id is not None:
             there = await self.by_id(remote_id)
-            if there is not None and there[0].agent_id in ("", agent.agent_id):
+            if there is not None:
                 return there[0]
         found = await self.found(agent.agent_id)
         if found is None:

@@ -44,11 +44,13 @@ def token_refusal(answer: Mapping[str, Any] | None) -> IdpError:
 def identity_refusal(answer: Mapping[str, Any] | None, status: int) -> IdpError:
     """The error of a managed identity service that gave no token; `status` is what it answered with."""
     told = _first_line(answer or {}, f"status {status}")
+    waits = status in PASSING or status >= 500
     return IdpError(
         "entra-identity",
         f"The managed identity of this machine gave no token: {told}",
         "Check that the machine has that identity, and managed_identity in the secrets.",
-        transient=status in PASSING or status >= 500,
+        transient=waits,
+        refuses_us=not waits,
     )
 
 

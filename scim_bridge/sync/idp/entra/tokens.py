@@ -82,6 +82,7 @@ class Tokens:
                 "The authority or the key cannot be used.",
                 "Check tenant_id, authority, and that key and certificate are PEM texts that belong together.",
                 transient=False,
+                refuses_us=True,
             ) from error
 
     def _of_app(self, loop: asyncio.AbstractEventLoop, fresh: bool) -> str:

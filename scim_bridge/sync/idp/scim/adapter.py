@@ -121,10 +121,10 @@ class ScimIdp:
         return found
 
     async def observe(self, agent: DesiredAgent, remote_id: str | None) -> Observed | None:
-        """The agent's user: by id, else by our mark, else by userName. A user that is another agent is not it."""
+        """The agent's user: by id, whatever mark it carries by now, else by our mark, else by userName and unmarked."""
         if remote_id is not None:
             there = await self._session.read(f"read the user of {agent.slug}", remote_id)
-            if there is not None and marked(there) in ("", agent.agent_id):
+            if there is not None:
                 return await self._seen(there)
         found = await self._finding.found(MARK, agent.agent_id)
         if not found and not agent.deleted:

@@ -128,10 +128,23 @@ def _provider(users: str) -> ScimProvider:
     return ScimProvider(models=[User], resource_types=[kind])
 
 
+class Unreadable(IdpError):
+    """A success whose body is no JSON; `kind` says what it is instead. In the middle of a run that may pass."""
+
+    def __init__(self, what: str, source: _Response) -> None:
+        super().__init__(
+            "scim-answer", f"The server's answer cannot be read; tried to {what}.", transient=True
+        )
+        said = source.headers.get("content-type", "").partition(";")[0].strip().casefold()
+        page = said in ("text/html", "application/xhtml+xml") or source.text.lstrip()[:1] == "<"
+        self.kind = "a web page" if page else "something that is no JSON"
+
+
 class Session:
     """An opened server. Every method raises IdpError; `what` completes "The server refused to …"."""
 
     def __init__(self, base_url: str, tokens: Tokens, outbound: Outbound) -> None:
+        self._base_url = base_url
         self._tokens = tokens
         self._client = _Client(base_url, tokens, outbound, _provider("/Users"))
         self._quiet_until = 0.0
@@ -149,9 +162,21 @@ class Session:
             ) from error
 
     async def described(self, what: str, endpoint: str) -> Any:
-        """What a discovery endpoint says, in JSON of any kind; None when the server does not have it."""
+        """What a discovery endpoint says, in JSON of any kind; None when the server does not have it.
+
+        One that answers with something else is no SCIM server: no waiting mends a wrong address.
+        """
         try:
             return await self._heard(what, self._client.query(url=f"/{endpoint}", expected_status_codes=READ))
+        except Unreadable as error:
+            raise IdpError(
+                "scim-no-endpoint",
+                f"This is not a SCIM endpoint: {self._base_url}/{endpoint} answers with {error.kind}.",
+                "Set base_url to the address that the vendor names as its SCIM base URL (often ending in /scim/v2),"
+                " and see whether a proxy or a sign-in page stands in between.",
+                transient=False,
+                refuses_us=True,
+            ) from error
         except ScimRefusal as error:
             if error.unserved or error.answered in (400, 403):
                 return None
@@ -234,9 +259,7 @@ class Session:
         if not isinstance(source, _Response):
             return IdpError("scim-client", f"Could not {what}: {type(error).__name__}.", transient=False)
         if source.status_code < 300:
-            return IdpError(
-                "scim-answer", f"The server's answer cannot be read; tried to {what}.", transient=True
-            )
+            return Unreadable(what, source)
         found = refusal(what, source.status_code, source.headers, self._tokens.redacted(source.text))
         if found.answered == 429:
             self._quiet_until = time.monotonic() + (found.retry_after or SOON)
