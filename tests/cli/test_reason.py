@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 import typer
@@ -21,7 +22,7 @@ def test_a_reason_that_says_nothing_is_refused_and_one_that_does_is_kept_without
     app = typer.Typer()
 
     @app.command()
-    def told(reason: str = reason_option()) -> None:
+    def told(reason: Annotated[str, reason_option()]) -> None:
         typer.echo(f"<{reason}>")
 
     assert CliRunner().invoke(app, ["--reason", blank]).exit_code == 2
