@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from bisect import bisect_right
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +15,7 @@ import orjson
 from scim_bridge.audit.model import EXPORT_TYPE, GENESIS, HASHED
 from scim_bridge.kernel.crypto import MasterKey, public_keys, signing_key
 from scim_bridge.kernel.database import Reader
+from scim_bridge.kernel.errors import Refused
 from scim_bridge.kernel.work import SYSTEM, Store, Work
 
 COLUMNS = frozenset((*HASHED, "seq", "prev", "hash"))
@@ -52,6 +55,37 @@ async def undecodable(reader: Reader) -> AsyncIterator[tuple[str, int]]:
                     yield kind, row[place]
 
 
+def damaged(kind: str, place: object) -> Refused:
+    """A row or checkpoint that cannot be written out, because somebody put there what we never do."""
+    which = f"{kind.capitalize()} {place}" if isinstance(place, int) else f"A {kind} outside the chain"
+    return Refused(
+        "audit-damaged",
+        f"{which} of the audit log holds what is no text or number of ours: nothing was exported from there on.",
+        "Run scim-bridge audit verify: it names all that was altered.",
+    )
+
+
+def written(kind: str, row: Mapping[str, Any], write: Callable[[Mapping[str, Any]], bytes]) -> bytes:
+    """A row as `write` has it; Refused names one that was altered into what no form can hold."""
+    try:
+        return write(row)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise damaged(kind, row["seq" if kind == "row" else "last_seq"]) from error
+
+
+@asynccontextmanager
+async def decoded(reader: Reader) -> AsyncIterator[None]:
+    """Within it a text that SQLite cannot decode is Refused, by the place of its row."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "decode" not in str(error):
+            raise
+        async for kind, place in undecodable(reader):
+            raise damaged(kind, place) from error
+        raise damaged("row", None) from error
+
+
 async def pages(reader: Reader, after: int = 0) -> AsyncIterator[tuple[str, Sequence[Mapping[str, Any]]]]:
     """The chain behind a place: ("row", rows) in order of seq, and ("checkpoint", those) after what they cover."""
     marks: deque[Any] = deque(await reader.all(_CHECKPOINTS, after, PAGE))
@@ -89,12 +123,14 @@ class Tip:
 
 
 async def tip(reader: Reader) -> Tip:
-    """Where the sealed chain ends now."""
+    """Where the sealed chain ends now; Refused when that is no place or hash."""
     last = await reader.one("SELECT seq, hash FROM sb_audit WHERE seq IS NOT NULL ORDER BY seq DESC LIMIT 1")
     rows = await reader.one("SELECT COUNT(seq) AS n FROM sb_audit WHERE seq IS NOT NULL")
     marks = await reader.one("SELECT COUNT(*) AS n FROM sb_checkpoint")
     assert rows is not None and marks is not None
     seq, digest = (0, GENESIS) if last is None else (last["seq"], last["hash"])
+    if not isinstance(seq, int) or not isinstance(digest, str):
+        raise damaged("row", seq)
     return Tip(rows["n"], seq, digest, marks["n"])
 
 
@@ -103,15 +139,19 @@ async def chain_lines(store: Store, master: MasterKey) -> AsyncIterator[bytes]:
 
     The head says how far the chain goes, so that an export which was cut short cannot pass for a whole one.
     """
-    async with store.database.snapshot() as reader:
+    async with store.database.snapshot() as reader, decoded(reader):
         end = await tip(reader)
         head, keys = await store.transact(SYSTEM, lambda work: _head(work, master, end))
         yield orjson.dumps({"type": "keys", "keys": keys})
         yield orjson.dumps({"type": "head", **head})
         async for kind, rows in pages(reader):
             names = _ROW if kind == "row" else _MARK
+
+            def line(row: Mapping[str, Any], kind: str = kind, names: tuple[str, ...] = names) -> bytes:
+                return orjson.dumps({"type": kind, **{name: row[name] for name in names}})
+
             for row in rows:
-                yield orjson.dumps({"type": kind, **{name: row[name] for name in names}})
+                yield written(kind, row, line)
 
 
 async def _head(work: Work, master: MasterKey, end: Tip) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -126,6 +126,8 @@ def csv_head() -> bytes:
 
 def harmless(value: object) -> str:
     """A cell's text; one that a spreadsheet would run begins with an apostrophe, which it shows as text."""
+    if isinstance(value, bytes):
+        raise TypeError("bytes are no cell's text")
     text = "" if value is None else str(value)
     return f"'{text}" if text.lstrip(" \u00a0\ufeff\u200b").startswith(FORMULA) else text
 

@@ -19,6 +19,7 @@ from scim_bridge.cli.output import (
     say,
     show,
 )
+from scim_bridge.cli.reason import reason_option
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.inventory.a2a import draft
 from scim_bridge.inventory.fetch import fetch_card
@@ -128,7 +129,7 @@ def show_(name: str, database_url: DatabaseUrl = None, output: Output = Format.T
 @app.command()
 def hold(
     name: str,
-    reason: Annotated[str, typer.Option("--reason", help="audited and shown")],
+    reason: Annotated[str, reason_option()],
     database_url: DatabaseUrl = None,
     output: Output = Format.TABLE,
 ) -> None:
@@ -139,7 +140,7 @@ def hold(
 @app.command()
 def resume(
     name: str,
-    reason: Annotated[str, typer.Option("--reason")],
+    reason: Annotated[str, reason_option()],
     database_url: DatabaseUrl = None,
     output: Output = Format.TABLE,
 ) -> None:

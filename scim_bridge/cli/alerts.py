@@ -8,6 +8,7 @@ import typer
 
 from scim_bridge.cli.duration import duration
 from scim_bridge.cli.output import DatabaseUrl, Format, Output, done, show
+from scim_bridge.cli.reason import reason_option
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.ids import UuidV7
@@ -23,7 +24,7 @@ routes = typer.Typer(no_args_is_help=True, help="Whom alerts are told.")
 app.add_typer(routes, name="routes")
 
 Kind = Annotated[str | None, typer.Option("--kind", help=", ".join(KINDS))]
-Reason = Annotated[str, typer.Option("--reason", help="why; it is kept and shown")]
+Reason = Annotated[str, reason_option("why; it is kept and shown")]
 
 
 async def _agent_id(reader: Any, name: str | None) -> str | None:

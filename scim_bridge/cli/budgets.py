@@ -20,6 +20,7 @@ from scim_bridge.cli.files import read
 from scim_bridge.cli.grants import agent_named
 from scim_bridge.cli.output import EXIT_ERROR, DatabaseUrl, Format, Output, done, fail, say, show
 from scim_bridge.cli.pairs import pairs
+from scim_bridge.cli.reason import reason_option
 from scim_bridge.cli.session import actor, settings, with_bridge
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.work import Work
@@ -174,7 +175,7 @@ def reset_(
 @app.command()
 def release(
     agent: str,
-    reason: Annotated[str, typer.Option("--reason", help="audited and shown")],
+    reason: Annotated[str, reason_option()],
     database_url: DatabaseUrl = None,
     output: Output = Format.TABLE,
 ) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from scim_bridge.attestations.service import asking_of
 from scim_bridge.cli.output import EXIT_ERROR, EXIT_HELD, EXIT_PENDING, DatabaseUrl, Format, Output, say, show
+from scim_bridge.cli.reason import reason_option
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.console.agent_search import agents_found
 from scim_bridge.kernel.errors import Invalid
@@ -55,7 +56,7 @@ def plan(
 @app.command()
 def approve(
     bulk: Annotated[str, typer.Argument(help="the id that `plan` said")],
-    reason: Annotated[str, typer.Option("--reason", help="audited and shown")],
+    reason: Annotated[str, reason_option()],
     database_url: DatabaseUrl = None,
     output: Output = Format.TABLE,
 ) -> None:

@@ -14,8 +14,8 @@ from scim_bridge.attestations.campaigns import campaign, cancel, open_campaign
 from scim_bridge.attestations.passing import reassign
 from scim_bridge.attestations.schedules import policy
 from scim_bridge.cli.output import DatabaseUrl, Format, Output, show
+from scim_bridge.cli.reason import reason_option
 from scim_bridge.cli.session import actor, with_bridge
-from scim_bridge.kernel.errors import Invalid
 from scim_bridge.registry.scope import parse_scope
 
 app = typer.Typer(no_args_is_help=True, help="Attestation campaigns.")
@@ -30,7 +30,7 @@ def open_(
     scope: Annotated[
         str, typer.Option("--scope", help="which agents: environment=production; riskTier=high; group=…")
     ] = "",
-    reason: Annotated[str, typer.Option("--reason", help="why now, for the owners")] = "",
+    reason: Annotated[str, reason_option("why now, for the owners")] = "",
     due_days: Annotated[int | None, typer.Option("--due-days", min=1, max=365)] = None,
     grace_days: Annotated[int | None, typer.Option("--grace-days", min=0, max=365)] = None,
     hold: Annotated[
@@ -164,18 +164,14 @@ def reassign_(
     name: Name,
     agent: Annotated[str, typer.Argument(help="slug or id")],
     to: Annotated[str, typer.Option("--to", help="userName or e-mail of who answers instead")],
-    reason: Annotated[str, typer.Option("--reason", help="for them and for the audit")],
+    reason: Annotated[str, reason_option("for them and for the audit")],
     database_url: DatabaseUrl = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Ask another person about one agent; who was asked before need not answer any more."""
 
     async def body(bridge: Any) -> dict[str, Any]:
-        if not reason.strip():
-            raise Invalid("reason", "The reason is empty.", "Say why.")
-        done = await reassign(
-            bridge.ctx, bridge.settings.attestations, actor(), name, agent, to, reason.strip()
-        )
+        done = await reassign(bridge.ctx, bridge.settings.attestations, actor(), name, agent, to, reason)
         return {"agent": done.slug, "to": done.to.user_name, "expires": done.expires}
 
     show(with_bridge(database_url, body), output)
@@ -184,7 +180,7 @@ def reassign_(
 @app.command("cancel")
 def cancel_(
     name: Name,
-    reason: Annotated[str, typer.Option("--reason", help="for the audit")],
+    reason: Annotated[str, reason_option("for the audit")],
     database_url: DatabaseUrl = None,
     output: Output = Format.TABLE,
 ) -> None:

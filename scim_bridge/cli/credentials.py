@@ -9,6 +9,7 @@ import typer
 
 from scim_bridge.cli import credentials_policy
 from scim_bridge.cli.output import DatabaseUrl, Format, Output, busy, done, show
+from scim_bridge.cli.reason import reason_option
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.credentials import view
 from scim_bridge.credentials.begin import rotate_agent, rotate_client, rotate_credential
@@ -29,7 +30,7 @@ app = typer.Typer(no_args_is_help=True, help="What agents prove themselves with.
 app.add_typer(credentials_policy.app, name="policy")
 
 Agent = Annotated[str | None, typer.Option("--agent", help="the agent's slug or id")]
-Because = Annotated[str, typer.Option("--reason", help="kept in the audit")]
+Because = Annotated[str, reason_option("kept in the audit")]
 
 
 async def _agent(reader: Reader, name: str) -> AgentFacts:

@@ -11,6 +11,7 @@ import typer
 from scim_bridge.cli import departures_answers, departures_brake, departures_drill, departures_policy
 from scim_bridge.cli.leave_file import import_
 from scim_bridge.cli.output import DatabaseUrl, Format, Output, say, show
+from scim_bridge.cli.reason import reason_option
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.departures.hand_over import HandedOver
 from scim_bridge.departures.hand_over import hand_over as give
@@ -38,7 +39,7 @@ app.command()(departures_drill.drill)
 app.command("import")(import_)
 
 Person = Annotated[str, typer.Argument(help="userName, e-mail or id")]
-Reason = Annotated[str, typer.Option("--reason", help="audited and shown")]
+Reason = Annotated[str, reason_option()]
 
 
 @app.command("list")

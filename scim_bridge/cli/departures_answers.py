@@ -8,6 +8,7 @@ import typer
 
 from scim_bridge.app import Bridge
 from scim_bridge.cli.output import DatabaseUrl, Format, Output, show
+from scim_bridge.cli.reason import reason_option
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.departures.accepting import Answer
 from scim_bridge.departures.accepting import accept as take
@@ -83,7 +84,7 @@ def give_back(
 
 def keep(
     agent: Agent,
-    reason: Annotated[str, typer.Option("--reason", help="who needs it and for what: audited")],
+    reason: Annotated[str, reason_option("who needs it and for what: audited")],
     database_url: DatabaseUrl = None,
     output: Output = Format.TABLE,
 ) -> None:

@@ -12,6 +12,7 @@ import typer
 from scim_bridge.app import Bridge
 from scim_bridge.cli.files import read
 from scim_bridge.cli.output import EXIT_HELD, DatabaseUrl, Format, Output, say, show
+from scim_bridge.cli.reason import reason_option
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.departures.approver import approver_of
 from scim_bridge.departures.releasing import Approver, Verdict, brakes, held_people, reject, release
@@ -22,7 +23,7 @@ from scim_bridge.registry.tokens import authenticate
 app = typer.Typer(no_args_is_help=True, help="Too many leavers at once: what waits, and who lets it go.")
 
 Id = Annotated[str, typer.Argument(metavar="BRAKE", help="id of a brake (brake list)")]
-Reason = Annotated[str, typer.Option("--reason", help="why: audited and shown")]
+Reason = Annotated[str, reason_option("why: audited and shown")]
 TokenFile = Annotated[
     Path | None,
     typer.Option("--token-file", help="decide as the holder of this admin token, not as the account"),

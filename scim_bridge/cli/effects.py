@@ -9,6 +9,7 @@ import typer
 
 from scim_bridge.audit.record import record
 from scim_bridge.cli.output import DatabaseUrl, Format, Output, done, show
+from scim_bridge.cli.reason import reason_option
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.effects import revive
 from scim_bridge.kernel.errors import NotFound
@@ -74,7 +75,7 @@ def retry(
 @app.command()
 def drop(
     effect_id: str,
-    reason: Annotated[str, typer.Option("--reason")],
+    reason: Annotated[str, reason_option()],
     database_url: DatabaseUrl = None,
     output: Output = Format.TABLE,
 ) -> None:

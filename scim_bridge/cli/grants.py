@@ -9,6 +9,7 @@ import typer
 from scim_bridge.app import Bridge
 from scim_bridge.cli.duration import duration
 from scim_bridge.cli.output import DatabaseUrl, Format, Output, done, show
+from scim_bridge.cli.reason import reason_option
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.clock import iso, parse_iso
 from scim_bridge.kernel.database import Reader
@@ -19,7 +20,7 @@ from scim_bridge.registry.agents import find_agent
 
 STAYS = "stays in"
 app = typer.Typer(no_args_is_help=True, help="Memberships that end by themselves, at the decision.")
-Why = Annotated[str, typer.Option("--reason", help="audited and shown")]
+Why = Annotated[str, reason_option()]
 
 
 async def agent_named(reader: Reader, name: str) -> tuple[str, str]:

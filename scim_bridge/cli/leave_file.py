@@ -23,6 +23,7 @@ from scim_bridge.cli.output import (
     say,
     show,
 )
+from scim_bridge.cli.reason import reason_option
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.departures.service import reactor
 from scim_bridge.kernel.errors import BadFile
@@ -47,7 +48,7 @@ def import_(
     release: Annotated[
         str | None, typer.Option("--release", help="why it is done although it is held; audited")
     ] = None,
-    reason: Annotated[str, typer.Option("--reason", help="audited and shown")] = "reported by HR in a file",
+    reason: Annotated[str, reason_option()] = "reported by HR in a file",
     database_url: DatabaseUrl = None,
     output: Output = Format.TABLE,
 ) -> None:

@@ -17,6 +17,7 @@ from scim_bridge.access.simulate import Outcome, combinations, every_agent, know
 from scim_bridge.app import Bridge
 from scim_bridge.cli.duration import duration
 from scim_bridge.cli.output import EXIT_PENDING, DatabaseUrl, Format, Output, busy, fail, say, show
+from scim_bridge.cli.reason import reason_option
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.errors import Invalid
 from scim_bridge.kernel.work import Work
@@ -135,7 +136,7 @@ def _summary(found: Outcome, what: str) -> str:
 
 
 def activate(
-    reason: Annotated[str, typer.Option("--reason", help="audited and shown")],
+    reason: Annotated[str, reason_option()],
     file: New = None,
     sets: Sets = None,
     version: Annotated[int | None, typer.Option("--version", help="go back to this one")] = None,

@@ -12,6 +12,7 @@ from scim_bridge.access.recommend import review
 from scim_bridge.app import Bridge
 from scim_bridge.cli.grants import agent_named
 from scim_bridge.cli.output import EXIT_PENDING, DatabaseUrl, Format, Output, busy, done, show
+from scim_bridge.cli.reason import reason_option
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.clock import DAY
 from scim_bridge.kernel.errors import Refused
@@ -21,7 +22,7 @@ from scim_bridge.registry.recommendations import Recommendation
 from scim_bridge.settings.access import AccessSettings
 
 app = typer.Typer(no_args_is_help=True, help="By the log of decisions and the policies in force.")
-Why = Annotated[str, typer.Option("--reason", help="audited and shown")]
+Why = Annotated[str, reason_option()]
 
 
 def _provable(told: AccessSettings, days: int) -> None:

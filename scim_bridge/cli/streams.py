@@ -10,6 +10,7 @@ import typer
 
 from scim_bridge.cli.connections import secrets_from
 from scim_bridge.cli.output import EXIT_ERROR, DatabaseUrl, Format, Output, fail, say, show
+from scim_bridge.cli.reason import reason_option
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.clock import iso
 from scim_bridge.signals import set_up
@@ -147,7 +148,7 @@ def show_(connection: Connection, database_url: DatabaseUrl = None, output: Outp
 def status(
     connection: Connection,
     set_: Annotated[str | None, typer.Option("--set", help="enabled, paused or disabled")] = None,
-    reason: Annotated[str, typer.Option("--reason", help="told to the transmitter")] = "",
+    reason: Annotated[str, reason_option("told to the transmitter")] = "",
     database_url: DatabaseUrl = None,
     output: Output = Format.TABLE,
 ) -> None:

@@ -21,6 +21,7 @@ from scim_bridge.cli.output import (
     say,
     show,
 )
+from scim_bridge.cli.reason import reason_option
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.cli.sync_drift import add_to
 from scim_bridge.cli.sync_one import one
@@ -222,7 +223,7 @@ def status_(
 @app.command()
 def cancel(
     name: Name,
-    reason: Annotated[str, typer.Option("--reason", help="audited and shown")],
+    reason: Annotated[str, reason_option()],
     database_url: DatabaseUrl = None,
     output: Output = Format.TABLE,
 ) -> None:

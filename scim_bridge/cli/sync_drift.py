@@ -10,6 +10,7 @@ import typer
 
 from scim_bridge.app import Bridge
 from scim_bridge.cli.output import DatabaseUrl, Format, Output, say, show
+from scim_bridge.cli.reason import reason_option
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.errors import Invalid
@@ -27,7 +28,7 @@ T = TypeVar("T")
 
 Name = Annotated[str, typer.Argument(help="the connection")]
 Remote = Annotated[str, typer.Argument(help="the object's id at the IdP, as sync strangers shows it")]
-Reason = Annotated[str, typer.Option("--reason", help="audited and shown")]
+Reason = Annotated[str, reason_option()]
 Every = Annotated[bool, typer.Option("--all", help="those that are settled, too")]
 
 
@@ -115,7 +116,7 @@ def adopt(
     owner: Annotated[
         str, typer.Option("--owner", help="who answers for it here; else whom the IdP names, if known")
     ] = "",
-    reason: Annotated[str, typer.Option("--reason", help="audited and shown")] = "",
+    reason: Annotated[str, reason_option()] = "",
     database_url: DatabaseUrl = None,
     output: Output = Format.TABLE,
 ) -> None:

@@ -10,6 +10,7 @@ from scim_bridge.app import Bridge
 from scim_bridge.cli.duration import duration
 from scim_bridge.cli.grants import agent_named
 from scim_bridge.cli.output import DatabaseUrl, Format, Output, done, show
+from scim_bridge.cli.reason import reason_option
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.errors import Invalid
@@ -19,7 +20,7 @@ from scim_bridge.registry import throttles
 
 app = typer.Typer(no_args_is_help=True, help="Agents that may act only so often, until an instant.")
 ADMIN = "admin"
-Why = Annotated[str, typer.Option("--reason", help="audited, and told in the answers")]
+Why = Annotated[str, reason_option("audited, and told in the answers")]
 
 
 @app.command("list")

@@ -10,6 +10,7 @@ import typer
 
 from scim_bridge.cli.files import read
 from scim_bridge.cli.output import DatabaseUrl, Format, Output, show
+from scim_bridge.cli.reason import reason_option
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.errors import Refused
@@ -36,7 +37,7 @@ app.add_typer(streams, name="streams")
 app.add_typer(keys, name="keys")
 
 StreamId = Annotated[str, typer.Argument(help="the stream's id")]
-Reason = Annotated[str, typer.Option("--reason", help="told to the receiver; audited")]
+Reason = Annotated[str, reason_option("told to the receiver; audited")]
 
 
 async def _described(bridge: Any, found: Stream) -> dict[str, Any]:

@@ -14,11 +14,18 @@ from scim_bridge.kernel.web import TooLarge, WrongMedia
 LARGEST = 8 * 1024 * 1024
 # A packed body may be several, one behind the other (RFC 1952 section 2.2); each costs a copy of what follows.
 MOST_MEMBERS = 1_000
+MOST_EVENTS = 10_000
+# Blank lines are passed over, and cost time like others.
+MOST_LINES = 2 * MOST_EVENTS
+# Commas and opening brackets: a value of three bytes is a hundred in memory. Of the densest export anybody means,
+# attributes of forty bytes, 8 MiB hold half as many.
+MOST_MARKS = 1_500_000
 
 
 async def read_packed(request: Request, most: int = LARGEST) -> bytes:
     """The whole body, gzip undone; TooLarge as soon as either is more than `most` bytes."""
-    coding = request.headers.get("content-encoding", "").strip().casefold()
+    # A header that comes twice is one with both (RFC 9110 section 5.3); x-gzip is gzip (section 8.4.1.3).
+    coding = ", ".join(request.headers.getlist("content-encoding")).strip().casefold().removeprefix("x-")
     if coding not in ("", "identity", "gzip"):
         raise WrongMedia(
             "content-encoding",
@@ -76,8 +83,21 @@ class _Gzip:
         return self._member.eof
 
 
+def too_many() -> Invalid:
+    """More events than are taken at once."""
+    return Invalid("too-many-events", f"More than {MOST_EVENTS} events at once.", "Send fewer at once.")
+
+
+def _sparse(body: bytes) -> None:
+    if sum(body.count(mark) for mark in (b",", b"{", b"[")) > MOST_MARKS:
+        raise Invalid(
+            "too-many-values", "The body holds more values than anybody means.", "Send fewer at once."
+        )
+
+
 def json_of(body: bytes) -> Any:
-    """The body as JSON; Invalid when it is none."""
+    """The body as JSON; Invalid when it is none, or holds more values than anybody means."""
+    _sparse(body)
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -85,7 +105,10 @@ def json_of(body: bytes) -> Any:
 
 
 def lines_of(body: bytes) -> list[Any]:
-    """The body as JSON Lines; a line that is no JSON is None, so that the others are taken."""
+    """The body as JSON Lines; a line that is no JSON is None, so that the others are taken. Invalid: too many."""
+    if body.count(b"\n") > MOST_LINES:
+        raise too_many()
+    _sparse(body)
     found: list[Any] = []
     for line in body.split(b"\n"):
         if not line.strip():

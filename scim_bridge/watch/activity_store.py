@@ -16,6 +16,7 @@ from scim_bridge.watch.activity_model import (
     family,
     hour_of,
 )
+from scim_bridge.watch.baseline_model import OTHERS
 
 EVENTS = Insert(
     "sb_activity",
@@ -44,7 +45,6 @@ TOUCHED = Insert(
 RESOURCE, ACTION, TOOL, ORIGIN = "resource", "action", "tool", "origin"
 # Of one agent and hour in one batch; what is beyond is counted together, so that nobody fills the tables.
 MOST_VALUES = 200
-OTHERS = "(others)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ KINDS = (RATE, NEW_RESOURCE, NEW_ACTION, OUT_OF_HOURS, DENIALS, DORMANT, CONCURR
 LOW, MEDIUM, HIGH = "low", "medium", "high"
 SEVERITIES = (LOW, MEDIUM, HIGH)
 TOGETHER = "together"
+# What is counted together where an hour has too many values to keep each.
+OTHERS = "(others)"
 
 _HEAD = struct.Struct("<Bqqq9d")
 _SLOTS = struct.Struct(f"<{WEEK}f")

@@ -12,6 +12,7 @@ from scim_bridge.watch.baseline_model import (
     MEDIUM,
     NEW_ACTION,
     NEW_RESOURCE,
+    OTHERS,
     UNDECLARED,
     Finding,
     Hour,
@@ -35,7 +36,7 @@ def novelties(state: State, seen: Hour, known: Known) -> Iterator[Finding]:
         (NEW_ACTION, "action", seen.actions, known.actions, state.fresh_actions),
     )
     for kind, word, values, old, usual in parts:
-        fresh = sorted(value for value in values if value not in old)
+        fresh = _others_last(value for value in values if value not in old)
         most = 0 if usual < CURIOUS else 3.0 + 6.0 * usual
         if len(fresh) <= most:
             continue
@@ -55,7 +56,7 @@ def undeclared(seen: Hour, declared: frozenset[str]) -> Iterator[Finding]:
 
     Each by itself, and beyond a few all together: who makes up a tool for every call is one oddity, not thousands.
     """
-    strange = sorted(tool for tool in seen.tools if tool.casefold() not in declared) if declared else []
+    strange = _others_last(tool for tool in seen.tools if tool.casefold() not in declared) if declared else []
     events = sum(seen.tools[tool] for tool in strange)
     its = f"its declared tools are {', '.join(sorted(declared)[:8])}."
     if len(strange) > NAMED:
@@ -85,6 +86,11 @@ def concurrency(state: State, seen: Hour, known: Known) -> Iterator[Finding]:
         why = f"It acted from {first} and from {second} {within} these two were never at once."
         between = (first, second)
         yield Finding(CONCURRENCY, HIGH, why, seen.hour, pair, {"origins": pair, "minutes": minutes}, between)
+
+
+def _others_last(names: Iterable[str]) -> list[str]:
+    """In order, and what stands for all that was too much to name behind what has a name."""
+    return sorted(names, key=lambda name: (name == OTHERS, name))
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -24,6 +24,10 @@ from scim_bridge.watch.activity_model import (
 # SeverityNumber from which on a record is an error (OpenTelemetry log data model).
 ERRORS = 17
 REFUSALS = (401, 403)
+# Of one record: OpenTelemetry's own limit is a quarter of it.
+MOST_ATTRIBUTES = 512
+# Of everything around records: resources with their attributes, and scopes.
+MOST_AROUND = 60_000
 AGENT = ("gen_ai.agent.id", "gen_ai.agent.name", "service.name")
 ORIGIN = ("cloud.region", "client.address", "host.id")
 RESOURCE = (
@@ -42,10 +46,18 @@ def records(told: Any) -> Iterator[tuple[Mapping[str, Any], Any]]:
     """Every log record with the attributes of its resource; Rejected when this is no export of logs."""
     if not isinstance(told, Mapping) or not isinstance(told.get("resourceLogs", []), list):
         raise Rejected("otlp-logs", "This is no ExportLogsServiceRequest: resourceLogs must be a list.")
+    count = 0
     for group in told.get("resourceLogs", []):
         resource = group.get("resource") if isinstance(group, Mapping) else None
-        around = attributes(resource.get("attributes")) if isinstance(resource, Mapping) else {}
-        for scope in _list(group, "scopeLogs"):
+        pairs = resource.get("attributes") if isinstance(resource, Mapping) else None
+        scopes = _list(group, "scopeLogs")
+        count += 1 + len(scopes) + (len(pairs) if isinstance(pairs, list) else 0)
+        if count > MOST_AROUND:
+            raise Rejected(
+                "otlp-logs", f"More than {MOST_AROUND} resources, their attributes and scopes at once."
+            )
+        around = attributes(pairs)
+        for scope in scopes:
             for record in _list(scope, "logRecords"):
                 yield around, record
 
@@ -91,7 +103,10 @@ def read_record(around: Mapping[str, Any], record: Any, now: int) -> Event:
     """
     if not isinstance(record, Mapping):
         raise Rejected("otlp-logs", "A log record is a JSON object.")
-    own = attributes(record.get("attributes"))
+    pairs = record.get("attributes")
+    if isinstance(pairs, list) and len(pairs) > MOST_ATTRIBUTES:
+        raise Rejected("otlp-logs", f"A log record has {MOST_ATTRIBUTES} attributes at most.")
+    own = attributes(pairs)
     agent = _first(AGENT, own, around)
     if not agent:
         raise Rejected("agent-missing", "No gen_ai.agent.id, gen_ai.agent.name or service.name.")

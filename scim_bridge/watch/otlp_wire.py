@@ -12,14 +12,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from scim_bridge.watch.activity_model import Rejected
-from scim_bridge.watch.otlp import attributes
+from scim_bridge.watch.otlp import MOST_AROUND, attributes
 
 PROTOBUF = ("application/x-protobuf", "application/protobuf")
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 # Of one record: 128 attributes with their parts, OpenTelemetry's own limit, are a quarter of it.
 MOST_FIELDS = 2_000
-# Of everything around records, resources with their attributes and scopes, and of the list of records itself.
-MOST_AROUND = 60_000
 
 Field = tuple[int, int, int, int]
 Place = tuple[int, int]
@@ -87,6 +85,7 @@ def _text(data: bytes, begin: int, end: int) -> str:
 
 def places(data: bytes) -> Iterator[tuple[dict[str, Any], Place]]:
     """Every log record's place in the bytes, with the attributes of its resource; Malformed when these are none."""
+    # The list of records itself is counted too.
     left = [MOST_AROUND]
     for number, kind, begin, end in _fields(data, 0, len(data), left):
         if (number, kind) != (1, BYTES):

@@ -17,7 +17,7 @@ from scim_bridge.kernel.errors import BridgeError, Invalid
 from scim_bridge.kernel.web import JSON, WrongMedia, endpoint, json_response, problem_headers
 from scim_bridge.registry.callers import api_caller
 from scim_bridge.watch import cloud_events, otlp, otlp_wire
-from scim_bridge.watch.activity_body import json_of, lines_of, read_packed
+from scim_bridge.watch.activity_body import MOST_EVENTS, json_of, lines_of, read_packed, too_many
 from scim_bridge.watch.activity_model import Event, Rejected, checked, read_event
 from scim_bridge.watch.activity_store import Sighting
 from scim_bridge.watch.agent_lookup import AgentLookup
@@ -25,7 +25,6 @@ from scim_bridge.watch.intake import Intake
 
 SCOPE = "activity"
 LINES = ("application/x-ndjson", "application/jsonl", "application/json-lines")
-MOST_EVENTS = 10_000
 # So many reasons are told one by one; beyond, only their number.
 TOLD = 100
 # After so many seconds of reading events others get their turn on the event loop.
@@ -107,9 +106,7 @@ class ActivityDoor:
 
     async def _taken(self, told: Sequence[Any], read: Read) -> dict[str, Any]:
         if len(told) > MOST_EVENTS:
-            raise Invalid(
-                "too-many-events", f"More than {MOST_EVENTS} events at once.", "Send fewer at once."
-            )
+            raise too_many()
         events, refused = await _each(told, read)
         known = await self._lookup.ids({event.agent for _, event in events})
         seen: list[Sighting] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import Any
 
 import orjson
 import pytest
@@ -15,6 +16,7 @@ from scim_bridge.audit.record import record
 from scim_bridge.audit.seal import seal
 from scim_bridge.audit.verify import verify_database, verify_export
 from scim_bridge.audit.walk import Walk
+from scim_bridge.kernel.crypto import public_keys
 from scim_bridge.kernel.errors import BridgeError
 from scim_bridge.kernel.work import Store, Work
 from tests.conftest import MASTER, TESTER
@@ -69,7 +71,9 @@ def test_any_alteration_of_the_database_is_found(sqlite_url, clock, statement) -
     async def body(store: Store) -> None:
         await write(store, 6)
         await seal(store, MASTER)
+        original.update(await public_keys(store.reads, "audit"))
 
+    original: dict[str, dict[str, Any]] = {}
     run_with_store(sqlite_url, clock, body)
     connection = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))
     assert connection.execute(statement).rowcount > 0
@@ -78,6 +82,13 @@ def test_any_alteration_of_the_database_is_found(sqlite_url, clock, statement) -
 
     async def check(store: Store) -> None:
         assert not (await verify_database(store.database)).ok
+        try:
+            lines = await export_lines(store, MASTER)
+        except BridgeError as error:
+            assert error.code == "audit-damaged" and error.fix
+            assert " 3 " in error.message or "seq = 3" not in statement, "it names the row"
+        else:
+            assert not verify_export(lines, original).ok
 
     run_with_store(sqlite_url, clock, check)
 

@@ -120,7 +120,15 @@ def test_a_body_that_is_none_is_refused_for_a_reason(sqlite_url, clock) -> None:
         (gzip.compress(b"[]")[:-4], {"content_encoding": "gzip"}, 400, "gzip-invalid"),
         (gzip.compress(b" " * 9_000_000), {"content_encoding": "gzip"}, 413, "body-too-large"),
         (b"[]", {"content_encoding": "br"}, 415, "content-encoding"),
+        (b"[]", {"content_encoding": "gzip, gzip"}, 415, "content-encoding"),
         (orjson.dumps([0] * 10_001), {}, 400, "too-many-events"),
+        (b"\n" * 20_001, {"content_type": LINES}, 400, "too-many-events"),
+        (
+            gzip.compress(b"[" + b"{}," * 800_000 + b"{}]"),
+            {"content_encoding": "gzip"},
+            400,
+            "too-many-values",
+        ),
         (b"[]", {"authorization": "Bearer sbr_no"}, 401, "token-invalid"),
     ]
 
@@ -238,6 +246,12 @@ def test_opentelemetry_logs_are_read_by_the_conventions_for_generative_ai(sqlite
         assert (said["action"], said["kind"], said["resource"]) == ("chat", "model", "gpt-5")
         assert said["outcome"] == "error"
         assert (await sender.post(export(chat), "/v1/logs")).json() == {}
+        empty = orjson.dumps({"resourceLogs": [{}] * 60_001})
+        answer = await sender.post(empty, "/v1/logs")
+        assert (answer.status_code, answer.json()["code"]) == (400, "otlp-logs")
+        wide = export({**chat, "attributes": chat["attributes"] * 200})
+        partial = (await sender.post(wide, "/v1/logs")).json()["partialSuccess"]
+        assert partial["rejectedLogRecords"] == "1" and "512 attributes" in partial["errorMessage"]
         deep = orjson.dumps(export({**chat, "body": "@"})).replace(b'"@"', b"[" * 1010 + b"]" * 1010)
         answer = await sender.post(deep, "/v1/logs")
         assert answer.status_code == 200 and "nested" in answer.json()["partialSuccess"]["errorMessage"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -103,6 +105,9 @@ def test_before_there_is_history_only_tools_that_were_not_declared_are_told() ->
     seen = Hour(START + 10 * DAY + 3, 900, 800, {"x": 1}, {"y": 1}, {"Mail": 1, "shell": 2}, ("a | b",))
     told = found(state, seen, frozenset({"mail"}))
     assert set(told) == {UNDECLARED} and told[UNDECLARED].subject == "shell"
+    many = dict.fromkeys(("(others)", "a", "b", "c", "d", "e", "f"), 1)
+    why = found(state, replace(seen, tools=many), frozenset({"mail"}))[UNDECLARED].why
+    assert "a, b, c, d, e and 2 more" in why, "what has a name is named before what has none"
     assert not found(state, seen), "an agent that declares no tools is not held to any"
 
 
