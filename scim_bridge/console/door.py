@@ -101,7 +101,9 @@ class Screen:
 
 def came_from(request: Request) -> str:
     """The page of the console a form was on, when the browser says so; empty for anything else."""
-    parts = urlsplit(request.headers.get("referer", ""))
+    parts = _parts(request.headers.get("referer", ""))
+    if parts is None:
+        return ""
     inside = parts.path == PATH or parts.path.startswith(f"{PATH}/")
     if request.method != "POST" or parts.netloc != request.headers.get("host") or not inside:
         return ""

@@ -88,7 +88,8 @@ def test_any_alteration_of_the_database_is_found(sqlite_url, clock, statement) -
             assert error.code == "audit-damaged" and error.fix
             assert " 3 " in error.message or "seq = 3" not in statement, "it names the row"
         else:
-            assert not verify_export(lines, original).ok
+            # Only a public key was altered: who has the one from before finds the rows as they were.
+            assert verify_export(lines, original).ok == ("sb_key" in statement)
 
     run_with_store(sqlite_url, clock, check)
 
