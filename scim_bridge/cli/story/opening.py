@@ -48,7 +48,7 @@ def connect(world: World) -> str:
     for name in ("okta", "entra"):
         _token(world, name, "--connection", name, "--label", f"{name.capitalize()}, over SCIM")
     _token(world, "access", "--scope", "access", "--label", "gateways, for decisions")
-    _token(world, "admin", "--scope", "admin", "--label", "the console")
+    _token(world, "admin", "--scope", "admin", "--label", "demo admin")
     configure(world)
     return "connections okta and entra, tokens for SCIM, decisions and the console"
 
