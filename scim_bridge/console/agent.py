@@ -10,7 +10,7 @@ import orjson
 
 from scim_bridge.attestations.evidence import summaries
 from scim_bridge.attestations.requests import requests
-from scim_bridge.console.timeline import KINDS, Entry, decision_entry, entry_of, one_axis
+from scim_bridge.console.timeline import Entry, decision_entry, entry_of, kind_of, one_axis
 from scim_bridge.departures.facts import leaver_of, outcomes_for
 from scim_bridge.departures.model import Outcome
 from scim_bridge.departures.succession import POLICIES, Policies
@@ -163,7 +163,7 @@ async def _calls(reader: Reader, agent_id: str) -> tuple[Call, ...]:
     )
     return tuple(
         Call(
-            KINDS.get(row["kind"], row["kind"]),
+            kind_of(row["kind"]),
             "waiting" if row["state"] in ("pending", "handed") else row["state"],
             row["attempts"],
             row["last_error"] or _undelivered(row["result"]),

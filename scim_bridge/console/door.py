@@ -107,7 +107,7 @@ def came_from(request: Request) -> str:
     inside = parts.path == PATH or parts.path.startswith(f"{PATH}/")
     if request.method != "POST" or parts.netloc != request.headers.get("host") or not inside:
         return ""
-    return parts.path + (f"?{parts.query}" if parts.query else "")
+    return _within(parts)
 
 
 def redirect(address: str, *cookies: str) -> Response:
@@ -141,6 +141,11 @@ def _parts(text: str) -> SplitResult | None:
     return None
 
 
+def _within(parts: SplitResult) -> str:
+    """An address without the host it is at."""
+    return parts.path + (f"?{parts.query}" if parts.query else "")
+
+
 class Elsewhere(Exception):
     """The answer is to go to another page."""
 
@@ -161,7 +166,7 @@ async def required_session(ctx: Context, request: Request) -> Session:
 def again_url(session: Session, back: str) -> str:
     """Where somebody proves once more who they are, and comes back from to the page `back`."""
     parts = _parts(back)
-    then = PATH if parts is None else parts.path + (f"?{parts.query}" if parts.query else "")
+    then = PATH if parts is None else _within(parts)
     query = urlencode({"again": "1", "next": then})
     return f"{SIGN_IN}/begin?{query}" if session.person_id is not None else f"{SIGN_IN}?{query}"
 

@@ -16,7 +16,7 @@ from scim_bridge.console.paging import page_of
 from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import PATH, Session
 from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table, Tile, number, state
-from scim_bridge.console.timeline import KINDS
+from scim_bridge.console.timeline import kind_of
 from scim_bridge.departures.approver import approver_of
 from scim_bridge.departures.releasing import Approver, brakes, held_people, reject, release
 from scim_bridge.departures.rules import RULES, Rules
@@ -216,7 +216,7 @@ def _effects(effects: list[dict[str, Any]]) -> Table:
         ("Step", "State", "Agent", "Done", "Tried"),
         tuple(
             (
-                Cell(KINDS.get(one["kind"], one["kind"]).capitalize(), under=one["about"]),
+                Cell(kind_of(one["kind"]), under=one["about"]),
                 state(one["state"], one["error"] or ""),
                 Cell(one["agent"] or ""),
                 Cell(at=parse_iso(one["done"])) if one["done"] else Cell(),

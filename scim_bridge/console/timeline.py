@@ -52,6 +52,7 @@ KINDS = {
     "idp.push": "push to an IdP",
     "sync.change": "change of a sync run",
     "credential.revoke": "revocation of a credential",
+    "credential.discard": "removal of what stores keep of a credential",
 }
 # Detail members worth a reader's time, in this order; the rest is in the audit log.
 TOLD = ("reason", "comment", "to", "label", "system", "fate", "until", "origin", "attributes", "kind")
@@ -75,6 +76,11 @@ class Entry:
     url: str = ""
     mark: tuple[int, str] = (0, "")
     times: int = 1
+
+
+def kind_of(effect: str) -> str:
+    """What an effect does, in words."""
+    return KINDS.get(effect, effect.replace("_", " "))
 
 
 def entry_of(row: Any, sources: Mapping[str, str]) -> Entry:
@@ -140,7 +146,7 @@ def _told(name: str, value: Any) -> str:
     if name == "attributes" and isinstance(value, list):
         return ", ".join(str(item).rsplit(":", 1)[-1] for item in value)
     if name == "kind":
-        return KINDS.get(str(value), str(value).replace("_", " "))
+        return kind_of(str(value))
     if name == "until":
         return f"until {day(value)}" if is_instant(value) else ""
     if name == "fate":
