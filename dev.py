@@ -99,7 +99,11 @@ def link() -> None:
 
 def environment() -> dict[str, str]:
     """The environment of commands of the virtual environment."""
-    return {**os.environ, "PYTHONPATH": "", "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
+    found = {**os.environ, "PYTHONPATH": "", "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
+    # Images for containers set it. The tests start hundreds of processes, the demo a dozen, and each would
+    # compile the whole house again: three seconds of a core each time.
+    found.pop("PYTHONDONTWRITEBYTECODE", None)
+    return found
 
 
 def call(command: list[str], **options: Any) -> int:
