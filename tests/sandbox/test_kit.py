@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
@@ -20,12 +21,24 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from scim_bridge.sandbox.kit.clock import SECOND
 from scim_bridge.sandbox.kit.control import Refusal, control_route, read_object
 from scim_bridge.sandbox.kit.faults import BadFault, Fault, Faults, read_fault
 from scim_bridge.sandbox.kit.scim_client import ScimCaller
 from scim_bridge.sandbox.kit.server import Sandbox, application, open_sandbox, read_json
 from scim_bridge.sandbox.kit.store import Store
 from tests.sandbox.servers import CONTROL_TOKEN, Running, running
+
+
+@dataclass(frozen=True)
+class Still:
+    """A clock that shows one instant, in microseconds."""
+
+    instant: int
+
+    def now(self) -> int:
+        """That instant."""
+        return self.instant
 
 
 def build(sandbox: Sandbox) -> Sequence[BaseRoute]:
@@ -134,6 +147,17 @@ def test_a_status_fault_answers_without_acting_the_stated_number_of_times(toy: R
     assert keys == ["first", "0", "3"]
     listed = toy.control.get("/faults").json()["faults"]
     assert [(fault["seen"], fault["fired"]) for fault in listed] == [(4, 2)]
+
+
+def test_an_answer_tells_the_sandboxs_own_time_unless_a_fault_tells_another(
+    toy: Running, monkeypatch
+) -> None:
+    monkeypatch.setattr(toy.sandbox.store, "clock", Still(1_800_000_000 * SECOND))
+    fault = {"match": {"method": "GET", "path": "^/things"}, "action": "status", "status": 503}
+    with toy.client() as client:
+        assert client.get("/things").headers.get_list("date") == ["Fri, 15 Jan 2027 08:00:00 GMT"]
+        toy.control.put("/faults", json=[{**fault, "headers": {"Date": "yesterday"}}])
+        assert client.get("/things").headers.get_list("date") == ["yesterday"]
 
 
 def test_a_text_body_fault_looks_like_a_proxy_page(toy: Running) -> None:

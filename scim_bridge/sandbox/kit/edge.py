@@ -6,13 +6,14 @@ import asyncio
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from scim_bridge.sandbox.kit.clock import http_date
 from scim_bridge.sandbox.kit.faults import Fault, Faults
 from scim_bridge.sandbox.kit.store import Store
 
@@ -77,6 +78,7 @@ class Edge:
         finally:
             shown = None if action in ("drop_before", "drop_after") else reply
             self._write_down(scope, target, body, shown)
+        reply = self._dated(reply) if reply is not None else None
         if fault is not None and action == "truncate" and reply is not None:
             await _send_part(send, reply, fault.bytes)
             await _cut(receive, send, flush=True)
@@ -84,6 +86,13 @@ class Edge:
             await _cut(receive, send, flush=False)
         else:
             await _send(send, reply)
+
+    def _dated(self, reply: Reply) -> Reply:
+        """The answer with the sandbox's own time, to which its limits refer: the server's may be seconds old."""
+        if any(name.lower() == b"date" for name, _ in reply.headers):
+            return reply
+        date = http_date(self._store.clock.now()).encode()
+        return replace(reply, headers=[(b"date", date), *reply.headers])
 
     def _write_down(self, scope: Scope, target: str, body: bytes, reply: Reply | None) -> None:
         endpoint = scope.get("endpoint")

@@ -150,6 +150,7 @@ def server(sandbox: Sandbox, app: ASGIApp, ready: Callable[[], None]) -> uvicorn
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        date_header=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     return _Server(config, ready)
