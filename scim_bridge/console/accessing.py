@@ -58,7 +58,7 @@ class Accessing:
                 (
                     "Policies that were activated",
                     _versions(before),
-                    "From files: scim-bridge policy check, simulate, activate.",
+                    "From files: `scim-bridge policy check`, `simulate`, `activate`.",
                 ),
                 ("Budgets", _budgets(await used(reads, limit=20), now), ""),
             ],

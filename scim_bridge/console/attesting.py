@@ -51,7 +51,7 @@ class Attesting:
                 (
                     "Campaigns",
                     _campaigns(await view.campaigns(reads, limit=20)),
-                    "Ask many owners at once: scim-bridge campaigns open NAME --scope riskTier=high",
+                    "Ask many owners at once: `scim-bridge campaigns open NAME --scope riskTier=high`",
                 ),
                 ("After a change", _campaigns(await _events(reads)), ""),
                 ("Latest statements", _statements(await summaries(reads, now, limit=20)), ""),
@@ -86,7 +86,9 @@ class Attesting:
                 ", ".join(f"{one['person']} ({one['waiting']})" for one in waiting) or "nobody",
             ),
         ]
-        hint = f"Evidence for an auditor: scim-bridge attest bundle --campaign {found.id} --file evidence.zip"
+        hint = (
+            f"Evidence for an auditor: `scim-bridge attest bundle --campaign {found.id} --file evidence.zip`"
+        )
         return Board(
             found.name,
             "attestations",
@@ -161,5 +163,5 @@ def _statements(rows: list[dict[str, Any]]) -> Table:
             )
             for row in rows
         ),
-        "Nobody has stated anything yet. Ask an owner: scim-bridge attest request AGENT",
+        "Nobody has stated anything yet. Ask an owner: `scim-bridge attest request AGENT`",
     )

@@ -114,7 +114,7 @@ class Auditing:
         lines = (
             "Every row is hashed again and held against the row before it.",
             "Each checkpoint's root is made again and its signature checked with this installation's public keys.",
-            "Checked elsewhere, by who does not trust it: scim-bridge audit verify --file FILE --public-keys KEYS",
+            "Checked elsewhere, by who does not trust it: `scim-bridge audit verify --file FILE --public-keys KEYS`",
         )
         boxes = [_stand(kept, now)]
         if kept is None or not kept.running(now):

@@ -57,7 +57,7 @@ class Credentials:
                 (
                     "That end within thirty days" if soon else "The oldest first",
                     _table(rows, now),
-                    "Rotate one now: scim-bridge credentials rotate. Its rotation: scim-bridge credentials show",
+                    "Rotate one now: `scim-bridge credentials rotate`. Its rotation: `scim-bridge credentials show`",
                 )
             ],
             older=older,

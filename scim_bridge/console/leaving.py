@@ -125,7 +125,7 @@ class Leaving:
             ("Receipt", found["receipt"]),
         ]
         hint = (
-            f"Signed proof, checked anywhere: scim-bridge receipts export {found['id']} --file receipt.json"
+            f"Signed proof, checked anywhere: `scim-bridge receipts export {found['id']} --file receipt.json`"
         )
         return Board(
             found["display_name"],

@@ -167,5 +167,5 @@ def _runs(rows: Sequence[dict[str, Any]]) -> Table:
             )
             for row in rows
         ),
-        "No connection yet: Settings → Connect, or scim-bridge connect okta.",
+        "No connection yet: Settings → Connect, or `scim-bridge connect okta`.",
     )

@@ -47,12 +47,12 @@ class Settings:
                 (
                     "Connections",
                     _connections(await connections(reads)),
-                    "Add one: Connect, above. Each is changed by scim-bridge connections configure",
+                    "Add one: Connect, above. Each is changed by `scim-bridge connections configure`.",
                 ),
                 (
                     "Tokens",
                     _tokens(known, now),
-                    "Make one: scim-bridge tokens create; for an IdP: Connect, above. It is shown once.",
+                    "Make one: `scim-bridge tokens create`; for an IdP: Connect, above. It is shown once.",
                 ),
                 (
                     "Our own keys",

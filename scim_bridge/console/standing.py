@@ -61,7 +61,9 @@ class Standing:
         boxes = []
         if dead:
             boxes.append(
-                Box(f"{dead} calls were given up", ("See why and try again: scim-bridge effects list",), BAD)
+                Box(
+                    f"{dead} calls were given up", ("See why and try again: `scim-bridge effects list`",), BAD
+                )
             )
         return Board(
             "Status",

@@ -86,8 +86,8 @@ class Syncing:
             Tile(str(found.written), "agents kept in step"),
             Tile(str(0 if plan is None else plan.changes), "changes in the last plan"),
             Tile(str(found.drifts), "drifts open", WARN if drift else ""),
-            Tile(str(found.strangers), "nobody's", WARN if strangers else ""),
-            Tile(str(len(found.troubles)), "not done", BAD if found.troubles else ""),
+            Tile(str(found.strangers), "only at the IdP", WARN if strangers else ""),
+            Tile(str(len(found.troubles)), "changes not done", BAD if found.troubles else ""),
         ]
         known = await self._agents([row.mark for row in strangers if row.mark])
         page = self._pages.page(
@@ -166,5 +166,5 @@ def _connections(lines: list[tuple[Cell, ...]]) -> Table:
         "Connections",
         columns,
         tuple(lines),
-        "No connection yet: Settings → Connect, or scim-bridge connect okta.",
+        "No connection yet: Settings → Connect, or `scim-bridge connect okta`.",
     )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from scim_bridge.kernel.clock import DAY, HOUR, MINUTE, SECOND, ManualClock, iso
-from scim_bridge.kernel.pages import ago, day, moment, prefers_json, span, until
+from scim_bridge.kernel.pages import ago, code, day, moment, prefers_json, span, until
 from scim_bridge.kernel.throttle import KEYS, Throttle
 
 
@@ -79,3 +79,10 @@ def test_a_throttle_forgets_the_oldest_before_it_fills_memory() -> None:
     for number in range(KEYS + 5):
         throttle.count(str(number))
     assert throttle.wait("0") is None and throttle.wait(str(KEYS + 4)) == 60
+
+
+def test_commands_between_backticks_are_code_and_everything_is_escaped() -> None:
+    assert code("Make one: `tokens create <NAME>`; see `doctor`.") == (
+        "Make one: <code>tokens create &lt;NAME&gt;</code>; see <code>doctor</code>."
+    )
+    assert code("<b>` & no end") == "&lt;b&gt;` &amp; no end"

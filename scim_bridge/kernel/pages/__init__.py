@@ -20,6 +20,7 @@ from scim_bridge.kernel.clock import DAY, HOUR, MINUTE, SECOND, iso, parse_iso
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 HERE = Path(__file__).parent
 POLICY = (
@@ -37,6 +38,7 @@ SECURITY = {
     "x-robots-tag": "noindex, nofollow",
 }
 YEAR = 365 * DAY
+_QUOTED = re.compile(r"`([^`]+)`")
 _RANGE = re.compile(r"\s*([^;,\s]+)\s*((?:;[^,]*)?)")
 
 
@@ -79,8 +81,15 @@ def environment(room: Path) -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters |= {"day": day, "moment": moment, "iso": _iso, "ago": ago, "until": until}
+    made.filters |= {"day": day, "moment": moment, "iso": _iso, "ago": ago, "until": until, "code": code}
     return made
+
+
+def code(text: str) -> Markup:
+    """Words with `commands` in them, escaped, each between backticks as code; an odd backtick stays one."""
+    from markupsafe import Markup
+
+    return Markup(_QUOTED.sub(r"<code>\1</code>", str(Markup.escape(text))))
 
 
 def html(body: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
