@@ -11,11 +11,25 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from scim_bridge.kernel.errors import Invalid
 from scim_bridge.registry.drift_rules import parse_drift
 from scim_bridge.registry.scope import parse_scope
+from scim_bridge.registry.setting_values import (
+    APP_ID,
+    DOMAIN,
+    WrongValue,
+    any_text,
+    entra_tenant,
+    graph,
+    https,
+    okta_org,
+    one_of,
+    server,
+    shaped,
+    this_machine,
+    whole,
+)
 
 KINDS = ("okta", "entra", "generic")
 # Each kind's own first; `generic` is whoever is not known better, and may speak like any of them.
@@ -32,7 +46,6 @@ PUSHED = ("okta", "entra")
 PEOPLE_BY = ("user-name", "external-id")
 SUSPENDED = ("left", "away", "ignored")
 SWITCH = ("on", "off")
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 RETIRE = ("disable", "delete")
 SECRETS = {
     "okta": ("client_id", "private_key", "kid", "scopes", "ssws_token"),
@@ -48,87 +61,8 @@ LONGEST = 400
 _MARKER = re.compile(r"[A-Za-z$][\w$-]*=\S.*")
 _APPS = re.compile(r"0oa[A-Za-z0-9]{1,40}(?:[,; ]+0oa[A-Za-z0-9]{1,40})*")
 _SET_NAME = re.compile(r"[^\W\d_][^\W_]{0,31}")
-_APP_ID = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
-_APP_ROLE = rf"\s*[^=;]+={_APP_ID}/[^;/\s]+\s*"
+_APP_ROLE = rf"\s*[^=;]+={APP_ID}/[^;/\s]+\s*"
 _APP_ROLES = re.compile(rf"{_APP_ROLE}(?:;{_APP_ROLE})*")
-_DOMAIN = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}")
-
-
-class _Wrong(Exception):
-    """A value that cannot be meant: what it is not, and how to write it."""
-
-
-def _web(value: str) -> None:
-    parts = urlsplit(value)
-    # A port that is none (99999) is a ValueError, told as an address that cannot be read.
-    plain = parts.port != 0 and not (parts.query or parts.fragment or "@" in parts.netloc or " " in value)
-    if parts.scheme != "https" or not parts.hostname or not plain:
-        raise _Wrong("is no https address", "Write https://host, without a user and a query.")
-
-
-def _here(value: str) -> None:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or parts.hostname not in ("127.0.0.1", "localhost"):
-        raise _Wrong("is no address of this machine", "Write http://127.0.0.1:port.")
-
-
-def _server(value: str) -> None:
-    """An address below which a server answers; http only to this machine, where nobody listens in."""
-    parts = urlsplit(value)
-    if parts.scheme == "http" and parts.hostname in LOOPBACK:
-        value = parts._replace(scheme="https").geturl()
-    _web(value)
-
-
-def _org(value: str) -> None:
-    _web(value)
-    parts = urlsplit(value)
-    if parts.path.strip("/"):
-        raise _Wrong("is more than the address of an org", "Write https://your-org.okta.com, without a path.")
-    if "-admin." in (parts.hostname or ""):
-        raise _Wrong("is the address of the Admin Console", "Leave out -admin.")
-
-
-def _tenant(value: str) -> None:
-    if not re.fullmatch(_APP_ID, value) and not _DOMAIN.fullmatch(value):
-        fix = "Copy Directory (tenant) ID from the app registration's Overview; a domain of the tenant does, too."
-        raise _Wrong("is no tenant", fix)
-
-
-def _graph(value: str) -> None:
-    _web(value)
-    if re.search(r"/(?:v1\.0|beta)/?$", urlsplit(value).path):
-        raise _Wrong("names a version of Graph", "Leave it out: https://graph.microsoft.com")
-
-
-def _whole(most: int) -> Callable[[str], None]:
-    def check(value: str) -> None:
-        if not value.isascii() or not value.isdigit() or int(value) > most:
-            raise _Wrong("is no such number", f"Write a whole number from 0 to {most}.")
-
-    return check
-
-
-def _one_of(choices: Iterable[str]) -> Callable[[str], None]:
-    known = tuple(choices)
-
-    def check(value: str) -> None:
-        if value not in known:
-            raise _Wrong("is none of its values", f"Use one of {', '.join(known)}.")
-
-    return check
-
-
-def _shaped(pattern: re.Pattern[str], fix: str) -> Callable[[str], None]:
-    def check(value: str) -> None:
-        if not pattern.fullmatch(value):
-            raise _Wrong("is not of the form it needs", fix)
-
-    return check
-
-
-def _text(value: str) -> None:
-    """Any printable text; its length was looked at before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,160 +78,160 @@ class Known:
 BRAKE_MOST = {"brake_count": 1_000_000, "brake_percent": 100}
 FOUR_EYES = 25
 SETTINGS: Mapping[str, Known] = {
-    "scope": Known(KINDS, "the agents it sees and is told of: name=value; name=value", "every agent", _text),
+    "scope": Known(
+        KINDS, "the agents it sees and is told of: name=value; name=value", "every agent", any_text
+    ),
     "scope_exit": Known(
         KINDS,
         "what becomes there of an agent that left the scope: leave (only stops still arrive) or disable",
         "leave",
-        _one_of(("leave", "disable")),
+        one_of(("leave", "disable")),
     ),
     "agent_marker": Known(
         KINDS,
         "which users it sends are agents: attribute=value",
         "userType=Agent",
-        _shaped(_MARKER, "Write attribute=value, for example title=Robot."),
+        shaped(_MARKER, "Write attribute=value, for example title=Robot."),
     ),
     "agent_schema": Known(
-        KINDS, "the draft in whose shape /Agents answers: wzdk or abbey", "wzdk", _one_of(AGENT_SCHEMAS)
+        KINDS, "the draft in whose shape /Agents answers: wzdk or abbey", "wzdk", one_of(AGENT_SCHEMAS)
     ),
     "entitlements": Known(
         KINDS,
         "roles and entitlements: off, on, or managed (each update says all of them)",
         "on for Okta's dialects, else off",
-        _one_of(ENTITLEMENT_MODES),
+        one_of(ENTITLEMENT_MODES),
     ),
-    "org_url": Known(("okta",), "address of the org, https://your-org.okta.com", "", _org),
+    "org_url": Known(("okta",), "address of the org, https://your-org.okta.com", "", okta_org),
     "agents_as": Known(
         ("okta",),
         "what agents are there: users, ai-agents (Okta for AI Agents), or auto (ai-agents where the org has it)",
         "users",
-        _one_of(("users", "ai-agents", "auto")),
+        one_of(("users", "ai-agents", "auto")),
     ),
     "stop_action": Known(
-        ("okta",), "how an agent that may not act is stopped", "suspend", _one_of(("suspend", "deactivate"))
+        ("okta",), "how an agent that may not act is stopped", "suspend", one_of(("suspend", "deactivate"))
     ),
     "retire_action": Known(
-        PUSHED, "what is done with a deleted agent", "deactivate", _one_of(("deactivate", "delete"))
+        PUSHED, "what is done with a deleted agent", "deactivate", one_of(("deactivate", "delete"))
     ),
     "push_groups": Known(
         PUSHED,
         "groups whose agents are put into the group of that name: name; name, or * for all",
         "none",
-        _text,
+        any_text,
     ),
     "create_groups": Known(
-        PUSHED, "make the groups of push_groups that are not there", "no", _one_of(("no", "yes"))
+        PUSHED, "make the groups of push_groups that are not there", "no", one_of(("no", "yes"))
     ),
     "app_assignment": Known(
         ("okta",),
         "applications agents are assigned to: ids",
         "none",
-        _shaped(
-            _APPS, "Write the id of an application, for example 0oa1gjh63g214q0Hq0g4; more after commas."
-        ),
+        shaped(_APPS, "Write the id of an application, for example 0oa1gjh63g214q0Hq0g4; more after commas."),
     ),
-    "tenant_id": Known(("entra",), "the directory (tenant) id", "", _tenant),
-    "authority": Known(("entra",), "sign-in address, for national clouds", "by tenant_id", _web),
+    "tenant_id": Known(("entra",), "the directory (tenant) id", "", entra_tenant),
+    "authority": Known(("entra",), "sign-in address, for national clouds", "by tenant_id", https),
     "graph_url": Known(
-        ("entra",), "Microsoft Graph, for national clouds", "https://graph.microsoft.com", _graph
+        ("entra",), "Microsoft Graph, for national clouds", "https://graph.microsoft.com", graph
     ),
     "token_scope": Known(
-        ("entra",), "OAuth scope that is asked for", "graph_url, or the public one, and /.default", _web
+        ("entra",), "OAuth scope that is asked for", "graph_url, or the public one, and /.default", https
     ),
     "blueprint": Known(
         ("entra",),
         "blueprint of the agent identities: its appId, or the uniqueName of the first one",
         "scim-bridge",
-        _text,
+        any_text,
     ),
     "attribute_set": Known(
         ("entra",),
         "custom security attribute set that facts are written to",
         "scimBridge",
-        _shaped(_SET_NAME, "Use letters and digits, at most 32, a letter first."),
+        shaped(_SET_NAME, "Use letters and digits, at most 32, a letter first."),
     ),
-    "sponsor": Known(("entra",), "sponsor of the blueprint, when no agent has one: user name", "", _text),
+    "sponsor": Known(("entra",), "sponsor of the blueprint, when no agent has one: user name", "", any_text),
     "agent_users": Known(
         ("entra",),
         "domain at which each agent gets a user account, for mailboxes and licences",
         "no accounts",
-        _shaped(_DOMAIN, "Write a verified domain of the tenant: agents.contoso.com."),
+        shaped(DOMAIN, "Write a verified domain of the tenant: agents.contoso.com."),
     ),
     "compliance_issues": Known(
         ("entra",),
         "read with each plan what Entra's lifecycle policies find wrong with agents: on or off",
         "on",
-        _one_of(("on", "off")),
+        one_of(("on", "off")),
     ),
     "agent_registry": Known(
         ("entra",),
         "enter each agent into Microsoft's agent registry (Agent 365): off or on",
         "off",
-        _one_of(("off", "on")),
+        one_of(("off", "on")),
     ),
     "app_roles": Known(
         ("entra",),
         "app roles of agents by their groups here: GROUP=APPID/ROLE; *=APPID/ROLE for every agent",
         "none",
-        _shaped(_APP_ROLES, "Write GROUP=APPID/ROLE, the role by its value; more after semicolons."),
+        shaped(_APP_ROLES, "Write GROUP=APPID/ROLE, the role by its value; more after semicolons."),
     ),
     "imds_url": Known(
         ("entra",),
         "stands in for Azure's managed identity service: on this machine only, for rehearsals",
         "Azure's own",
-        _here,
+        this_machine,
     ),
     "people_by": Known(
         PUSHED,
         "who its news is about: user-name (externalId, else the login) or external-id (nothing else)",
         "user-name",
-        _one_of(PEOPLE_BY),
+        one_of(PEOPLE_BY),
     ),
     "suspended": Known(
-        ("okta",), "what a suspended person is: left, away or ignored", "left", _one_of(SUSPENDED)
+        ("okta",), "what a suspended person is: left, away or ignored", "left", one_of(SUSPENDED)
     ),
     "owner_check": Known(
-        PUSHED, "read everybody who answers for an agent there once a day: on or off", "on", _one_of(SWITCH)
+        PUSHED, "read everybody who answers for an agent there once a day: on or off", "on", one_of(SWITCH)
     ),
     "graph_notices": Known(
         ("entra",),
         "have Entra call when people change, where public_url is https: on or off",
         "on",
-        _one_of(SWITCH),
+        one_of(SWITCH),
     ),
-    "graph_delta": Known(("entra",), "ask Entra every minute who changed: on or off", "on", _one_of(SWITCH)),
-    "okta_log": Known(("okta",), "ask the System Log for news of people: on or off", "on", _one_of(SWITCH)),
+    "graph_delta": Known(("entra",), "ask Entra every minute who changed: on or off", "on", one_of(SWITCH)),
+    "okta_log": Known(("okta",), "ask the System Log for news of people: on or off", "on", one_of(SWITCH)),
     "drift": Known(
         KINDS,
         "what a change made at the IdP means: attribute:ours, theirs or ask; *:… for all others",
         "*:ours",
-        _text,
+        any_text,
     ),
-    "base_url": Known(("generic",), "SCIM server agents are pushed to, https://host/scim/v2", "", _server),
+    "base_url": Known(("generic",), "SCIM server agents are pushed to, https://host/scim/v2", "", server),
     "token_url": Known(
-        ("generic",), "where a token for base_url is asked for (client credentials)", "", _server
+        ("generic",), "where a token for base_url is asked for (client credentials)", "", server
     ),
     "retire": Known(
-        ("generic",), "what becomes of the user of a deleted agent there", "disable", _one_of(RETIRE)
+        ("generic",), "what becomes of the user of a deleted agent there", "disable", one_of(RETIRE)
     ),
-    "ca_file": Known(KINDS, "PEM file of a private authority in front of the IdP", "public ones", _text),
+    "ca_file": Known(KINDS, "PEM file of a private authority in front of the IdP", "public ones", any_text),
     "brake_count": Known(
         KINDS,
         "park a plan that switches off more agents, or misses more objects, than this",
         "10",
-        _whole(BRAKE_MOST["brake_count"]),
+        whole(BRAKE_MOST["brake_count"]),
     ),
     "brake_percent": Known(
-        KINDS, "the same as a share of what is known", "20", _whole(BRAKE_MOST["brake_percent"])
+        KINDS, "the same as a share of what is known", "20", whole(BRAKE_MOST["brake_percent"])
     ),
     "four_eyes": Known(
         KINDS,
         "a held plan that switches off more agents than this needs two persons to let it go",
         str(FOUR_EYES),
-        _whole(BRAKE_MOST["brake_count"]),
+        whole(BRAKE_MOST["brake_count"]),
     ),
     "rate_reserve": Known(
-        PUSHED, "percent of the IdP's rate limit left for its other clients", "10", _whole(90)
+        PUSHED, "percent of the IdP's rate limit left for its other clients", "10", whole(90)
     ),
 }
 
@@ -343,10 +277,10 @@ def _check_value(name: str, known: Known, value: Any) -> None:
         )
     try:
         known.check(text)
-    except (_Wrong, ValueError) as error:
+    except (WrongValue, ValueError) as error:
         # An address may carry a password: what was written is not repeated.
-        shown = "" if known.check in (_web, _here, _org, _server) else f" ({text[:40]!r})"
-        said, fix = error.args if isinstance(error, _Wrong) else ("cannot be read", "Write https://host.")
+        shown = "" if known.check in (https, this_machine, okta_org, server) else f" ({text[:40]!r})"
+        said, fix = error.args if isinstance(error, WrongValue) else ("cannot be read", "Write https://host.")
         raise Invalid("connection-value", f"{name} {said}{shown}.", fix) from error
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from scim_bridge.kernel.errors import Refused
-from scim_bridge.registry.connection_settings import LOOPBACK
+from scim_bridge.registry.setting_values import LOOPBACK
 
 DISABLE = "disable"
 DELETE = "delete"
