@@ -1,6 +1,10 @@
 """Rotates the credentials of many agents at both sandbox IdPs while each of them is used.
 
 python -m tests.credentials.rotate500 --agents 500 [--interval 2] [--database-url …]
+python -m tests.credentials.rotate500 --agents 500 --at-once 15 --interval 0.1
+
+Two cores give about 150 authentications a second. So either all agents are rotated together and each uses its
+credential every two seconds, or so many at once, each from before its rotation until after it ten times a second.
 
 Half of the agents are at Okta (secrets and keys by turns), half at Entra (secrets, and a certificate at one
 in ten); half are kept in a real OpenBao server, half in moto's Secrets Manager. The bridge is a whole server
@@ -18,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,6 +44,8 @@ from tests.sandbox.test_processes import ended, started
 from tests.sync.okta_org import Org
 
 PLENTY = 10**9
+# Seconds that clients use their credentials before their rotation is begun, and after it has ended.
+BEFORE, AFTER = 3, 2
 
 
 def reached(name: str, data: Path, stack: contextlib.ExitStack) -> Running:
@@ -56,8 +63,8 @@ def _ca(data: Path) -> str:
 class Show:
     """What is set up, and used by the clients."""
 
-    def __init__(self, agents: int, bao: servers.Bao, aws: servers.Aws) -> None:
-        self.agents, self.bao, self.aws = agents, bao, aws
+    def __init__(self, agents: int, seconds: int, bao: servers.Bao, aws: servers.Aws) -> None:
+        self.agents, self.seconds, self.bao, self.aws = agents, seconds, bao, aws
         self.apps: list[tuple[str, OktaApp | EntraApp]] = []
         self.entries: list[dict[str, str]] = []
 
@@ -95,9 +102,8 @@ class Show:
             kind = ("vault", "openbao") if in_vault else ("aws", "aws")
             key = {"kind": "key"} if number % 20 == 1 else {}
             told = {"store": kind[0], "store_kind": kind[1], "address": address, **key}
-            await bridge.policy(
-                f"agent:{slug}", confirm="time", confirm_seconds=20, overlap_seconds=20, **told
-            )
+            times = {"confirm_seconds": self.seconds, "overlap_seconds": self.seconds}
+            await bridge.policy(f"agent:{slug}", confirm="time", **times, **told)
         for name in ("okta", "entra"):
             print(f"  scanned {await bridge.scan(name)}", flush=True)
         await bridge.close()
@@ -126,26 +132,62 @@ class Show:
         self.entries.append(entry)
         return value
 
-    async def rotate(self, settings: Settings, patience: float) -> Counter[str]:
-        """Rotate every agent's credential with a whole server; how the rotations ended."""
+    async def rotate(self, settings: Settings, at_once: int, patience: float, using: Using) -> Counter[str]:
+        """Rotate every agent's credential with a whole server, `at_once` in use; how the rotations ended."""
+        until = time.monotonic() + patience
         async with serving(settings) as server:
             store = server.bridge.ctx.store
-            for row in await store.reads.all("SELECT id, slug FROM sb_agent ORDER BY slug"):
-                begin = partial(
-                    rotate_agent, agent_id=row["id"], slug=row["slug"], cause="demand", reason="show"
-                )
-                await store.transact(TESTER, begin)
-            until = time.monotonic() + patience
-            while True:
-                rows = await store.reads.all("SELECT state, COUNT(*) AS n FROM sb_rotation GROUP BY state")
-                states = Counter({row["state"]: row["n"] for row in rows})
-                print(f"  {time.strftime('%H:%M:%S')} {dict(states)}", flush=True)
-                open_ = sum(
-                    n for state, n in states.items() if state not in ("done", "undone", "refused", "stuck")
-                )
-                if not open_ or time.monotonic() > until:
-                    return states
-                await asyncio.sleep(5)
+            rows = await store.reads.all("SELECT id, slug FROM sb_agent ORDER BY slug")
+            for start in range(0, len(rows), at_once):
+                with using.these(self.entries[start : start + at_once]):
+                    await asyncio.sleep(BEFORE)
+                    for row in rows[start : start + at_once]:
+                        begin = partial(
+                            rotate_agent, agent_id=row["id"], slug=row["slug"], cause="demand", reason="show"
+                        )
+                        await store.transact(TESTER, begin)
+                    states = await _ended(store, until)
+                    await asyncio.sleep(AFTER)
+            return states
+
+
+async def _ended(store: Store, until: float) -> Counter[str]:
+    """Wait until every rotation that was begun has ended; how."""
+    while True:
+        rows = await store.reads.all("SELECT state, COUNT(*) AS n FROM sb_rotation GROUP BY state")
+        states = Counter({row["state"]: row["n"] for row in rows})
+        print(f"  {time.strftime('%H:%M:%S')} {dict(states)}", flush=True)
+        open_ = sum(n for state, n in states.items() if state not in ("done", "undone", "refused", "stuck"))
+        if not open_ or time.monotonic() > until:
+            return states
+        await asyncio.sleep(2)
+
+
+class Using:
+    """Processes of clients, one after the other, and what all of them were told."""
+
+    def __init__(self, spec: dict[str, Any], folder: Path) -> None:
+        self._spec, self._folder = spec, folder
+        self.told: Counter[str] = Counter()
+        self.slowest = 0.0
+        self.changed = 0
+
+    @contextlib.contextmanager
+    def these(self, entries: list[dict[str, str]]) -> Iterator[None]:
+        """These clients use their credentials until the block ends."""
+        (self._folder / "spec.json").write_text(json.dumps({**self._spec, "clients": entries}))
+        command = [sys.executable, "-m", "tests.credentials.using", str(self._folder / "spec.json")]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None and process.stdout.readline() == "ready\n"
+                yield
+            finally:
+                told = json.loads(process.communicate("", timeout=120)[0])
+        self.told.update({name: told[name] for name in ("authentications", "failed")})
+        self.told.update(told["told"])
+        self.slowest = max(self.slowest, told["slowest"])
+        self.changed += told["changed"]
+        print(f"  clients: {told}", flush=True)
 
 
 def main() -> int:
@@ -153,7 +195,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="rotate500")
     parser.add_argument("--agents", type=int, default=500)
     parser.add_argument("--interval", type=float, default=2.0, help="seconds between two uses by one agent")
-    parser.add_argument("--patience", type=float, default=900.0)
+    parser.add_argument(
+        "--at-once", type=int, default=0, help="agents that are rotated at once; default: all"
+    )
+    parser.add_argument("--seconds", type=int, default=0, help="of confirmation and of overlap")
+    parser.add_argument("--patience", type=float, default=1800.0)
     parser.add_argument("--database-url", default="")
     chosen = parser.parse_args()
     with contextlib.ExitStack() as stack:
@@ -165,7 +211,7 @@ def main() -> int:
         okta, entra = (reached(name, folder / name, stack) for name in ("okta", "entra"))
         url = chosen.database_url or f"sqlite:///{folder / 'bridge.db'}"
         asyncio.run(upgrade(url, create=True))
-        show = Show(chosen.agents, bao, aws)
+        show = Show(chosen.agents, chosen.seconds or (8 if chosen.at_once else 20), bao, aws)
         run_with_store(url, SystemClock(), lambda store: show.set_up(store, Org(okta), entra))  # type: ignore[arg-type]
         spec = {
             "interval": chosen.interval,
@@ -174,22 +220,16 @@ def main() -> int:
             "bao": bao.url,
             "bao_token": bao.token,
             "aws": aws.url,
-            "clients": show.entries,
         }
-        (folder / "spec.json").write_text(json.dumps(spec))
-        command = [sys.executable, "-m", "tests.credentials.using", str(folder / "spec.json")]
-        using = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        time.sleep(5)
-        began = time.monotonic()
-        states = asyncio.run(show.rotate(show.settings(url, folder), chosen.patience))
+        using, began = Using(spec, folder), time.monotonic()
+        at_once = chosen.at_once or chosen.agents
+        states = asyncio.run(show.rotate(show.settings(url, folder), at_once, chosen.patience, using))
         took = time.monotonic() - began
-        time.sleep(6)
-        told = json.loads(using.communicate("", timeout=120)[0])
         alive = sum(app.login(value) in (200, True) for value, app in show.apps)
     print(f"rotations: {dict(states)} in {took:.0f} s")
-    print(f"clients: {told}")
+    print(f"clients: {dict(using.told)}, slowest {using.slowest} s, {using.changed} changed their credential")
     print(f"old credentials that still work: {alive} of {len(show.apps)}")
-    good = states == Counter({"done": chosen.agents}) and not told["failed"] and not alive
+    good = states == Counter({"done": chosen.agents}) and not using.told["failed"] and not alive
     print("good" if good else "NOT good")
     return 0 if good else 1
 

@@ -1,6 +1,8 @@
 """A process of many clients that use their credentials all the time, reading them anew from their stores.
 
 python -m tests.credentials.using SPEC.json     until its standard input closes; then one line of JSON
+
+It says "ready" on a line when each client has proved itself once.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ class Client:
         self._value = ""
         self._read_at = 0.0
         self.slowest = 0.0
+        self.began = asyncio.Event()
         self.values: set[str] = set()
 
     async def run(self, idps: httpx2.AsyncClient, stores: httpx2.AsyncClient, stop: asyncio.Event) -> None:
@@ -52,6 +55,7 @@ class Client:
                 self.values.add(self._value)
                 self._read_at = began
             await self._authenticate(idps)
+            self.began.set()
             took = time.monotonic() - began
             self.slowest = max(self.slowest, took)
             await asyncio.sleep(max(0.0, interval - took))
@@ -119,7 +123,10 @@ async def main(spec: dict[str, Any]) -> dict[str, Any]:
         httpx2.AsyncClient(verify=context, trust_env=False, timeout=60, limits=limits) as idps,
         httpx2.AsyncClient(trust_env=False, timeout=60, limits=limits) as stores,
     ):
-        await asyncio.gather(*(client.run(idps, stores, stop) for client in clients))
+        running = asyncio.gather(*(client.run(idps, stores, stop) for client in clients))
+        await asyncio.gather(*(client.began.wait() for client in clients))
+        print("ready", flush=True)
+        await running
     took = time.monotonic() - began
     good = told["200"]
     return {
