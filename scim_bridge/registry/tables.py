@@ -1,6 +1,6 @@
 """The registry's tables. Text compares bytewise; instants are microseconds; flags are 0 or 1.
 
-Those of saved views and of changes of many agents have a file of their own.
+Those of callers, of credentials, of saved views and of changes of many agents have files of their own.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from sqlmodel import SQLModel
 
 from scim_bridge.kernel.columns import KEYED, blob, text, text_key, whole
 from scim_bridge.registry import bulk_tables as bulk_tables
+from scim_bridge.registry import connection_tables as connection_tables
+from scim_bridge.registry import credential_tables as credential_tables
 
 LIVE = sql_text("deleted IS NULL")
 OPEN = sql_text("released IS NULL")
@@ -18,7 +20,6 @@ UNENDED = sql_text("ended IS NULL")
 EXPIRES = sql_text("expires_at IS NOT NULL")
 ENDS = sql_text("until IS NOT NULL")
 WAITING = sql_text("state = 'open'")
-HELD = sql_text("connection_id IS NOT NULL")
 
 
 class ResourceRow(SQLModel, table=True):
@@ -237,135 +238,6 @@ class ThrottleRow(SQLModel, table=True):
     ended_by: str | None = text(nullable=True)
 
 
-class ConnectionRow(SQLModel, table=True):
-    """One IdP tenant: settings in clear, outbound credentials sealed."""
-
-    __tablename__ = "sb_connection"
-    __table_args__ = (Index("sb_connection_name", "name", unique=True),)
-
-    id: str = text_key()
-    name: str = text()
-    kind: str = text()
-    dialect: str = text()
-    settings: str = text()
-    secrets: bytes | None = blob(nullable=True)
-    created: int = whole()
-    last_call: int | None = whole(nullable=True)
-
-
-class FirstCallRow(SQLModel, table=True):
-    """When a connection's IdP first made a kind of call."""
-
-    __tablename__ = "sb_first_call"
-
-    connection_id: str = text_key()
-    kind: str = text_key()
-    at: int = whole()
-
-
-class FindingRow(SQLModel, table=True):
-    """Something that an IdP itself finds wrong with an agent; as it was last read."""
-
-    __tablename__ = "sb_finding"
-    __table_args__ = (Index("sb_finding_agent", "agent_id"),)
-
-    connection_id: str = text_key()
-    agent_id: str = text_key()
-    code: str = text_key()
-    message: str = text()
-    since: int = whole()
-
-
-class TokenRow(SQLModel, table=True):
-    """A bearer token: digest only. Without a connection it serves the API (access, admin).
-
-    An access token of an OAuth client says which client it is for and which proof it was given for.
-    """
-
-    __tablename__ = "sb_token"
-    __table_args__ = (
-        Index("sb_token_digest", "digest", unique=True),
-        Index("sb_token_client", "client_id", "proof_id"),
-    )
-
-    id: str = text_key()
-    connection_id: str | None = text(nullable=True)
-    label: str = text()
-    hint: str = text()
-    digest: str = text()
-    # By which master key; NULL: from before that was noted.
-    digest_key: str | None = text(nullable=True)
-    scopes: str = text()
-    created: int = whole()
-    expires: int | None = whole(nullable=True)
-    last_used: int | None = whole(nullable=True)
-    revoked: int | None = whole(nullable=True)
-    client_id: str | None = text(nullable=True)
-    proof_id: str | None = text(nullable=True)
-    # The token that replaces this one, which works on until it expires.
-    successor: str | None = text(nullable=True)
-    # The fewest days before expiry at which somebody was warned.
-    warned: int | None = whole(nullable=True)
-
-
-class CredentialTraceRow(SQLModel, table=True):
-    """What a secret the bridge made for an agent looks like to us (a keyed digest), to know it again when it leaks."""
-
-    __tablename__ = "sb_credential_trace"
-
-    digest: str = text_key()
-    credential_id: str = text()
-    created: int = whole()
-
-
-class OwnSecretRow(SQLModel, table=True):
-    """A webhook secret made by `keys rotate`, in place of the one in the settings, sealed."""
-
-    __tablename__ = "sb_own_secret"
-    __table_args__ = (Index("sb_own_secret_name", "name", "created"),)
-
-    id: str = text_key()
-    name: str = text()
-    sealed: bytes = blob()
-    created: int = whole()
-    expires: int | None = whole(nullable=True)
-    # Until when the secret it replaces in the settings still counts.
-    replaces_until: int = whole()
-
-
-class CredentialRow(SQLModel, table=True):
-    """A credential an agent uses: where it is and how old, never its value."""
-
-    __tablename__ = "sb_credential"
-    __table_args__ = (
-        Index("sb_credential_agent", "agent_id"),
-        Index("sb_credential_held", "connection_id", "client_id", sqlite_where=HELD, postgresql_where=HELD),
-    )
-
-    id: str = text_key()
-    agent_id: str = text()
-    label: str = text()
-    kind: str = text()
-    system: str = text()
-    reference: str = text()
-    # active; inactive (off where it is kept); void (its value was never known); revoking, revoked; gone
-    state: str = text()
-    created: int = whole()
-    expires: int | None = whole(nullable=True)
-    revoked: int | None = whole(nullable=True)
-    # The connection and the OAuth client there that it belongs to; none where a system keeps it.
-    connection_id: str | None = text(nullable=True)
-    client_id: str | None = text(nullable=True)
-    # Null: told by a manifest or a person; else scan or rotation.
-    origin: str | None = text(nullable=True)
-    last_used: int | None = whole(nullable=True)
-    seen: int | None = whole(nullable=True)
-    # JSON of what may be known: kid, thumbprint, issuer.
-    public: str | None = text(nullable=True)
-    # Why a person should look at it; null once somebody did.
-    stranger: str | None = text(nullable=True)
-
-
 class RecommendationRow(SQLModel, table=True):
     """Advice about one group of one agent: leave it (drop), or another one instead (swap).
 
@@ -398,38 +270,3 @@ class RecommendationRow(SQLModel, table=True):
     settled: int | None = whole(nullable=True)
     settled_by: str | None = text(nullable=True)
     settled_why: str | None = text(nullable=True)
-
-
-class SessionRow(SQLModel, table=True):
-    """Somebody signed in at the console: a digest of the cookie, who they are, their roles, and when it ends.
-
-    `nonce` is that of the sign-in it came from, so that one answer of an IdP opens one session.
-    """
-
-    __tablename__ = "sb_session"
-    __table_args__ = (
-        Index("sb_session_digest", "digest", unique=True),
-        Index("sb_session_nonce", "nonce", unique=True),
-        Index("sb_session_person", "person_id"),
-        Index("sb_session_until", "until"),
-    )
-
-    id: str = text_key()
-    digest: str = text()
-    method: str = text()
-    person_id: str | None = text(nullable=True)
-    token_id: str | None = text(nullable=True)
-    name: str = text()
-    roles: str = text()
-    nonce: str | None = text(nullable=True)
-    # What the IdP said of how they proved who they are, as JSON: iss, sub, acr, amr.
-    proof: str = text()
-    id_token: bytes | None = blob(nullable=True)
-    authenticated: int | None = whole(nullable=True)
-    created: int = whole()
-    seen: int = whole()
-    idle: int = whole()
-    until: int = whole()
-    address: str = text()
-    ended: int | None = whole(nullable=True)
-    ended_why: str = text()
