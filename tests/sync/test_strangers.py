@@ -147,7 +147,7 @@ def test_adopting_makes_an_agent_of_what_it_says_and_the_next_apply_marks_it(on_
 def test_what_no_agent_made_here_could_say_of_itself_is_not_adopted_and_says_why(on_store) -> None:
     async def body(store: Store) -> None:
         bench, _, there = await found(store, purpose="beeps \x07")
-        with pytest.raises(Invalid, match="purpose of helper@agents.test") as refusal:
+        with pytest.raises(Invalid, match=r"purpose of helper@agents\.test") as refusal:
             await adopted(bench, "x1")
         assert refusal.value.code == "adopt-value" and "U+0007" in refusal.value.message
         there["purpose"] = "beeps"
