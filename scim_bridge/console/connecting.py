@@ -67,6 +67,17 @@ FIELDS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ("client_secret", "Client secret (its value)", "password"),
     ),
 }
+# What the browser refuses by itself, so that nothing has to be entered again: a secret is shown once over there.
+FORMS: Mapping[str, tuple[str, str]] = {
+    "org_url": (
+        r"\s*https://(?![^\/]*-admin\.)[^\/?#@\s]+\/?\s*",
+        "https://host, without -admin and without a path",
+    ),
+    "tenant_id": (
+        r"\s*([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[a-zA-Z0-9\-]+(\.[a-zA-Z0-9\-]+)+)\s*",
+        "an id such as 7e0c5a3e-0000-4000-8000-000000000001, or a domain of the tenant",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +235,7 @@ async def wizard(
             )
             for name, label, kind in FIELDS[there.kind]
         ],
+        forms=FORMS,
         waits=waits_of(there.kind, stand),
         heard=stand.heard,
         going=going_of(asked),
