@@ -9,12 +9,13 @@ from typing import Any
 from scim_bridge.api.model import Asked, Operation, Page, Parameter, changes, lists, reads
 from scim_bridge.api.shapes import AT, INTEGER, TEXT, TRUTH, Schema, closed, many, maybe, page_of, ref, text
 from scim_bridge.inventory.documents import FAMILY_NAME
-from scim_bridge.inventory.forms import instant, slug_fault, user_name_fault, workload_fault
+from scim_bridge.inventory.forms import instant, slug_fault, user_name_fault
 from scim_bridge.inventory.manifest import default_user_name
 from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.errors import Invalid, NotFound
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.agents import AgentFacts, add_agent, facts_of, find_agent, update_agent
+from scim_bridge.registry.fact_forms import workload_fault
 from scim_bridge.registry.findings import findings_of
 from scim_bridge.registry.groups import groups_of
 from scim_bridge.registry.holds import place_hold, release_hold

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from scim_bridge.audit.record import record
 from scim_bridge.connecting import clicks, steps
 from scim_bridge.connecting.stage import Stage
@@ -17,6 +19,7 @@ from scim_bridge.kernel.effects import Dead, Done, Effect, Handler, Outcome, Ret
 from scim_bridge.kernel.errors import BridgeError, Refused
 from scim_bridge.kernel.outbound import OutboundError
 from scim_bridge.kernel.progress import Progress
+from scim_bridge.kernel.sql import marks
 from scim_bridge.kernel.work import Actor, Work
 from scim_bridge.registry.connections import Connection, connection
 from scim_bridge.registry.people_refs import accountable
@@ -33,10 +36,11 @@ SHOWN = 30
 REHEARSED = "connect: rehearsal"
 
 
-async def ask(work: Work, there: Connection, kind: str, agent: str = "") -> str:
+async def ask(work: Work, there: Connection, kind: str, agent: str = "", *, anew: bool = False) -> str:
     """Have one of KINDS done for a connection; the effect whose result says what came of it.
 
-    Refused for what cannot be done to it.
+    What is asked for already and not done yet is not done twice (a double click, two tabs); `anew` means that it
+    is, once it began: it looks at what was so before. Refused for what cannot be done to it.
     """
     if kind in (PROBE, PREVIEW) and not there.has_secrets:
         raise Refused(
@@ -44,6 +48,9 @@ async def ask(work: Work, there: Connection, kind: str, agent: str = "") -> str:
         )
     if kind == REHEARSAL:
         playable(there)
+    if (waiting := await _waiting(work, there, kind, agent, anew=anew)) is not None:
+        work.bookkeeping("it was asked for, and is not done yet")
+        return waiting
     who = work.actor
     by = {"kind": who.kind, "id": who.id, "name": who.name, "request_id": who.request_id}
     payload = {"connection": there.id, "agent": agent, "by": by}
@@ -57,6 +64,21 @@ async def ask(work: Work, there: Connection, kind: str, agent: str = "") -> str:
         connection_id=there.id,
     )
     return effect
+
+
+async def _waiting(work: Work, there: Connection, kind: str, agent: str, *, anew: bool) -> str | None:
+    """The effect that was asked for with the same words and is not done yet; who asks at the same time waits."""
+    await work.tx.one(f"SELECT 1 AS x FROM sb_connection WHERE id = ?{work.tx.for_update}", there.id)
+    states = ("pending",) if anew else ("pending", "handed")
+    rows = await work.tx.all(
+        f"SELECT id, payload FROM sb_effect WHERE lane = ? AND kind = ? AND state IN ({marks(len(states))})"
+        " ORDER BY id",
+        lane_of(there),
+        kind,
+        *states,
+    )
+    same = (row["id"] for row in rows if orjson.loads(row["payload"]).get("agent") == agent)
+    return next(same, None)
 
 
 def lane_of(there: Connection) -> str:

@@ -53,14 +53,22 @@ async def connected(ctx: Context, actor: Actor, name: str, kind: str) -> Standin
     try:
         found = await registry.connection(store.reads, name)
     except NotFound:
-        found = await store.transact(
-            actor, lambda work: registry.create_connection(work, ctx.master, name, kind)
-        )
+        found = await _made(ctx, actor, name, kind)
     if found.kind != kind:
         raise Conflict(
             "connection-kind", f"{name} is a connection to {found.kind}.", "Choose another name for this one."
         )
     return await standing(store.reads, name, store.clock.now())
+
+
+async def _made(ctx: Context, actor: Actor, name: str, kind: str) -> registry.Connection:
+    """A new connection, or the one that was made meanwhile: a double click sends a form twice."""
+    try:
+        return await ctx.store.transact(
+            actor, lambda work: registry.create_connection(work, ctx.master, name, kind)
+        )
+    except Conflict:
+        return await registry.connection(ctx.store.reads, name)
 
 
 async def standing(reader: Reader, name: str, now: int) -> Standing:

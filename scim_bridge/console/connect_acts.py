@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from starlette.requests import Request
@@ -10,8 +11,9 @@ from starlette.responses import Response
 from scim_bridge.connecting import steps
 from scim_bridge.connecting.asked import KINDS, PROBE, PROOF, REHEARSAL, ask
 from scim_bridge.connecting.pages import OKTA_SCOPES, VENDORS
+from scim_bridge.connecting.shown import made_once, still_shown, token_of
 from scim_bridge.console.acting import sent
-from scim_bridge.console.connecting import FIELDS, HERE, index, url_of, vendor_of, wizard
+from scim_bridge.console.connecting import FIELDS, HERE, index, token_url, url_of, vendor_of, wizard
 from scim_bridge.console.door import Screen, redirect, required_session
 from scim_bridge.console.known import Known
 from scim_bridge.console.pages import Pages
@@ -22,6 +24,7 @@ from scim_bridge.kernel.errors import Invalid, Refused
 from scim_bridge.kernel.pages import html
 from scim_bridge.registry.connections import Connection, checked_name, connection
 
+SENT_ONCE = re.compile(r"[\w-]{16,64}", re.ASCII)
 SETTINGS = ("org_url", "tenant_id")
 
 
@@ -38,7 +41,7 @@ class ConnectActs:
         ctx, pages, one = self._ctx, self._pages, f"{HERE}/{{name}}"
         return {
             HERE: Screen(ctx, pages, get=self._index, post=self._begin),
-            f"{one}/token": Following(ctx, pages, get=self._back, post=self._token),
+            f"{one}/token": Following(ctx, pages, get=self._shown, post=self._token),
             f"{one}/credentials": Screen(ctx, pages, post=self._credentials),
             f"{one}/check": Screen(ctx, pages, post=self._check),
         }
@@ -64,18 +67,26 @@ class ConnectActs:
         return redirect(url_of(made.there.name))
 
     async def _token(self, request: Request) -> Response:
-        """A new token, shown on this page and never again; unused ones it stands for are revoked."""
+        """A new token, one however often the form is sent; unused ones it stands for are revoked."""
         session = await required_session(self._ctx, request)
-        await sent(self._ctx, request, session)
+        form = await sent(self._ctx, request, session)
         there, ctx = await self._there(request), self._ctx
-        stand = await steps.standing(ctx.store.reads, there.id, ctx.store.clock.now())
-        made = await steps.token(ctx, session.actor(request), there, stand.unused)
-        return html(await wizard(ctx, self._pages, self._known, session, there, made))
+        once = form.get("once", "")
+        if not SENT_ONCE.fullmatch(once):
+            raise Invalid("token-form", "This form is not whole.", "Load the page again.")
+        token = token_of(ctx.master, session.id, there, once)
+        await made_once(ctx, session.actor(request), there, token, form.get("seen", ""))
+        return redirect(token_url(there.name, once))
 
-    async def _back(self, request: Request) -> Response:
-        """The wizard: a token that was shown on this address is shown on it no more."""
-        await required_session(self._ctx, request)
-        return redirect(url_of((await self._there(request)).name))
+    async def _shown(self, request: Request) -> Response:
+        """The wizard with the token that this session's form made; some minutes later, without it."""
+        session = await required_session(self._ctx, request)
+        there, ctx = await self._there(request), self._ctx
+        once = request.query_params.get("once", "")
+        token = token_of(ctx.master, session.id, there, once) if SENT_ONCE.fullmatch(once) else ""
+        if not token or not await still_shown(ctx, there, token):
+            return redirect(url_of(there.name))
+        return html(await wizard(ctx, self._pages, self._known, session, there, token, once))
 
     async def _credentials(self, request: Request) -> Response:
         """The credentials of the way back, sealed; then a worker asks what can be used with them."""
@@ -86,7 +97,7 @@ class ConnectActs:
         actor = session.actor(request)
         await steps.credentialed(self._ctx, actor, there.name, settings, secrets)
         kept = await self._there(request)
-        await self._ctx.store.transact(actor, lambda work: ask(work, kept, PROBE))
+        await self._ctx.store.transact(actor, lambda work: ask(work, kept, PROBE, anew=True))
         return redirect(url_of(there.name) + "#way-back")
 
     async def _check(self, request: Request) -> Response:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from secrets import token_urlsafe
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +15,8 @@ from scim_bridge.connecting import steps
 from scim_bridge.connecting.asked import KINDS, PREVIEW, PROBE, PROOF, REHEARSAL
 from scim_bridge.connecting.pages import VENDORS, Page, Vendor, filled
 from scim_bridge.connecting.place import unreachable
+from scim_bridge.connecting.shown import MINUTES
+from scim_bridge.connecting.shown import seen as seen_tokens
 from scim_bridge.connecting.steps import Standing, standing
 from scim_bridge.console.asked import Asked, newest_of
 from scim_bridge.console.door import Screen, required_session
@@ -64,6 +67,17 @@ FIELDS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ("client_secret", "Client secret (its value)", "password"),
     ),
 }
+# What the browser refuses by itself, so that nothing has to be entered again: a secret is shown once over there.
+FORMS: Mapping[str, tuple[str, str]] = {
+    "org_url": (
+        r"\s*https://(?![^\/]*-admin\.)[^\/?#@\s]+\/?\s*",
+        "https://host, without -admin and without a path",
+    ),
+    "tenant_id": (
+        r"\s*([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[a-zA-Z0-9\-]+(\.[a-zA-Z0-9\-]+)+)\s*",
+        "an id such as 7e0c5a3e-0000-4000-8000-000000000001, or a domain of the tenant",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +91,11 @@ class Wait:
 def url_of(name: str, *more: str) -> str:
     """The address of a connection's wizard, or of one below it."""
     return "/".join((f"{HERE}/{quote(name, safe='')}", *more))
+
+
+def token_url(name: str, once: str, seen: str = "") -> str:
+    """The address of the page that shows the token a form made."""
+    return f"{url_of(name, 'token')}?{urlencode({'once': once, **({'seen': seen} if seen else {})})}"
 
 
 def vendor_of(there: Connection) -> Vendor:
@@ -122,7 +141,10 @@ class Connecting:
         going = going_of(asked)
         seen = request.query_params.get("seen", "")
         mark = mark_of(stand, asked)
-        go = "" if seen == mark else f"{url_of(there.name)}?seen={mark}#{place_of(asked, seen)}"
+        # A token that is shown is not taken away by what else comes.
+        once = request.query_params.get("once", "")
+        page_url = token_url(there.name, once, mark) if once else f"{url_of(there.name)}?seen={mark}"
+        go = "" if seen == mark else f"{page_url}#{place_of(asked, seen)}"
         page = self._pages.part(
             "connect_now.html",
             waits=waits_of(there.kind, stand),
@@ -168,9 +190,15 @@ def waits_of(kind: str, stand: Standing) -> list[Wait]:
 
 
 async def wizard(
-    ctx: Context, pages: Pages, known: Known, session: Session, there: Connection, token: str = ""
+    ctx: Context,
+    pages: Pages,
+    known: Known,
+    session: Session,
+    there: Connection,
+    token: str = "",
+    once: str = "",
 ) -> str:
-    """The whole page. `token` is one that was just made: it is shown here and never again."""
+    """The whole page. `token` is one that the form `once` has just made: some minutes later nothing shows it."""
     vendor = vendor_of(there)
     reads, now = ctx.store.reads, ctx.store.clock.now()
     stand, asked = await _how_far(ctx, there)
@@ -188,11 +216,14 @@ async def wizard(
         there=there,
         vendor=vendor,
         url=url_of(there.name),
-        follow=f"{url_of(there.name, 'now')}?seen={mark_of(stand, asked)}",
+        follow=f"{url_of(there.name, 'now')}?seen={mark_of(stand, asked)}{f'&once={once}' if once else ''}",
         trouble=unreachable(ctx.public_url, is_set=known.public_url_set),
         inside=steps.local(ctx.public_url),
         stand=stand,
         token=token,
+        minutes=MINUTES,
+        once=token_urlsafe(16),
+        seen_tokens=seen_tokens(stand),
         provisioning=_page(vendor.provisioning, values),
         way_back=_page(vendor.credentials, values),
         fields=[
@@ -204,6 +235,7 @@ async def wizard(
             )
             for name, label, kind in FIELDS[there.kind]
         ],
+        forms=FORMS,
         waits=waits_of(there.kind, stand),
         heard=stand.heard,
         going=going_of(asked),
@@ -232,10 +264,21 @@ def _page(page: Page, values: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+def offered(kind: str, every: Sequence[Connection], heard: Collection[str]) -> str:
+    """The name a new connection of a kind may have: that of one nothing came of yet, so that one goes on with it."""
+    begun = [one.name for one in every if one.kind == kind and one.name not in heard and not one.has_secrets]
+    taken = {one.name for one in every}
+    free = (f"{kind}-{number}" for number in range(2, len(every) + 3))
+    return (
+        begun[0] if begun else kind if kind not in taken else next(name for name in free if name not in taken)
+    )
+
+
 async def index(ctx: Context, pages: Pages, session: Session) -> str:
     """Which IdP to connect, and the connections there are."""
     now = ctx.store.clock.now()
-    found = [one for one in await connections(ctx.store.reads) if one.kind in VENDORS]
+    every = await connections(ctx.store.reads)
+    found = [one for one in every if one.kind in VENDORS]
     rows = [(one, url_of(one.name), (await standing(ctx.store.reads, one.id, now)).heard) for one in found]
     return pages.page(
         "connect_index.html",
@@ -244,9 +287,11 @@ async def index(ctx: Context, pages: Pages, session: Session) -> str:
         now,
         "Connect",
         "settings",
-        vendors=[(kind, vendor.name) for kind, vendor in VENDORS.items()],
+        vendors=[
+            (kind, vendor.name, offered(kind, every, {one.name for one, _, heard in rows if heard}))
+            for kind, vendor in VENDORS.items()
+        ],
         rows=rows,
-        taken={one.name for one in found},
         url=HERE,
         may_change=permitted(session, "connections.change"),
     )

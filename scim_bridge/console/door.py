@@ -155,11 +155,12 @@ class Elsewhere(Exception):
 
 
 async def required_session(ctx: Context, request: Request) -> Session:
-    """Who is signed in; Elsewhere leads everybody else to the sign-in (and back, for a page)."""
+    """Who is signed in; Elsewhere leads everybody else to the sign-in, and back: to the page a form was on."""
     session = await session_of(ctx, request)
     if session is None:
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        raise Elsewhere(redirect(sign_in_url(here if request.method in ("GET", "HEAD") else "")))
+        then = here if request.method in ("GET", "HEAD") else came_from(request)
+        raise Elsewhere(redirect(sign_in_url(then)))
     return session
 
 

@@ -31,13 +31,14 @@ from scim_bridge.inventory.shape import (
 )
 from scim_bridge.inventory.source import Mapping as Object
 from scim_bridge.inventory.source import Node, kind_of
+from scim_bridge.registry.fact_forms import workload_fault
 from scim_bridge.registry.model import ENVIRONMENTS, RISK_TIERS
 
 _SLUG = checked(forms.slug_fault, "Write for example 'support-triage'.")
 _USER_NAME = checked(forms.user_name_fault, "Write for example 'ann.lee@corp.example'.")
 _EMAIL = checked(forms.email_fault, "Write for example 'ann.lee@corp.example'.")
 _TIMEZONE = checked(forms.timezone_fault, "Write for example 'Europe/Lisbon'.")
-_WORKLOAD = checked(forms.workload_fault, "Write for example 'spiffe://corp.example/agents/support-triage'.")
+_WORKLOAD = checked(workload_fault, "Write for example 'spiffe://corp.example/agents/support-triage'.")
 # A URL may carry a key in its query, so it is not repeated in a message.
 _URL = checked(forms.url_fault, "Write an https URL.", shows_value=False)
 

@@ -13,8 +13,6 @@ MAX_SLUG = 63
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_TRUST_DOMAIN = re.compile(r"[a-z0-9._-]+")
-_SEGMENT = re.compile(r"[A-Za-z0-9._-]+")
 # The end of 9999-12-31 has no RFC 3339 form, so nothing from that day on is taken.
 _TOO_LATE = (date(9999, 12, 31) - date(1970, 1, 1)).days * DAY
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -62,32 +60,6 @@ def timezone_fault(text: str) -> str:
         ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return "This time zone is not in the IANA database."
-    return ""
-
-
-def workload_fault(text: str) -> str:
-    """Why text cannot be a workload identifier: a SPIFFE ID, or a WIMSE URI held to the same rules.
-
-    SPIFFE-ID.md sections 2.1 to 2.3: trust domain of `[a-z0-9._-]`, no port, user, query, fragment,
-    percent-encoding, empty or dot segments or trailing slash; at most 2,048 bytes.
-    """
-    scheme, separator, rest = text.partition("://")
-    if not separator or scheme not in ("spiffe", "wimse"):
-        return "A workload id starts with spiffe:// or wimse://."
-    if len(text.encode("utf-8", "surrogatepass")) > 2048:
-        return "A workload id has at most 2,048 bytes."
-    domain, slash, path = rest.partition("/")
-    if not domain or len(domain) > 255 or not _TRUST_DOMAIN.fullmatch(domain):
-        return "The trust domain has lower-case letters, digits, dots, hyphens and underscores only."
-    if not slash or not path:
-        return "A workload id names a path after the trust domain."
-    for segment in path.split("/"):
-        if not segment:
-            return "The path has an empty segment or ends with a slash."
-        if segment in (".", ".."):
-            return "The path has a '.' or '..' segment."
-        if not _SEGMENT.fullmatch(segment):
-            return "Path segments have letters, digits, dots, hyphens and underscores only."
     return ""
 
 

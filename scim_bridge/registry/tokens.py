@@ -59,9 +59,9 @@ def _base62(number: int, width: int) -> str:
     return "".join(reversed(digits))
 
 
-def minted(prefix: str) -> str:
-    """A fresh secret of a kind: its prefix, 256 random bits and a CRC-32 over them, in base 62."""
-    body = _base62(int.from_bytes(os.urandom(32)), 43)
+def minted(prefix: str, drawn: bytes = b"") -> str:
+    """A secret of a kind: its prefix, 256 bits (`drawn`, else random ones) and a CRC-32 over them, in base 62."""
+    body = _base62(int.from_bytes(drawn or os.urandom(32)), 43)
     return f"{prefix}{body}{_base62(zlib.crc32(body.encode()), 6)}"
 
 
@@ -86,8 +86,12 @@ async def create_token(
     scopes: tuple[str, ...],
     label: str = "",
     days: int | None = None,
+    token: str = "",
 ) -> str:
-    """Make a token and return it: this is the only time it can be seen. `days` until it expires."""
+    """Make a token and return it: this is the only time it can be seen. `days` until it expires.
+
+    `token` is one that was minted by the caller.
+    """
     allowed = (*CONNECTION_SCOPES, SIGNALS, *SSF_SCOPES) if connection_id is not None else API_SCOPES
     if not scopes or not set(scopes) <= set(allowed):
         raise Invalid(
@@ -99,7 +103,7 @@ async def create_token(
         )
     expires = None if days is None else work.now + days * DAY
     token_id, token = await add_token(
-        work, master, connection_id=connection_id, scopes=scopes, label=label, expires=expires
+        work, master, connection_id=connection_id, scopes=scopes, label=label, expires=expires, token=token
     )
     await record(
         work,
@@ -122,9 +126,10 @@ async def add_token(
     expires: int | None,
     client_id: str | None = None,
     proof_id: str | None = None,
+    token: str = "",
 ) -> tuple[str, str]:
     """Store a new token: (its id, the token). The caller checks what it grants and writes the audit row."""
-    token, token_id = new_token(), work.ids.new()
+    token, token_id = token or new_token(), work.ids.new()
     await work.tx.run(
         "INSERT INTO sb_token (id, connection_id, label, hint, digest, digest_key, scopes, created, expires,"
         " client_id, proof_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -221,10 +226,10 @@ async def revoke_token(work: Work, token_id: str) -> None:
 
 
 async def find_token(reader: Reader, master: MasterKey, text: str) -> Any:
-    """The row (id, connection_id, expires, revoked) of a token of ours, live or not; None for any other text."""
+    """The row (id, connection_id, created, expires, revoked) of a token of ours, live or not; None for other texts."""
     if not well_formed(text):
         return None
-    sql = "SELECT id, connection_id, expires, revoked FROM sb_token WHERE digest = ?"
+    sql = "SELECT id, connection_id, created, expires, revoked FROM sb_token WHERE digest = ?"
     found = await by_digest(reader, master, "token", text, sql)
     return None if found is None else found.row
 

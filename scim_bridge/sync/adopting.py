@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scim_bridge.kernel.errors import Conflict, NotFound, Refused
+from scim_bridge.kernel.errors import Conflict, Invalid, NotFound, Refused
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.agent_names import agent_id_named
 from scim_bridge.registry.agents import create_agent
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.drift_rules import DISPLAY_NAME, FACTS
+from scim_bridge.registry.fact_forms import fact_fault
 from scim_bridge.registry.holds import place_hold
 from scim_bridge.registry.model import AGENT_URN, Doc, Owners, PersonRef
 from scim_bridge.registry.people_refs import find_person
@@ -36,7 +37,7 @@ async def adopt_as(
     """
     row = await _adoptable(work, connection, remote_id)
     person = await _owner(work, row, owner)
-    found = facts_there(row.attributes, meaning)
+    found = _kept_here(row, facts_there(row.attributes, meaning))
     doc: Doc = {
         # Its login, where the IdP knows it by one.
         "userName": found.get(USER_NAME) or slug,
@@ -96,6 +97,18 @@ async def _nobodys(work: Work, connection: Connection, remote_id: str) -> KeptSt
             "stranger-adopted", f"{row.name} is an agent here.", "Hold or delete the agent instead."
         )
     return row
+
+
+def _kept_here(row: KeptStranger, found: dict[str, str]) -> dict[str, str]:
+    """What it says of itself; Invalid where an agent made by any other door could not say that."""
+    for name, value in found.items():
+        if fault := fact_fault(name, value):
+            raise Invalid(
+                "adopt-value",
+                f"{name} of {row.name} as it is there is not kept here. {fault}",
+                "Set it there to what is kept, or make it the object of an agent you describe yourself: --into.",
+            )
+    return found
 
 
 async def _adoptable(work: Work, connection: Connection, remote_id: str) -> KeptStranger:

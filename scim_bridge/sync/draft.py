@@ -84,6 +84,8 @@ class Draft:
     strangers: tuple[Stranger, ...] = ()
     # The objects there that are agents' of ours, by id.
     claimed: frozenset[str] = frozenset()
+    # When its reading began: it says nothing of what was settled since.
+    began: int = 0
 
     @property
     def counts(self) -> Counts:
@@ -243,6 +245,7 @@ async def draft_plan(ctx: Context, connection: Connection, idp: Idp, tell: Tell 
 
     IdpError when the tenant cannot be read. A single object that cannot be read becomes a note.
     """
+    began = ctx.store.clock.now()
     limits: Limits = limits_of(connection.settings)
     reads = ctx.store.reads
     setup = await patiently(idp.missing)
@@ -282,4 +285,5 @@ async def draft_plan(ctx: Context, connection: Connection, idp: Idp, tell: Tell 
         frozenset(reader.compared),
         nobodys,
         frozenset(shelf.claimed),
+        began,
     )

@@ -116,23 +116,29 @@ async def keep_drifts(
     found: Sequence[Drift],
     told: Mapping[str, LastChange],
     compared: Collection[str],
+    began: int,
 ) -> None:
-    """Note what a reading found; what is no longer so for an agent it `compared` was undone there."""
+    """Note what a reading found; what is no longer so for an agent it `compared` was undone there.
+
+    The reading `began` then: it opens nothing that was settled since, and says nothing of what a later one saw.
+    """
     known = {(row.agent_id, row.attribute): row for row in await drifts_of(work.tx, connection_id)}
+    settled = await _settled_since(work, connection_id, began) if found else frozenset()
     news: dict[str, list[Drift]] = {}
     for each in found:
         row = known.pop((each.agent_id, each.attribute), None)
-        if row is None:
-            _insert(work, connection_id, each, told.get(each.agent_id))
+        if row is not None:
+            if row.last_seen <= began:
+                _follow(work, row, each, told.get(each.agent_id), began)
+        elif (each.agent_id, each.attribute, canonical(each.theirs).decode()) not in settled:
+            _insert(work, connection_id, each, told.get(each.agent_id), began)
             news.setdefault(each.agent_id, []).append(each)
-        else:
-            _follow(work, row, each, told.get(each.agent_id))
     for agent_id, new in news.items():
         by = told[agent_id].by if agent_id in told else ""
         detail = {"attributes": sorted(each.attribute for each in new), "by": by}
         await record(work, "agent.drifted", AGENT, agent_id, detail, connection_id=connection_id)
     for row in known.values():
-        if row.agent_id in compared:
+        if row.agent_id in compared and row.last_seen <= began:
             await close_drift(work, row, UNDONE, "nothing differs any more")
     # The audit keeps what happened; the table what may still be asked about.
     work.tx.later(
@@ -140,7 +146,17 @@ async def keep_drifts(
     )
 
 
-def _insert(work: Work, connection_id: str, each: Drift, told: LastChange | None) -> None:
+async def _settled_since(work: Work, connection_id: str, began: int) -> frozenset[tuple[str, str, str]]:
+    """Agent, attribute and their value of each drift that was settled after this moment."""
+    rows = await work.tx.all(
+        "SELECT agent_id, attribute, theirs FROM sb_drift WHERE connection_id = ? AND settled > ?",
+        connection_id,
+        began,
+    )
+    return frozenset((row["agent_id"], row["attribute"], row["theirs"]) for row in rows)
+
+
+def _insert(work: Work, connection_id: str, each: Drift, told: LastChange | None, began: int) -> None:
     who = told or LastChange()
     work.tx.later(
         "INSERT INTO sb_drift (id, connection_id, agent_id, slug, attribute, field, ours, theirs, rule, first_seen,"
@@ -155,8 +171,8 @@ def _insert(work: Work, connection_id: str, each: Drift, told: LastChange | None
         canonical(each.ours).decode(),
         canonical(each.theirs).decode(),
         each.rule,
-        work.now,
-        work.now,
+        began,
+        began,
         who.by,
         who.at,
         who.reason,
@@ -168,7 +184,7 @@ def _insert(work: Work, connection_id: str, each: Drift, told: LastChange | None
     )
 
 
-def _follow(work: Work, row: KeptDrift, each: Drift, told: LastChange | None) -> None:
+def _follow(work: Work, row: KeptDrift, each: Drift, told: LastChange | None, began: int) -> None:
     who = told or LastChange(row.changed_by, row.changed_at, "", row.unknown)
     work.tx.later(
         "UPDATE sb_drift SET ours = ?, theirs = ?, rule = ?, slug = ?, last_seen = ?, changed_by = ?, changed_at = ?,"
@@ -177,7 +193,7 @@ def _follow(work: Work, row: KeptDrift, each: Drift, told: LastChange | None) ->
         canonical(each.theirs).decode(),
         each.rule,
         each.slug,
-        work.now,
+        began,
         who.by,
         who.at,
         who.reason,

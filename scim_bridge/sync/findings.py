@@ -39,7 +39,12 @@ async def keep_found(work: Work, draft: Draft, found: Told) -> None:
     work.bookkeeping("what is seen again is noted; what is new, or closed, has its row")
     believed = not draft.reason and draft.listing.complete
     await keep_drifts(
-        work, draft.connection.id, draft.drifts, found.changes, draft.compared if believed else ()
+        work,
+        draft.connection.id,
+        draft.drifts,
+        found.changes,
+        draft.compared if believed else (),
+        draft.began,
     )
     await keep_strangers(
         work, draft.connection.id, draft.strangers, found.origins, draft.claimed, complete=believed

@@ -21,6 +21,7 @@ from scim_bridge.sync.idp.port import ENABLED
 from scim_bridge.sync.model import BEGUN
 from scim_bridge.sync.taking import take
 
+UNKNOWN = "drift-unknown"
 BY_RULE = "by the connection's rule"
 
 
@@ -78,7 +79,7 @@ async def _open(work: Work, connection_id: str, agent: str, attribute: str) -> K
     exact = [row for row in found if row.attribute == attribute] or found
     if not exact:
         raise NotFound(
-            "drift-unknown",
+            UNKNOWN,
             f"No change of {attribute} of {agent} waits for a decision.",
             "See scim-bridge sync drift; sync plan reads again.",
         )
@@ -129,9 +130,10 @@ def _refusing(connection: Connection, each: Drift, why: str) -> Callable[[Work],
 async def take_by_rule(
     ctx: Context, actor: Actor, connection: Connection, limits: Limits, known: int, found: Sequence[Drift]
 ) -> int:
-    """Take over what the connection's rules say is theirs; how many were. Nothing when it is too much at once.
+    """Take over what the connection's rules say is theirs; how many are settled. Nothing when it is too much at once.
 
-    What cannot be taken over waits for a person, like any other that waits.
+    Another one who applies at this moment may have taken some over. What cannot be taken over waits for a person,
+    like any other that waits.
     """
     wanted = [each for each in found if each.rule == THEIRS]
     if not wanted or many(limits, len({each.agent_id for each in wanted}), known):
@@ -146,6 +148,9 @@ async def take_by_rule(
                 ),
             )
         except BridgeError as error:
+            if error.code == UNKNOWN:
+                taken += 1
+                continue
             if error.status >= 500:
                 raise
             await ctx.store.transact(actor, _refusing(connection, each, error.message))

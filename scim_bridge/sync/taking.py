@@ -6,7 +6,6 @@ that switches an agent on ever is.
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Any
 
 from scim_bridge.kernel.errors import Invalid, Refused
@@ -22,15 +21,12 @@ from scim_bridge.registry.drift_rules import (
     SPONSORS,
     TAKEABLE,
 )
+from scim_bridge.registry.fact_forms import fact_fault
 from scim_bridge.registry.holds import place_hold
-from scim_bridge.registry.model import AGENT, AGENT_URN, ENVIRONMENTS, RISK_TIERS, Owners, PersonRef
+from scim_bridge.registry.model import AGENT, AGENT_URN, Owners, PersonRef
 from scim_bridge.registry.people_refs import find_person, owners_of
 from scim_bridge.registry.standing import save, standing
 from scim_bridge.sync.model import absent
-
-LONGEST = 8_000
-# What the registry's own API takes for these, and rules (scopes, policies, alerts) go by.
-CHOICES = {"environment": ENVIRONMENTS, "riskTier": RISK_TIERS}
 
 
 async def take(work: Work, agent_id: str, name: str, value: Any, where: str, reason: str) -> None:
@@ -65,14 +61,12 @@ async def _stop(work: Work, agent_id: str, value: Any, where: str, reason: str) 
 
 
 async def _fact(work: Work, agent_id: str, name: str, value: Any) -> None:
-    if not absent(value) and not _kept_here(value):
-        raise Invalid("drift-value", f"{name} is no text that could be kept here.", "Settle it as ours.")
-    choices = CHOICES.get(name)
-    if choices and not absent(value) and value not in choices:
+    fault = "" if absent(value) else fact_fault(name, value)
+    if fault:
         raise Invalid(
             "drift-value",
-            f"{name} is one of {', '.join(choices)} here, not {str(value)[:80]!r}.",
-            "Settle it as ours, or set it there to one of these.",
+            f"{name} as it is there is not kept here. {fault}",
+            "Settle it as ours, or set it there to what is kept.",
         )
     before = await standing(work, agent_id, AGENT)
     doc = dict(before.resource.doc)
@@ -87,13 +81,6 @@ async def _fact(work: Work, agent_id: str, name: str, value: Any) -> None:
     after = await described(work, before, doc, why="agent.updated")
     if after is not before:
         save(work, before, after)
-
-
-def _kept_here(value: Any) -> bool:
-    """True for a text that the other doors would take, too: of no great length, without control characters."""
-    if not isinstance(value, str) or len(value) > LONGEST:
-        return False
-    return not any(unicodedata.category(each) in ("Cc", "Cs") and each not in "\t\r\n" for each in value)
 
 
 async def _people(work: Work, agent_id: str, name: str, value: Any) -> None:

@@ -38,6 +38,12 @@ class Live(House):
 
         return asyncio.run_coroutine_threadsafe(steer(), self.loop).result(60)
 
+    def rows(self, sql: str) -> list[Any]:
+        """What the bridge's database answers."""
+        assert self.server is not None
+        reads = self.server.bridge.ctx.store.reads
+        return asyncio.run_coroutine_threadsafe(reads.all(sql), self.loop).result(60)
+
 
 @contextmanager
 def live(database_url: str) -> Iterator[Live]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,11 @@ from tests.browser.test_journeys import follow
 from tests.browser.test_pages import looked_at
 
 AGENT = "knowledge-writer"
+# Milliseconds between the clicks of somebody who clicks twice.
+PERSON = 80
+OF_ENTRA = "(SELECT id FROM sb_connection WHERE name = 'entra')"
+LIVE_TOKENS = f"SELECT COUNT(*) AS n FROM sb_token WHERE connection_id IN {OF_ENTRA} AND revoked IS NULL"
+REHEARSALS = "SELECT COUNT(*) AS n FROM sb_effect WHERE kind = 'connect.rehearse'"
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +43,20 @@ def test_okta_is_rehearsed_through_the_wizard_a_plan_is_applied_and_drift_settle
     expect(page.get_by_role("heading", name="Connect Okta", level=1)).to_be_visible()
     page.get_by_role("button", name="Make the token").click()
     expect(page.get_by_role("status")).to_contain_text("sbr_")
+    org = page.get_by_label("Org address")
+    for wrong, taken in (("https://acme-admin.okta.com", False), ("https://acme.okta.com/", True)):
+        org.fill(wrong)
+        assert org.evaluate("one => one.checkValidity()") is taken, wrong
+    org.fill("")
     expect(page.get_by_role("button", name="Copy the token")).to_be_visible()
-    page.get_by_role("button", name="Rehearse with a sandbox Okta").click()
+    token = page.locator("#token").inner_text()
+    page.get_by_role("button", name="Rehearse with a sandbox Okta").dblclick(delay=PERSON)
+    expect(page).to_have_url(re.compile("/console/connect/okta(\\?.*)?#"))
+    page.go_back()
+    expect(page.locator("#token")).to_have_text(token)
+    page.go_forward()
     expect(page.get_by_text("Import Now found")).to_be_visible()
+    assert [row["n"] for row in house.rows(REHEARSALS)] == [1]
     done = page.get_by_role("region", name="What Okta has done here")
     expect(done.get_by_text("got it")).not_to_have_count(0)
     expect(done.get_by_role("listitem").first).to_contain_text("got it")
@@ -75,6 +92,46 @@ def test_okta_is_rehearsed_through_the_wizard_a_plan_is_applied_and_drift_settle
     expect(drift).to_contain_text("Nothing differs")
     page.goto(f"/console/agents/{AGENT}")
     expect(page.get_by_text("What Mallory says.").first).to_be_visible()
+
+
+def test_entra_is_begun_twice_gone_back_in_reloaded_and_left_and_nothing_is_made_twice_or_lost(
+    opened, house: Live
+) -> None:
+    page = opened()
+    page.goto("/console/connect")
+    page.get_by_role("button", name="Connect Entra").dblclick(delay=PERSON)
+    expect(page.get_by_role("heading", name="Connect Entra", level=1)).to_be_visible()
+    page.go_back()
+    expect(page.locator("#name-entra")).to_have_value("entra")
+    page.get_by_role("button", name="Connect Entra").click()
+    other = page.context.new_page()
+    other.goto("/console/connect/entra")
+    tenant = page.get_by_label("Directory (tenant) ID")
+    for wrong, taken in (
+        ("my tenant", False),
+        ("7e0c5a3e-0000-4000-8000-000000000001", True),
+        (" a.example ", True),
+    ):
+        tenant.fill(wrong)
+        assert tenant.evaluate("one => one.checkValidity()") is taken, wrong
+    tenant.fill("")
+    page.get_by_role("button", name="Make the token").dblclick(delay=PERSON)
+    shown = page.locator("#token")
+    token = shown.inner_text()
+    for again in (page.reload, page.go_back, page.go_forward):
+        again()
+    expect(shown).to_have_text(token)
+    other.get_by_role("button", name="Make the token").click()
+    expect(other.get_by_text("has another token since you loaded the page")).to_be_visible()
+    other.get_by_role("link", name="Back to the page you came from").click()
+    expect(other.get_by_text("nobody has called with it yet")).to_be_visible()
+    assert [row["n"] for row in house.rows(LIVE_TOKENS)] == [1]
+
+    page.close()
+    later = other.context.new_page()
+    later.goto("/console/connect")
+    later.get_by_role("link", name="entra", exact=True).click()
+    expect(later.get_by_text("nobody has called with it yet")).to_be_visible()
 
 
 def test_the_wizard_and_the_pages_of_sync_have_nothing_axe_core_finds(opened, house: Live) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -68,6 +69,19 @@ async def sent(browser: Browser, where: str, **fields: str) -> httpx2.Response:
     return await browser.post(f"/console/connect{where}", form_key=await browser.form_key(), **fields)
 
 
+async def form_of(browser: Browser, kind: str) -> dict[str, str]:
+    """What the form that makes a token says of itself."""
+    page = (await browser.get(f"/console/connect/{kind}")).text
+    return {name: re.findall(rf'name="{name}" value="([^"]+)"', page)[0] for name in ("once", "seen")}
+
+
+async def token_page(browser: Browser, kind: str) -> httpx2.Response:
+    """Make a token, and the page that shows it."""
+    made = await sent(browser, f"/{kind}/token", **await form_of(browser, kind))
+    assert made.status_code == 303 and "sbr_" not in made.headers["location"]
+    return await browser.get(made.headers["location"])
+
+
 async def call(browser: Browser, token: str, method: str, path: str, body: Any = None) -> int:
     """One SCIM call, as the IdP makes it."""
     answer = await browser.client.request(
@@ -96,7 +110,7 @@ def test_the_wizard_speaks_the_vendors_words_shows_a_token_once_and_notices_each
         async with at_wizard(store) as browser:
             begun = await sent(browser, "", kind=kind, name="")
             assert begun.headers["location"] == f"/console/connect/{kind}"
-            made = await sent(browser, f"/{kind}/token")
+            made = await token_page(browser, kind)
             for word in (*words, f"{OUTSIDE}/scim/v2"):
                 assert word in made.text, word
             assert made.headers["cache-control"] == "no-store"
@@ -117,7 +131,7 @@ def test_the_wizard_speaks_the_vendors_words_shows_a_token_once_and_notices_each
             heard = (await browser.get(f"/console/connect/{kind}/now?seen=0")).text
             assert heard.count("got it") == (3 if kind == "okta" else 2) and "data-go" in heard
             assert "nothing waits for what has not come yet" in heard and "waiting" not in heard
-            other = await sent(browser, f"/{kind}/token")
+            other = await token_page(browser, kind)
             assert (await browser.get(f"/console/connect/{kind}/token")).headers["location"].endswith(kind)
             assert token not in other.text and await call(browser, token, "GET", "/Users") == 200
 
@@ -131,7 +145,7 @@ def test_an_unused_token_ends_when_another_is_made_and_a_proof_is_no_call_of_the
         async with at_wizard(store) as browser:
             await sent(browser, "", kind="okta", name="okta")
             first, second = [
-                re.findall(r"sbr_\w{49}", (await sent(browser, "/okta/token")).text)[0] for _ in range(2)
+                re.findall(r"sbr_\w{49}", (await token_page(browser, "okta")).text)[0] for _ in range(2)
             ]
             assert await call(browser, first, "GET", "/Users") == 401
             there = await connection(store.reads, "okta")
@@ -148,6 +162,91 @@ def test_an_unused_token_ends_when_another_is_made_and_a_proof_is_no_call_of_the
             assert set(await first_calls(store.reads, there.id)) == {"list"}
 
     run_with_store(sqlite_url, clock, body)
+
+
+def test_a_form_sent_twice_at_once_makes_one_connection_and_one_token_and_both_are_shown_it(
+    database_url, clock
+) -> None:
+    async def body(store: Store) -> None:
+        async with at_wizard(store) as browser:
+            begun = await asyncio.gather(*(sent(browser, "", kind="okta", name="okta") for _ in range(3)))
+            assert {one.headers.get("location") for one in begun} == {"/console/connect/okta"}
+            assert 'value="okta"' in (await browser.get("/console/connect")).text, (
+                "one goes on with what is begun"
+            )
+            await token_page(browser, "okta")
+            form = await form_of(browser, "okta")
+            made = await asyncio.gather(*(sent(browser, "/okta/token", **form) for _ in range(3)))
+            (address,) = {one.headers["location"] for one in made}
+            (token,) = set(re.findall(r"sbr_\w{49}", (await browser.get(address)).text))
+            assert token in (await browser.get(address)).text, "loaded again, it is there again"
+            rows = await store.reads.all("SELECT revoked FROM sb_token WHERE connection_id IS NOT NULL")
+            assert [row["revoked"] is None for row in rows].count(True) == 1 and len(rows) == 2
+            clock.advance(seconds=600)
+            assert (await browser.get(address)).headers["location"] == "/console/connect/okta"
+            assert await call(browser, token, "GET", "/Users") == 200
+
+    run_with_store(database_url, clock, body)
+
+
+def test_a_token_made_in_another_tab_is_not_ended_unseen_and_no_other_session_is_shown_it(
+    sqlite_url, clock
+) -> None:
+    async def body(store: Store) -> None:
+        async with at_wizard(store) as browser:
+            await sent(browser, "", kind="okta", name="okta")
+            stale = await form_of(browser, "okta")
+            shown = await sent(browser, "/okta/token", **await form_of(browser, "okta"))
+            (token,) = set(re.findall(r"sbr_\w{49}", (await browser.get(shown.headers["location"])).text))
+            late = await sent(browser, "/okta/token", **stale)
+            assert late.status_code == 409 and "token-moved" in late.text and "another tab" in late.text
+            assert await call(browser, token, "GET", "/Users") == 200
+            assert (await sent(browser, "/okta/token")).status_code == 400
+            await browser.sign_in()
+            away = await browser.get(shown.headers["location"])
+            assert away.status_code == 303 and token not in away.text
+
+    run_with_store(sqlite_url, clock, body)
+
+
+def test_what_is_asked_for_twice_is_done_once_but_new_credentials_are_asked_about_anew(
+    database_url, clock
+) -> None:
+    async def body(store: Store) -> None:
+        async with at_wizard(store) as browser:
+
+            async def made(work: Work) -> None:
+                await create_connection(work, MASTER, "okta", "okta", secrets={"ssws_token": "x"})
+
+            async def kinds(state: str = "") -> list[str]:
+                rows = await store.reads.all("SELECT kind FROM sb_effect ORDER BY kind")
+                if state:
+                    await store.transact(TESTER, lambda work: _all(work, state))
+                return [row["kind"] for row in rows]
+
+            async def _all(work: Work, state: str) -> None:
+                work.bookkeeping("test")
+                await work.tx.run("UPDATE sb_effect SET state = ?", state)
+
+            await store.transact(TESTER, made)
+            asks = [("connect.proof", ""), ("connect.preview", ""), ("connect.preview", "a-000")]
+            for what, agent in asks:
+                twice = (sent(browser, "/okta/check", what=what, agent=agent, sure="yes") for _ in range(2))
+                assert [one.status_code for one in await asyncio.gather(*twice)] == [303, 303]
+            assert await kinds("handed") == ["connect.preview", "connect.preview", "connect.proof"]
+            there = await connection(store.reads, "okta")
+            await store.transact(TESTER, lambda work: asked.ask(work, there, asked.PROBE))
+            await kinds("handed")
+            for anew, count in ((False, 1), (True, 2), (True, 2)):
+                await store.transact(
+                    TESTER, lambda work, anew=anew: asked.ask(work, there, asked.PROBE, anew=anew)
+                )
+                assert (await kinds()).count("connect.probe") == count
+            await kinds("done")
+            await sent(browser, "/okta/check", what="connect.proof", sure="yes")
+            assert (await kinds()).count("connect.proof") == 2
+
+    run_with_store(database_url, clock, body)
 
 
 def test_credentials_are_sealed_never_shown_and_asked_about_by_a_worker(sqlite_url, clock) -> None:
@@ -316,7 +415,7 @@ def test_what_was_entered_wrong_leads_back_to_its_form_and_is_kept_from_being_se
                 assert ('href="/console/connect">Back to the page' in wrong.text) is led
             await sent(browser, "", kind="okta", name="okta")
             page = (await browser.get("/console/connect/okta")).text
-            assert 'pattern="https://' in page and page.count("data-copy") == 2
+            assert r'pattern="\s*https://(' in page and page.count("data-copy") == 2
 
     run_with_store(sqlite_url, clock, body)
 

@@ -14,7 +14,7 @@ from scim_bridge.console.sign_in import pasted, safe_next
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.tokens import revoke_token
 from tests.conftest import TESTER
-from tests.console.browser import Browser, browsing, company
+from tests.console.browser import BASE, Browser, browsing, company
 
 PAGES = [
     "/console",
@@ -35,6 +35,12 @@ def test_no_page_opens_without_a_session(sqlite_url, clock) -> None:
         for path in ("/console/agents/a-000/hold", "/console/agents/a-000/release"):
             away = await browser.post(path, reason="because", form_key="x")
             assert away.status_code == 303 and "sign-in" in away.headers["location"]
+        led = await browser.post(
+            "/console/agents/a-000/hold", {"referer": f"{BASE}/console/agents/a-000?x=1"}, reason="because"
+        )
+        assert led.headers["location"].endswith("next=%2Fconsole%2Fagents%2Fa-000%3Fx%3D1"), (
+            "back to the form"
+        )
         row = await browser.store.reads.one("SELECT COUNT(*) AS n FROM sb_hold")
         assert row["n"] == 0
 

@@ -249,6 +249,41 @@ def test_an_expired_delta_token_is_a_gap_and_who_went_meanwhile_is_found_all_the
     on_entra(body)
 
 
+def test_many_who_went_while_the_token_expired_are_held_by_the_brake_and_nobody_who_is_there_is_touched(
+    on_entra,
+) -> None:
+    async def body(made: Stage, tenant: Tenant) -> None:
+        from scim_bridge.sandbox.entra.tenant import Tenant as Directory
+
+        names = [f"p{number:02}" for number in range(9)]
+        await made.control("POST", "/directory", {"users": [{"userPrincipalName": upn(n)} for n in names]})
+        for name in names:
+            await made.owner(name, user(tenant, name)["id"])
+        await ask(made)
+        await made.look()
+        there = Directory(made.running.sandbox.store, made.running.url)
+        for name in names[:6]:
+            there.delete("user", user(tenant, name)["id"])
+        await change(made, names[6], accountEnabled=False)
+        lost = {"error": {"code": "resyncRequired", "message": "The delta token is expired."}}
+        fault = {"match": {"path": "deltatoken"}, "times": 1, "action": "status", "status": 410, "body": lost}
+        await made.control("PUT", "/faults", {"faults": [fault]})
+        assert await ask(made) == 0
+        assert await ask(made) == 4, "everybody who is there is listed anew"
+        await made.look()
+        signals = await made.signals()
+        assert sorted(name for _, name in signals) == names[:7]
+        assert {kind for kind, _ in signals} == {"person.deleted", "person.left"}
+        states = [case["state"] for case in await made.cases()]
+        assert len(states) == 7 and states.count("held") >= 4, states
+        for name in (*names[7:], "maria"):
+            assert await made.active(f"{name}-bot")
+        (gap,) = (await made.door("graph-delta")).gaps
+        assert "resyncRequired" in gap.why
+
+    on_entra(body)
+
+
 def test_a_leave_date_plans_moves_and_cancels(on_entra) -> None:
     async def body(made: Stage, tenant: Tenant) -> None:
         await ask(made)

@@ -288,6 +288,32 @@ def test_app_roles_follow_groups_and_only_ours_are_taken_back(
     on_bench(sqlite_url, clock, tenant, body, app_roles=mapping)
 
 
+def test_an_app_role_given_by_hand_stays_where_the_mapping_gives_the_same_one_and_takes_it_back(
+    sqlite_url: str, clock: ManualClock, tenant: Tenant
+) -> None:
+    invoices(tenant, {"value": "Invoices.Read", "allowedMemberTypes": ["Application"]})
+
+    async def body(bench: Bench) -> None:
+        triage = await bench.agent("triage", await bench.person(upn("maria")))
+        payments = await group(bench, "Payments")
+        assert (await bench.apply()).state == "OK"
+        by_hand = {
+            "id": "foreign",
+            "principalId": tenant.identity("Triage")["id"],
+            "resourceId": "c1111111-1111-4111-8111-111111111111",
+            "appRoleId": "b0000000-0000-4000-8000-000000000000",
+        }
+        tenant.running.sandbox.store.put("appRoleAssignment", "foreign", by_hand)
+        assert (await bench.plan()).changes == 0
+        await bench.store.transact(TESTER, lambda work: add_members(work, payments, [(triage, None)]))
+        assert (await bench.apply()).state == "OK"
+        await leaves(bench, payments, triage)
+        assert (await bench.apply()).state == "OK"
+        assert roles_of(tenant, "Triage") == ["b0000000"]
+
+    on_bench(sqlite_url, clock, tenant, body, app_roles=f"Payments={INVOICES}/Invoices.Read")
+
+
 def test_app_roles_that_cannot_be_given_are_said_and_the_rest_is_written(
     sqlite_url: str, clock: ManualClock, tenant: Tenant
 ) -> None:

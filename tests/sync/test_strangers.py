@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scim_bridge.kernel.errors import BridgeError, Conflict, NotFound, Refused
+from scim_bridge.kernel.errors import BridgeError, Conflict, Invalid, NotFound, Refused
 from scim_bridge.kernel.work import Store
 from scim_bridge.sync import adopting
 from scim_bridge.sync.idp.port import ENABLED, IdpError
@@ -140,6 +140,19 @@ def test_adopting_makes_an_agent_of_what_it_says_and_the_next_apply_marks_it(on_
         for again in (adopting.ignore, adopting.retire):
             with pytest.raises(Refused):
                 await decided(bench, again, "x1", "no")
+
+    on_store(body)
+
+
+def test_what_no_agent_made_here_could_say_of_itself_is_not_adopted_and_says_why(on_store) -> None:
+    async def body(store: Store) -> None:
+        bench, _, there = await found(store, purpose="beeps \x07")
+        with pytest.raises(Invalid, match=r"purpose of helper@agents\.test") as refusal:
+            await adopted(bench, "x1")
+        assert refusal.value.code == "adopt-value" and "U+0007" in refusal.value.message
+        there["purpose"] = "beeps"
+        await bench.plan()
+        assert await adopted(bench, "x1")
 
     on_store(body)
 
