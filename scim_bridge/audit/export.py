@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from scim_bridge.audit.model import EXPORT_TYPE, GENESIS, HASHED
+from scim_bridge.audit.model import EXPORT_TYPE, GENESIS, HASHED, instant_of
 from scim_bridge.kernel.crypto import MasterKey, public_keys, signing_key
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Refused
@@ -26,9 +26,11 @@ PAGE = 5000
 _ROW = ("seq", *HASHED, "prev", "hash")
 _MARK = ("first_seq", "last_seq", "last_hash", "root", "at", "statement")
 # SQLite keeps a text or bytes where a number belongs, and sorts them behind every number: none has a place.
-LAST_PLACE = 2**63 - 1
+# Nor has what lies so far out that counting on from it would end.
+LAST_PLACE = 2**62
 _PLACED = f"> ? AND {{}} <= {LAST_PLACE}"
 ROWS_BEHIND = f"SELECT {', '.join(_ROW)} FROM sb_audit WHERE seq {_PLACED.format('seq')} ORDER BY seq LIMIT ?"
+ANY_BEHIND = f"SELECT seq FROM sb_audit WHERE seq {_PLACED.format('seq')} LIMIT 1"
 _CHECKPOINTS = (
     f"SELECT {', '.join(_MARK)} FROM sb_checkpoint WHERE last_seq {_PLACED.format('last_seq')}"
     " ORDER BY last_seq LIMIT ?"
@@ -60,7 +62,7 @@ def damaged(kind: str, place: object) -> Refused:
     which = f"{kind.capitalize()} {place}" if isinstance(place, int) else f"A {kind} outside the chain"
     return Refused(
         "audit-damaged",
-        f"{which} of the audit log holds what is no text or number of ours: nothing was exported from there on.",
+        f"{which} of the audit log holds what is no text or number of ours: nothing goes out from there on.",
         "Run scim-bridge audit verify: it names all that was altered.",
     )
 
@@ -182,7 +184,7 @@ async def rows_between(
         wanted: list[Any] = [
             row
             for row in rows
-            if (since is None or row["at"] >= since) and (until is None or row["at"] < until)
+            if (since is None or instant_of(row) >= since) and (until is None or instant_of(row) < until)
         ]
         if wanted:
             yield wanted

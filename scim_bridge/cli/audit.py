@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from scim_bridge.audit.anchors import anchored
-from scim_bridge.audit.export import chain_lines, decoded, rows_between, written
-from scim_bridge.audit.forms import FORMS, csv_head
+from scim_bridge.audit.export import chain_lines, decoded, rows_between
+from scim_bridge.audit.forms import FORMS, csv_head, form_of
 from scim_bridge.audit.model import Verdict
 from scim_bridge.audit.seal import seal
 from scim_bridge.audit.verify import LONGEST_LINE, read_anchors, verify_database, verify_export
@@ -140,9 +140,7 @@ async def _rows(bridge: Any, file: Path, form: str, since: int | None, until: in
             out.write(csv_head() + b"\r\n")
         async with bridge.ctx.store.database.snapshot() as reader, decoded(reader):
             async for rows in rows_between(reader, since, until):
-                out.writelines(
-                    written("row", row, FORMS[form]) + (b"\r\n" if form == "csv" else b"\n") for row in rows
-                )
+                out.writelines(form_of(row, form) + (b"\r\n" if form == "csv" else b"\n") for row in rows)
                 count += len(rows)
     return count
 
