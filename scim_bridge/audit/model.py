@@ -108,7 +108,7 @@ def detail_of(row: Mapping[str, Any]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def instant_of(row: Mapping[str, Any]) -> int:
+def instant_of(row: Any) -> int:
     """When it was, in microseconds; of a row that was altered into no number, the beginning of time."""
     at = row["at"]
     return at if isinstance(at, int) and 0 <= at < LATEST else 0

@@ -77,8 +77,8 @@ async def verify_database(
             for astray in await reader.all(select):
                 about = astray["name"] if kind == "row" else None
                 walk.told(None, about, f"a {kind} stands outside the chain: its place is no number from 1 on")
-        for row in await reader.all(_DISPLACED):
-            name = str(row["name"])[:80]
+        for displaced in await reader.all(_DISPLACED):
+            name = str(displaced["name"])[:80]
             walk.told(None, name, f"the row with id {name} was taken out of its place in the chain")
         waiting = await reader.one("SELECT COUNT(*) AS n FROM sb_audit WHERE seq IS NULL AND hash IS NULL")
     unsealed = waiting["n"] if waiting is not None else 0

@@ -181,7 +181,7 @@ def test_a_damaged_row_says_in_its_place_that_it_is_damaged(sqlite_url, clock) -
 
     async def check(store: Store) -> None:
         row = await store.reads.one("SELECT * FROM sb_audit WHERE seq = 3")
-        said = orjson.loads(form_of(row, "ocsf"))  # type: ignore[arg-type]
+        said = orjson.loads(form_of(row, "ocsf"))
         assert said["metadata"]["event_code"] == "audit.damaged" and said["metadata"]["sequence"] == 3
         assert said["status_id"] == 2 and "verify" in said["unmapped"]["detail"]["damaged"]
 

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from scim_bridge.kernel.effects import Dead, Done, Effect, Outcome, Retry
+from scim_bridge.kernel.effects import Dead, Done, Effect, Effects, Outcome, Retry
 from scim_bridge.settings.watch import AlertRouteSettings, AlertSettings
 from scim_bridge.watch.alert_delivery import handlers
+from scim_bridge.watch.alerts import alert
+from scim_bridge.watch.telling import told
 from scim_bridge.watch.watcher import Watcher
 from tests.conftest import run_with_store
 from tests.watch.activity import Sender, with_sender
@@ -115,6 +117,30 @@ def test_the_status_says_what_became_of_an_alert_whatever_body_comes_with_it(
             assert calls == [f"/{path}/{kind}" for kind in ("webhook", "pagerduty")], "nothing is followed"
 
     with_sender(lambda run: run_with_store(sqlite_url, clock, run), clock, body)
+
+
+def test_an_alert_says_how_far_each_route_was_told_and_why_it_was_not(on_store, clock) -> None:
+    routes = tuple(
+        AlertRouteSettings(name, "webhook", "http://127.0.0.1:1", "low") for name in ("siem", "spare")
+    )
+    chosen = AlertSettings(routes=routes, secrets={"siem": SECRET, "spare": SECRET})
+
+    async def body(sender: Sender) -> None:
+        await sender.sent(sender.event(tool="shell"))
+        [row] = await sender.looked(chosen)
+        found = await alert(sender.store.reads, row["id"])
+        first, second = await told(sender.store.reads, chosen, found)
+        engine = Effects(sender.store, handlers(sender.ctx, chosen), [])
+        wait = await engine.attempt(first["effect"])
+        again = {one["route"]: one for one in await told(sender.store.reads, chosen, found)}
+        assert wait == 1.0 and set(again) == {"siem", "spare"}
+        failed, waits = again[first["route"]], again[second["route"]]
+        assert (failed["state"], failed["attempts"], failed["event"]) == ("pending", 1, "alert.opened")
+        assert "refused the connection" in failed["error"] and failed["next_try"] > waits["next_try"]
+        assert (waits["attempts"], waits["error"]) == (0, None)
+        assert await told(sender.store.reads, AlertSettings(), found) == []
+
+    with_sender(on_store, clock, body)
 
 
 def test_two_workers_that_see_the_same_at_the_same_moment_open_one_alert_and_tell_each_route_once(
