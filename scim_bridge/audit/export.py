@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from bisect import bisect_right
 from collections import deque
@@ -94,6 +95,8 @@ async def pages(reader: Reader, after: int = 0) -> AsyncIterator[tuple[str, Sequ
     last = after
     while rows := list(await reader.all(ROWS_BEHIND, last, PAGE)):
         last, begin = rows[-1]["seq"], 0
+        # SQLite never suspends: without this nobody could stop it before the end.
+        await asyncio.sleep(0)
         while marks and marks[0]["last_seq"] <= last:
             mark = marks.popleft()
             end = bisect_right(rows, mark["last_seq"], lo=begin, key=_seq)
@@ -181,6 +184,7 @@ async def rows_between(
     last = 0
     while rows := list(await reader.all(ROWS_BEHIND, last, PAGE)):
         last = rows[-1]["seq"]
+        await asyncio.sleep(0)
         wanted: list[Any] = [
             row
             for row in rows
