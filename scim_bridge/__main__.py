@@ -16,9 +16,13 @@ def main(arguments: list[str] | None = None) -> int:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    from scim_bridge.cli.run import run
+    try:
+        from scim_bridge.cli.run import run
 
-    return run(arguments)
+        return run(arguments)
+    except KeyboardInterrupt:
+        # Ctrl-C while the program is still being loaded.
+        return 130
 
 
 if __name__ == "__main__":

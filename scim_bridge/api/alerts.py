@@ -27,31 +27,43 @@ from scim_bridge.kernel.clock import HOUR, iso
 from scim_bridge.kernel.work import Work
 from scim_bridge.watch.alerts import Alert, alert, alerts, mute, mutes, resolve, unmute
 from scim_bridge.watch.baseline_model import KINDS
-from scim_bridge.watch.telling import RESOLVED, tell
+from scim_bridge.watch.telling import RESOLVED, tell, told
 
 TAG = "Alerts"
+ALERT: Mapping[str, Schema] = {
+    "id": TEXT,
+    "agent": closed({"id": TEXT, "slug": TEXT}),
+    "kind": TEXT,
+    "subject": TEXT,
+    "severity": TEXT,
+    "state": TEXT,
+    "why": TEXT,
+    "figures": FREE,
+    "evidence": many(TEXT),
+    "first": AT,
+    "last": AT,
+    "hours": INTEGER,
+    "muted": TRUTH,
+    "response": many(TEXT),
+    "resolved": maybe(AT),
+    "resolved_by": maybe(TEXT),
+    "resolution": maybe(TEXT),
+}
+TOLD = closed(
+    {
+        "route": TEXT,
+        "event": TEXT,
+        "effect": TEXT,
+        "state": TEXT,
+        "attempts": INTEGER,
+        "error": maybe(TEXT),
+        "settled": maybe(AT),
+        "next_try": maybe(AT),
+    }
+)
 SCHEMAS: Mapping[str, Schema] = {
-    "Alert": closed(
-        {
-            "id": TEXT,
-            "agent": closed({"id": TEXT, "slug": TEXT}),
-            "kind": TEXT,
-            "subject": TEXT,
-            "severity": TEXT,
-            "state": TEXT,
-            "why": TEXT,
-            "figures": FREE,
-            "evidence": many(TEXT),
-            "first": AT,
-            "last": AT,
-            "hours": INTEGER,
-            "muted": TRUTH,
-            "response": many(TEXT),
-            "resolved": maybe(AT),
-            "resolved_by": maybe(TEXT),
-            "resolution": maybe(TEXT),
-        }
-    ),
+    "Alert": closed(ALERT),
+    "AlertTold": closed({**ALERT, "told": many(TOLD)}),
     "Mute": closed(
         {
             "id": TEXT,
@@ -99,7 +111,8 @@ async def list_(asked: Asked) -> Page:
 
 async def show(asked: Asked) -> dict[str, Any]:
     """GET /alerts/{alert}."""
-    return _shown(await alert(asked.reader, asked.path["alert"]))
+    found = await alert(asked.reader, asked.path["alert"])
+    return {**_shown(found), "told": await told(asked.reader, asked.house.settings.alerts, found)}
 
 
 async def end(work: Work, asked: Asked) -> dict[str, Any]:
@@ -109,10 +122,12 @@ async def end(work: Work, asked: Asked) -> dict[str, Any]:
     return _shown(await alert(work.tx, done.id))
 
 
-async def muted(asked: Asked) -> dict[str, Any]:
+async def muted(asked: Asked) -> Page:
     """GET /alert-mutes."""
-    rows = await mutes(asked.reader, asked.now)
-    return {"items": [{**row, "created": iso(row["created"]), "until": iso(row["until"])} for row in rows]}
+    after = (int(asked.after[0]), str(asked.after[1])) if asked.after else None
+    rows = await mutes(asked.reader, asked.now, limit=asked.limit, after=after)
+    key = [rows[-1]["until"], rows[-1]["id"]] if len(rows) == asked.limit else None
+    return Page([{**row, "created": iso(row["created"]), "until": iso(row["until"])} for row in rows], key)
 
 
 async def silence(work: Work, asked: Asked) -> dict[str, Any]:
@@ -139,7 +154,9 @@ OPERATIONS: tuple[Operation, ...] = (
         Parameter("all", TRUTH, "those that are resolved, too"),
     ),
     reads(
-        TAG, "showAlert", "/alerts/{alert}", "One alert: why, and the events behind it", show, ref("Alert")
+        *(TAG, "showAlert", "/alerts/{alert}", "One alert: why, the events behind it, who was told", show),
+        ref("AlertTold"),
+        about="`told` has a line for each route of the settings that hears of it, with the last reason why it was not.",
     ),
     changes(
         *(
@@ -153,9 +170,9 @@ OPERATIONS: tuple[Operation, ...] = (
         ref("Alert"),
         closed({"reason": text("audited and shown")}),
     ),
-    reads(
+    lists(
         *(TAG, "listMutes", "/alert-mutes", "What is muted, by whom, why and until when", muted),
-        closed({"items": many(ref("Mute"))}),
+        page_of("Mute"),
     ),
     changes(
         *(

@@ -24,6 +24,7 @@ from scim_bridge.api.shapes import (
     ref,
     text,
 )
+from scim_bridge.audit.model import detail_of, instant_of
 from scim_bridge.audit.record import record
 from scim_bridge.departures.status import status as leaving
 from scim_bridge.kernel import counters
@@ -211,13 +212,13 @@ async def search_audit(asked: Asked) -> Page:
 def _row(row: Any) -> dict[str, Any]:
     return {
         "id": row["id"],
-        "at": iso(row["at"]),
+        "at": iso(instant_of(row)),
         "place": row["seq"],
         "actor": {"kind": row["actor_kind"], "id": row["actor_id"], "name": row["actor_name"]},
         "action": row["action"],
         "subject": {"kind": row["subject_kind"], "id": row["subject_id"]},
         "outcome": row["outcome"],
-        "detail": orjson.loads(row["detail"]),
+        "detail": detail_of(row),
         "request_id": row["request_id"],
     }
 

@@ -131,7 +131,7 @@ async def _put(outbound: Outbound, anchor: AnchorSettings, seq: int, body: bytes
     if anchor.authorization:
         headers["authorization"] = anchor.authorization
     try:
-        answer = await outbound.send("PUT", object_url(anchor.to, seq), headers=headers, body=body)
+        answer = await outbound.send("PUT", object_url(anchor.to, seq), headers=headers, body=body, cut=True)
     except OutboundError as error:
         reason = f"the object store: {error.text()}"
         return Retry(reason) if error.transient else Dead(reason)

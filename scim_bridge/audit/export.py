@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from bisect import bisect_right
 from collections import deque
@@ -12,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from scim_bridge.audit.model import EXPORT_TYPE, GENESIS, HASHED
+from scim_bridge.audit.model import EXPORT_TYPE, GENESIS, HASHED, instant_of
 from scim_bridge.kernel.crypto import MasterKey, public_keys, signing_key
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Refused
@@ -26,9 +27,11 @@ PAGE = 5000
 _ROW = ("seq", *HASHED, "prev", "hash")
 _MARK = ("first_seq", "last_seq", "last_hash", "root", "at", "statement")
 # SQLite keeps a text or bytes where a number belongs, and sorts them behind every number: none has a place.
-LAST_PLACE = 2**63 - 1
+# Nor has what lies so far out that counting on from it would end.
+LAST_PLACE = 2**62
 _PLACED = f"> ? AND {{}} <= {LAST_PLACE}"
 ROWS_BEHIND = f"SELECT {', '.join(_ROW)} FROM sb_audit WHERE seq {_PLACED.format('seq')} ORDER BY seq LIMIT ?"
+ANY_BEHIND = f"SELECT seq FROM sb_audit WHERE seq {_PLACED.format('seq')} LIMIT 1"
 _CHECKPOINTS = (
     f"SELECT {', '.join(_MARK)} FROM sb_checkpoint WHERE last_seq {_PLACED.format('last_seq')}"
     " ORDER BY last_seq LIMIT ?"
@@ -60,7 +63,7 @@ def damaged(kind: str, place: object) -> Refused:
     which = f"{kind.capitalize()} {place}" if isinstance(place, int) else f"A {kind} outside the chain"
     return Refused(
         "audit-damaged",
-        f"{which} of the audit log holds what is no text or number of ours: nothing was exported from there on.",
+        f"{which} of the audit log holds what is no text or number of ours: nothing goes out from there on.",
         "Run scim-bridge audit verify: it names all that was altered.",
     )
 
@@ -92,6 +95,8 @@ async def pages(reader: Reader, after: int = 0) -> AsyncIterator[tuple[str, Sequ
     last = after
     while rows := list(await reader.all(ROWS_BEHIND, last, PAGE)):
         last, begin = rows[-1]["seq"], 0
+        # SQLite never suspends: without this nobody could stop it before the end.
+        await asyncio.sleep(0)
         while marks and marks[0]["last_seq"] <= last:
             mark = marks.popleft()
             end = bisect_right(rows, mark["last_seq"], lo=begin, key=_seq)
@@ -179,10 +184,11 @@ async def rows_between(
     last = 0
     while rows := list(await reader.all(ROWS_BEHIND, last, PAGE)):
         last = rows[-1]["seq"]
+        await asyncio.sleep(0)
         wanted: list[Any] = [
             row
             for row in rows
-            if (since is None or row["at"] >= since) and (until is None or row["at"] < until)
+            if (since is None or instant_of(row) >= since) and (until is None or instant_of(row) < until)
         ]
         if wanted:
             yield wanted

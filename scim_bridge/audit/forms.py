@@ -15,7 +15,7 @@ import orjson
 
 from scim_bridge import __version__
 from scim_bridge.audit import ocsf
-from scim_bridge.audit.model import HASHED
+from scim_bridge.audit.model import HASHED, instant_of
 from scim_bridge.kernel.clock import SECOND, iso
 
 Row = Mapping[str, Any]
@@ -139,3 +139,37 @@ FORMS: Mapping[str, Callable[[Row], bytes]] = {
     "syslog": syslog_line,
     "csv": csv_line,
 }
+
+
+def form_of(row: Row, form: str) -> bytes:
+    """A row in a form; one that was damaged so that the form cannot hold it is a row that says so, in its place."""
+    try:
+        return FORMS[form](row)
+    except (TypeError, ValueError, AttributeError, OverflowError):
+        return FORMS[form](_stand_in(row))
+
+
+def syslog_of(row: Row, form: str) -> bytes:
+    """An RFC 5424 message with the row in a form; of a damaged row, with what says so."""
+    try:
+        return syslog(row, FORMS[form](row))
+    except (TypeError, ValueError, AttributeError, OverflowError):
+        odd = _stand_in(row)
+        return syslog(odd, FORMS[form](odd))
+
+
+def _stand_in(row: Row) -> Row:
+    said = {name: row[name] if isinstance(row[name], str) else "" for name in COLUMNS}
+    detail = "This row was altered and cannot be read. Run scim-bridge audit verify: it names all that was altered."
+    return {
+        **said,
+        "seq": row["seq"],
+        "at": instant_of(row),
+        "action": "audit.damaged",
+        "subject_kind": "audit",
+        "subject_id": str(row["id"])[:80],
+        "outcome": "failed",
+        "connection_id": None,
+        "address": None,
+        "detail": orjson.dumps({"damaged": detail}).decode(),
+    }

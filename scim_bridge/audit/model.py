@@ -11,6 +11,8 @@ from typing import Any
 import orjson
 
 GENESIS = "0" * 64
+# The end of year 9999: no instant behind it can be written.
+LATEST = 253_402_300_800_000_000
 CHECKPOINT_TYPE = "scim-bridge-checkpoint+jwt"
 EXPORT_TYPE = "scim-bridge-export+jwt"
 HASHED = (
@@ -37,6 +39,18 @@ def row_hash(row: Mapping[str, Any], seq: int, prev: str) -> str:
     """SHA-256 over the previous hash, the place in the chain and every column of the row."""
     content = dict(zip(_ORDER, _content(row), strict=True))
     return hashlib.sha256(orjson.dumps([prev, seq, content])).hexdigest()
+
+
+def odd_hash(row: Mapping[str, Any], seq: int, prev: str) -> str:
+    """The same of a row that holds bytes where text belongs, which no row of ours does and no export can hold."""
+    content = dict(zip(_ORDER, _content(row), strict=True))
+    return hashlib.sha256(orjson.dumps([prev, seq, content], default=_odd)).hexdigest()
+
+
+def _odd(value: object) -> dict[str, str]:
+    if isinstance(value, bytes):
+        return {"bytes": value.hex()}
+    raise TypeError("no value of a database")
 
 
 def merkle_root(leaves: Sequence[str]) -> str:
@@ -83,3 +97,18 @@ class Verdict:
     def ok(self) -> bool:
         """True when every row and checkpoint adds up."""
         return not self.findings
+
+
+def detail_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The detail of a row; of one that was altered into what is no JSON, `unreadable` with how it begins."""
+    try:
+        found = orjson.loads(row["detail"])
+    except (TypeError, ValueError):
+        return {"unreadable": str(row["detail"])[:80]}
+    return found if isinstance(found, dict) else {}
+
+
+def instant_of(row: Any) -> int:
+    """When it was, in microseconds; of a row that was altered into no number, the beginning of time."""
+    at = row["at"]
+    return at if isinstance(at, int) and 0 <= at < LATEST else 0

@@ -9,14 +9,14 @@ from typing import Any
 
 import structlog
 
-from scim_bridge.audit.export import ROWS_BEHIND
+from scim_bridge.audit.export import ANY_BEHIND, ROWS_BEHIND, decoded
 from scim_bridge.audit.record import record
 from scim_bridge.audit.seal import seal
 from scim_bridge.audit.transports import NotTaken, deliver
 from scim_bridge.kernel.clock import MINUTE, SECOND
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.database import Reader
-from scim_bridge.kernel.errors import NotFound
+from scim_bridge.kernel.errors import BridgeError, NotFound, Refused
 from scim_bridge.kernel.work import SYSTEM, Actor, Work
 from scim_bridge.settings.audit import NOW, AuditSettings, SinkSettings
 
@@ -63,12 +63,12 @@ async def serve(ctx: Context, name: str, sink: SinkSettings) -> int:
         return 0
     cursor, failures, took = due[0], due[1], 0
     for _ in range(TURN):
-        rows: list[Any] = list(await ctx.store.reads.all(ROWS_BEHIND, cursor, BATCH))
-        if not rows:
-            break
         try:
+            rows = await _behind(ctx, cursor)
+            if not rows:
+                break
             await deliver(ctx.outbound, sink, rows)
-        except NotTaken as error:
+        except (NotTaken, Refused) as error:
             await ctx.store.transact(SYSTEM, partial(_failed, name=name, failures=failures, error=error))
             return took
         cursor, failures = rows[-1]["seq"], 0
@@ -78,6 +78,12 @@ async def serve(ctx: Context, name: str, sink: SinkSettings) -> int:
             break
     await ctx.store.transact(SYSTEM, lambda work: _rest(work, name))
     return took
+
+
+async def _behind(ctx: Context, cursor: int) -> list[Any]:
+    """The next rows; Refused names one that holds what is no text."""
+    async with decoded(ctx.store.reads):
+        return list(await ctx.store.reads.all(ROWS_BEHIND, cursor, BATCH))
 
 
 async def _due(ctx: Context, name: str, sink: SinkSettings) -> tuple[int, int] | None:
@@ -93,7 +99,7 @@ async def _due(ctx: Context, name: str, sink: SinkSettings) -> tuple[int, int] |
         )
     if row is None or row["next_at"] > now:
         return None
-    if not await ctx.store.reads.all(ROWS_BEHIND, row["cursor"], 1):
+    if not await ctx.store.reads.all(ANY_BEHIND, row["cursor"]):
         return None
 
     async def lease(work: Work) -> int:
@@ -139,7 +145,7 @@ async def _rest(work: Work, name: str) -> None:
     await work.tx.run("UPDATE sb_audit_sink SET next_at = ? WHERE name = ?", work.now, name)
 
 
-async def _failed(work: Work, name: str, failures: int, error: NotTaken) -> None:
+async def _failed(work: Work, name: str, failures: int, error: BridgeError) -> None:
     work.bookkeeping("a stream of the audit was not taken")
     pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures, 20))
     await work.tx.run(

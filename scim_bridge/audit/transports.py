@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scim_bridge.audit.forms import FORMS, framed, syslog
+from scim_bridge.audit.forms import form_of, framed, syslog_of
 from scim_bridge.kernel.appended import append
 from scim_bridge.kernel.errors import BridgeError
 from scim_bridge.kernel.outbound import Outbound, OutboundError
@@ -45,8 +45,7 @@ async def deliver(outbound: Outbound, sink: SinkSettings, rows: Rows) -> None:
 
 
 def _lines(sink: SinkSettings, rows: Rows) -> bytes:
-    form = FORMS[sink.form]
-    return b"".join(form(row) + b"\n" for row in rows)
+    return b"".join(form_of(row, sink.form) + b"\n" for row in rows)
 
 
 def _append(file: Path, content: bytes) -> None:
@@ -68,7 +67,7 @@ async def _post(outbound: Outbound, sink: SinkSettings, rows: Rows) -> None:
         headers["authorization"] = sink.authorization
     try:
         answer = await outbound.send(
-            "POST", sink.to, headers=headers, body=_lines(sink, rows), timeout=SECONDS
+            "POST", sink.to, headers=headers, body=_lines(sink, rows), timeout=SECONDS, cut=True
         )
     except OutboundError as error:
         raise NotTaken(error.message, error.fix) from error
@@ -77,8 +76,7 @@ async def _post(outbound: Outbound, sink: SinkSettings, rows: Rows) -> None:
 
 
 async def _to_syslog(outbound: Outbound, sink: SinkSettings, rows: Rows) -> None:
-    form = FORMS[sink.form]
-    content = b"".join(framed(syslog(row, form(row))) for row in rows)
+    content = b"".join(framed(syslog_of(row, sink.form)) for row in rows)
     target = HOST_AND_PORT.fullmatch(sink.to)
     assert target is not None
     host, port = target[1].strip("[]"), int(target[2])

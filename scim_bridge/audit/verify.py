@@ -25,6 +25,8 @@ _ASTRAY = {
     "checkpoint": f"SELECT statement AS name FROM sb_checkpoint WHERE last_seq < 1 OR last_seq > {LAST_PLACE} LIMIT 20",
 }
 
+_DISPLACED = "SELECT id AS name FROM sb_audit WHERE seq IS NULL AND hash IS NOT NULL ORDER BY id LIMIT 20"
+
 
 async def verify_database(
     database: Database,
@@ -75,7 +77,10 @@ async def verify_database(
             for astray in await reader.all(select):
                 about = astray["name"] if kind == "row" else None
                 walk.told(None, about, f"a {kind} stands outside the chain: its place is no number from 1 on")
-        waiting = await reader.one("SELECT COUNT(*) AS n FROM sb_audit WHERE seq IS NULL")
+        for displaced in await reader.all(_DISPLACED):
+            name = str(displaced["name"])[:80]
+            walk.told(None, name, f"the row with id {name} was taken out of its place in the chain")
+        waiting = await reader.one("SELECT COUNT(*) AS n FROM sb_audit WHERE seq IS NULL AND hash IS NULL")
     unsealed = waiting["n"] if waiting is not None else 0
     return Verdict(
         walk.rows, walk.checkpoints, unsealed, walk.findings(), walk.anchors, None, walk.next - 1, walk.tip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from scim_bridge.audit.model import CHECKPOINT_TYPE, GENESIS, Finding, merkle_root, row_hash
+from scim_bridge.audit.model import CHECKPOINT_TYPE, GENESIS, Finding, merkle_root, odd_hash, row_hash
 from scim_bridge.audit.signatures import Stated
 from scim_bridge.audit.signatures import stated as statement_of
 from scim_bridge.kernel.crypto import Tampered, verify
@@ -60,7 +60,9 @@ class Walk:
             self._gap(expected, seq - 1)
         else:
             self._misplaced(seq, row["id"])
-        actual = _hash(row)
+        actual, ours = _hash(row)
+        if not ours:
+            self.told(seq, row["id"], "it holds bytes, which no row of ours does")
         if actual != row["hash"]:
             self.told(seq, row["id"], "its content is not what was sealed")
         if seq > self.covered:
@@ -168,9 +170,9 @@ class Walk:
         return tuple(found)
 
 
-def _hash(row: Mapping[str, Any]) -> str:
-    """The hash of a row as it is stored; with what no row of ours can hold, bytes say, that of nothing sealed."""
+def _hash(row: Mapping[str, Any]) -> tuple[str, bool]:
+    """The hash of a row as it is stored, and whether it holds only what a row of ours can."""
     try:
-        return row_hash(row, row["seq"], row["prev"])
+        return row_hash(row, row["seq"], row["prev"]), True
     except TypeError:
-        return GENESIS
+        return odd_hash(row, row["seq"], row["prev"]), False

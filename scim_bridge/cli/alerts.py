@@ -17,7 +17,7 @@ from scim_bridge.registry.agent_names import agent_id_named
 from scim_bridge.watch import alerts as watch
 from scim_bridge.watch.alert_delivery import send, summary
 from scim_bridge.watch.baseline_model import KINDS
-from scim_bridge.watch.telling import OPENED, RESOLVED, tell
+from scim_bridge.watch.telling import OPENED, RESOLVED, tell, told
 
 app = typer.Typer(no_args_is_help=True, help="What agents did that is odd.")
 routes = typer.Typer(no_args_is_help=True, help="Whom alerts are told.")
@@ -73,12 +73,24 @@ def list_(
 
 @app.command("show")
 def show_(alert_id: str, database_url: DatabaseUrl = None, output: Output = Format.TABLE) -> None:
-    """One alert: why, the figures, the events behind it, what was done."""
+    """One alert: why, the figures, the events behind it, what was done, and how far each route was told."""
 
-    async def body(bridge: Any) -> watch.Alert:
-        return await watch.alert(bridge.ctx.store.reads, alert_id)
+    async def body(bridge: Any) -> dict[str, Any]:
+        reads = bridge.ctx.store.reads
+        found = await watch.alert(reads, alert_id)
+        calls = await told(reads, bridge.settings.alerts, found)
+        if output is Format.TABLE:
+            return {**found.shown(), "told": [_call(one) for one in calls] or "nobody"}
+        return {**found.shown(), "told": calls}
 
-    show(with_bridge(database_url, body).shown(), output)
+    show(with_bridge(database_url, body), output)
+
+
+def _call(one: dict[str, Any]) -> str:
+    """How far a route was told, on one line."""
+    words = f"{one['route']} {one['event']}: {one['state']}, attempts {one['attempts']}"
+    again = f", next try {one['next_try']}" if one["next_try"] else ""
+    return f"{words}{again}{', ' + one['error'] if one['error'] else ''}"
 
 
 @app.command("resolve")
@@ -175,11 +187,11 @@ def routes_test(name: str, database_url: DatabaseUrl = None, output: Output = Fo
             raise NotFound("route-unknown", f"There is no route {name!r}.", "See `alerts routes list`.")
         clock = ctx.store.clock
         example = watch.example(UuidV7(clock).new(), clock.now())
-        told = []
+        sent = []
         for event in (OPENED, RESOLVED) if route.kind == "pagerduty" else (OPENED,):
             outcome = await send(ctx, route, settings.secrets[name], example, event, f"{example.id}:{event}")
             result = getattr(outcome, "result", None)
-            told.append(
+            sent.append(
                 {
                     "event": event,
                     "alert": summary(example),
@@ -187,9 +199,9 @@ def routes_test(name: str, database_url: DatabaseUrl = None, output: Output = Fo
                     "detail": dict(result) if result is not None else getattr(outcome, "reason", ""),
                 }
             )
-        return told
+        return sent
 
-    told = with_bridge(database_url, body)
-    show(told, output)
-    if any(line["outcome"] != "done" for line in told):
+    lines = with_bridge(database_url, body)
+    show(lines, output)
+    if any(line["outcome"] != "done" for line in lines):
         raise typer.Exit(1)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from scim_bridge.audit.anchors import anchored
-from scim_bridge.audit.export import chain_lines, decoded, rows_between, written
-from scim_bridge.audit.forms import FORMS, csv_head
+from scim_bridge.audit.export import chain_lines, decoded, rows_between
+from scim_bridge.audit.forms import FORMS, csv_head, form_of
 from scim_bridge.audit.model import Verdict
 from scim_bridge.audit.seal import seal
 from scim_bridge.audit.verify import LONGEST_LINE, read_anchors, verify_database, verify_export
 from scim_bridge.cli import audit_streams
 from scim_bridge.cli.files import lines, read, writing
-from scim_bridge.cli.output import EXIT_ERROR, DatabaseUrl, Format, Output, busy, show
+from scim_bridge.cli.output import EXIT_ERROR, DatabaseUrl, Format, Output, busy, fail, show
 from scim_bridge.cli.session import with_bridge
 from scim_bridge.kernel import crypto
 from scim_bridge.kernel.clock import iso, parse_iso
@@ -24,9 +25,20 @@ from scim_bridge.kernel.crypto import trusted_keys
 from scim_bridge.kernel.errors import UniqueViolation
 
 CHAIN = "chain"
+EXIT_STOPPED = 130
 
 app = typer.Typer(no_args_is_help=True, help="The tamper-evident record of every change.")
 app.add_typer(audit_streams.app, name="streams")
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Ctrl-C ends what was begun with a word and its own exit code; nothing of it is kept."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        fail("Stopped before the end: nothing can be said of the rest.", "The same command begins anew.")
+        raise typer.Exit(EXIT_STOPPED) from error
 
 
 def report(verdict: Verdict, keys: str, output: Format) -> None:
@@ -67,7 +79,7 @@ def verify(
     anchors = [] if anchor is None else read_anchors(lines(anchor, LONGEST_LINE))
     if file is not None:
         trusted = trusted_keys(read(public_keys), "audit keys") if public_keys is not None else None
-        with busy("Checking every row of the export"):
+        with stoppable(), busy("Checking every row of the export"):
             found = verify_export(lines(file, LONGEST_LINE), trusted, anchors)
         report(found, "given" if trusted is not None else "the file's own", output)
         return
@@ -80,7 +92,7 @@ def verify(
             await seal(bridge.ctx.store, bridge.ctx.master)
         return await verify_database(bridge.ctx.store.database, anchors, processes=True)
 
-    with busy("Checking every row and signature"):
+    with stoppable(), busy("Checking every row and signature"):
         found = with_bridge(database_url, body)
     report(found, "the database's", output)
 
@@ -119,7 +131,7 @@ def export(
             return await _chain(bridge, file)
         return await _rows(bridge, file, format_, begin, end)
 
-    with busy(f"Writing {file}"):
+    with stoppable(), busy(f"Writing {file}"):
         count = with_bridge(database_url, body)
     show({"file": str(file), "format": format_, "lines": count}, output)
 
@@ -140,9 +152,7 @@ async def _rows(bridge: Any, file: Path, form: str, since: int | None, until: in
             out.write(csv_head() + b"\r\n")
         async with bridge.ctx.store.database.snapshot() as reader, decoded(reader):
             async for rows in rows_between(reader, since, until):
-                out.writelines(
-                    written("row", row, FORMS[form]) + (b"\r\n" if form == "csv" else b"\n") for row in rows
-                )
+                out.writelines(form_of(row, form) + (b"\r\n" if form == "csv" else b"\n") for row in rows)
                 count += len(rows)
     return count
 

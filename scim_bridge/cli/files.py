@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,9 +43,19 @@ def lines(file: Path, longest: int) -> Iterator[bytes]:
 
 @contextmanager
 def writing(file: Path) -> Iterator[BinaryIO]:
-    """A file that is written piece by piece; Refused when it cannot be."""
+    """A file that is written piece by piece, and there only once it is whole; Refused when it cannot be written.
+
+    What was there before stays until then. What is no plain file (a pipe) is written as it comes.
+    """
+    plain = not file.exists() or (file.is_file() and not file.is_symlink())
+    part = file.with_name(f"{file.name}.{os.getpid()}.part") if plain else file
     try:
-        with file.open("wb") as opened:
+        with part.open("wb") as opened:
             yield opened
+        if plain:
+            part.replace(file)
     except OSError as error:
         raise Refused("file", f"{file} cannot be written ({error.strerror}).", "Check the path.") from error
+    finally:
+        if plain:
+            part.unlink(missing_ok=True)

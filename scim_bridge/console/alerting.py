@@ -17,8 +17,8 @@ from scim_bridge.console.pages import Pages
 from scim_bridge.console.paging import page_of
 from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import PATH
-from scim_bridge.console.tables import BAD, PLAIN, WARN, Cell, Table, Tile
-from scim_bridge.kernel.clock import HOUR
+from scim_bridge.console.tables import BAD, PLAIN, WARN, Cell, Table, Tile, number, state
+from scim_bridge.kernel.clock import HOUR, parse_iso
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import Invalid
 from scim_bridge.kernel.pages import moment
@@ -26,7 +26,7 @@ from scim_bridge.kernel.work import Work
 from scim_bridge.settings.watch import AlertSettings
 from scim_bridge.watch import alerts as watch
 from scim_bridge.watch.evidence import DECISION, Evidence, shown_evidence
-from scim_bridge.watch.telling import RESOLVED, tell
+from scim_bridge.watch.telling import RESOLVED, tell, told
 
 HERE = f"{PATH}/alerts"
 SHOWN = 50
@@ -111,6 +111,9 @@ class Alerting:
             boxes.append(Box("Resolve", ends, WARN, url, (("resolve", "Resolve", "primary"),)))
             boxes.append(_mute_box(found, url))
         sections = [("Events behind it", _events(await shown_evidence(reads, found)), "")]
+        calls = await told(reads, self._settings, found)
+        if calls:
+            sections.append(("Who is told", _calls(calls), ""))
         lasting = await watch.mutes(reads, now, only=found.muted) if found.muted else []
         if lasting:
             sections.append(("Muted by", _mutes(lasting), ""))
@@ -219,6 +222,24 @@ def _mutes(found: Sequence[dict[str, Any]]) -> Table:
             for one in found
         ),
         "Nothing is muted.",
+    )
+
+
+def _calls(calls: Sequence[dict[str, Any]]) -> Table:
+    return Table(
+        "How far each route was told",
+        ("Route", "Event", "State", "Tried", "Next try"),
+        tuple(
+            (
+                Cell(one["route"]),
+                Cell(one["event"]),
+                state(one["state"], one["error"] or ""),
+                number(one["attempts"]),
+                Cell(at=parse_iso(one["next_try"])) if one["next_try"] else Cell(),
+            )
+            for one in calls
+        ),
+        "Nobody is told.",
     )
 
 

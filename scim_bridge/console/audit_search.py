@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from scim_bridge.audit.model import instant_of
 from scim_bridge.console.listing import like
 from scim_bridge.console.search import cleaned
 from scim_bridge.kernel.clock import parse_iso
@@ -39,19 +40,19 @@ class Wanted:
 
     def fits(self, row: Mapping[str, Any]) -> bool:
         """True when a row is one that is looked for."""
-        action, by = self.asked.get("action", ""), self.asked.get("by", "")
+        action, by, at = self.asked.get("action", ""), self.asked.get("by", ""), instant_of(row)
         return (
             _acts(row["action"], action)
             and (not self.subject or row["subject_id"] == self.subject)
-            and by.casefold() in row["actor_name"].casefold()
+            and by.casefold() in str(row["actor_name"]).casefold()
             and self.asked.get("outcome", "") in ("", row["outcome"])
-            and (self.since is None or row["at"] >= self.since)
-            and (self.until is None or row["at"] < self.until)
+            and (self.since is None or at >= self.since)
+            and (self.until is None or at < self.until)
         )
 
 
-def _acts(action: str, wanted: str) -> bool:
-    return action.startswith(wanted[:-1]) if wanted.endswith("*") else wanted in ("", action)
+def _acts(action: object, wanted: str) -> bool:
+    return str(action).startswith(wanted[:-1]) if wanted.endswith("*") else wanted in ("", action)
 
 
 async def wanted_in(reader: Reader, query: Mapping[str, str]) -> Wanted:

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from scim_bridge.audit.checking import BROKEN, DONE, Check, Checking, last_check
 from scim_bridge.audit.export import ROWS_BEHIND, chain_lines
-from scim_bridge.audit.forms import FORMS, csv_head
+from scim_bridge.audit.forms import csv_head, form_of
 from scim_bridge.audit.record import record
 from scim_bridge.audit.seal import seal
 from scim_bridge.console.acting import sent
@@ -28,7 +29,7 @@ from scim_bridge.console.timeline import entry_of
 from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.database import Reader
-from scim_bridge.kernel.errors import Invalid
+from scim_bridge.kernel.errors import Invalid, Refused
 from scim_bridge.kernel.pages import moment
 from scim_bridge.kernel.work import Work
 
@@ -166,16 +167,20 @@ class Auditing:
 
     async def _chain(self) -> AsyncIterator[bytes]:
         part: list[bytes] = []
-        async for line in chain_lines(self._ctx.store, self._ctx.master):
-            part.append(line + b"\n")
-            if len(part) == PORTION:
-                yield b"".join(part)
-                part.clear()
+        try:
+            async for line in chain_lines(self._ctx.store, self._ctx.master):
+                part.append(line + b"\n")
+                if len(part) == PORTION:
+                    yield b"".join(part)
+                    part.clear()
+        except Refused as error:
+            # It is on its way already: its last line says why it ends there, and no verifier takes it for whole.
+            part.append(orjson.dumps({"type": "broken", "why": error.text()}) + b"\n")
         yield b"".join(part)
 
     async def _rows(self, form: str, wanted: Wanted) -> AsyncIterator[bytes]:
         """Sealed rows in their order, portion by portion: nobody who provisions waits for an export."""
-        write, end = FORMS[form], b"\r\n" if form == "csv" else b"\n"
+        end = b"\r\n" if form == "csv" else b"\n"
         if form == "csv":
             yield csv_head() + end
         last = 0
@@ -188,7 +193,7 @@ class Auditing:
             fitting = [row for row in rows if wanted.fits(row)]
             if fitting:
                 yield await asyncio.to_thread(
-                    lambda some: b"".join(write(row) + end for row in some), fitting
+                    lambda some: b"".join(form_of(row, form) + end for row in some), fitting
                 )
 
 
@@ -250,7 +255,7 @@ def _entries(rows: Sequence[Any]) -> Table:
             about = Cell(row["slug"], url=agent_url(row["slug"]), under=row["subject_id"])
         made.append(
             (
-                Cell(at=row["at"]),
+                Cell(at=entry.at),
                 Cell(
                     row["action"],
                     url=f"{HERE}?{urlencode({'action': row['action']})}",

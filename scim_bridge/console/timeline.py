@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import orjson
 
+from scim_bridge.audit.model import detail_of, instant_of
 from scim_bridge.kernel.clock import parse_iso
 from scim_bridge.kernel.pages import day
 
@@ -87,18 +88,16 @@ def entry_of(row: Any, sources: Mapping[str, str]) -> Entry:
     """A row of sb_audit as an entry; `sources` are words for sources of holds."""
     action = str(row["action"])
     title, tone = TITLES.get(action, (action.replace(".", " ").replace("_", " ").capitalize(), PLAIN))
-    detail = orjson.loads(row["detail"])
-    told: list[str] = []
-    if isinstance(detail, dict):
-        source = detail.get("source")
-        if action.startswith("agent.hold") or action == "agent.held":
-            title = f"{title} by {sources.get(str(source), str(source).split(':', 1)[0])}"
-        told = [part for name in TOLD if (part := _told(name, detail.get(name)))]
+    detail = detail_of(row)
+    source = detail.get("source")
+    if action.startswith("agent.hold") or action == "agent.held":
+        title = f"{title} by {sources.get(str(source), str(source).split(':', 1)[0])}"
+    told = [part for name in TOLD if (part := _told(name, detail.get(name)))]
     if row["outcome"] == "refused":
         tone = WARN
     by = f"{row['actor_name']}" + (f" ({row['actor_kind']})" if row["actor_kind"] != "worker" else "")
-    sealed, mark = row["seq"] is not None, (row["at"], row["id"])
-    return Entry(row["at"], title, tone, by, tuple(told), sealed, mark=mark)
+    sealed, at = row["seq"] is not None, instant_of(row)
+    return Entry(at, title, tone, by, tuple(told), sealed, mark=(at, row["id"]))
 
 
 def decision_entry(row: Any) -> Entry:

@@ -11,6 +11,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address, ip_network
 from pathlib import Path
@@ -39,6 +40,9 @@ SPECIAL = tuple(
         ),
     )
 )
+# So much of an answer is read, for so long, where its status is what counts: enough to use the connection again.
+CUT_BYTES = 64_000
+CUT_SECONDS = 1.0
 LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30.0)
 
 
@@ -220,30 +224,33 @@ class Outbound:
         body: bytes | None = None,
         timeout: float = 10.0,
         max_bytes: int = 1_000_000,
+        cut: bool = False,
     ) -> Answer:
         """Send one request and read the whole answer; OutboundError when there is none.
 
         Any status is an answer, redirects included. `timeout` is for everything, in seconds; an answer
-        of more than `max_bytes` is refused. After a transient error the peer may or may not have acted.
+        of more than `max_bytes` is refused. With `cut` the status is what counts: a body that is long, slow or
+        compressed is cut short, and refuses nothing. After a transient error the peer may or may not have acted.
         """
         if not tracing.on():
-            return await self._sent(_request(method, url, headers, body, timeout), timeout, max_bytes)
+            request = _request(method, url, headers, body, timeout)
+            return await self._sent(request, timeout, max_bytes, cut)
         with tracing.span(method, tracing.CLIENT, {"http.request.method": method}) as span:
             request = _request(method, url, {**(headers or {}), **tracing.headers()}, body, timeout)
             span.told({"server.address": request.url.host, "server.port": request.url.port})
-            answer = await self._sent(request, timeout, max_bytes)
+            answer = await self._sent(request, timeout, max_bytes, cut)
             span.told({"http.response.status_code": answer.status})
             if answer.status >= 400:
                 span.failed(str(answer.status))
             return answer
 
-    async def _sent(self, request: httpx2.Request, timeout: float, max_bytes: int) -> Answer:
+    async def _sent(self, request: httpx2.Request, timeout: float, max_bytes: int, cut: bool) -> Answer:
         host = request.url.host
         try:
             async with asyncio.timeout(timeout):
                 response = await self._transport(request.url.scheme).handle_async_request(request)
                 try:
-                    return await _read(response, host, max_bytes)
+                    return await (_cut(response) if cut else _read(response, host, max_bytes))
                 finally:
                     await response.aclose()
         except (TimeoutError, httpx2.TimeoutException) as error:
@@ -301,6 +308,19 @@ async def _read(response: httpx2.Response, host: str, max_bytes: int) -> Answer:
                 "outbound-too-large", f"{host} answered with more than {max_bytes} bytes.", transient=False
             )
     return Answer(response.status_code, response.headers, bytes(body))
+
+
+async def _cut(response: httpx2.Response) -> Answer:
+    """What little comes at once; the rest is cut off with its connection."""
+    body = bytearray()
+    with suppress(TimeoutError, httpx2.HTTPError):
+        async with asyncio.timeout(CUT_SECONDS):
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > CUT_BYTES:
+                    break
+    plain = response.headers.get("content-encoding", "identity").casefold() == "identity"
+    return Answer(response.status_code, response.headers, bytes(body[:CUT_BYTES]) if plain else b"")
 
 
 def _failure(error: httpx2.HTTPError, host: str) -> OutboundError:

@@ -25,7 +25,8 @@ SIGNATURES = 10
 _ID = re.compile(r"[\x21-\x7e]{1,256}")
 _SECONDS = re.compile(r"[0-9]{1,12}")
 # What a receiver may get over: too early, too often, busy. Every other 4xx will be the same next time.
-_PASSING = (408, 409, 425, 429)
+PASSING = (408, 409, 425, 429)
+NOT_FOLLOWED = "redirects are not followed: set the address it leads to"
 
 
 class Untrusted(Unauthenticated):
@@ -126,14 +127,14 @@ async def deliver(
     except ValueError:
         return Dead(f"the secret of {to} is not a Standard Webhooks secret")
     try:
-        answer = await outbound.send("POST", url, headers=headers, body=body)
+        answer = await outbound.send("POST", url, headers=headers, body=body, cut=True)
     except OutboundError as error:
         return Retry(f"{to}: {error.text()}") if error.transient else Dead(f"{to}: {error.text()}")
     if 200 <= answer.status < 300:
         return Done({"status": answer.status})
     reason = f"{to} answered {answer.status}"
-    if answer.status >= 500 or answer.status in _PASSING:
+    if answer.status >= 500 or answer.status in PASSING:
         return Retry(reason, retry_after(answer.headers.get("retry-after", ""), now))
     if 300 <= answer.status < 400:
-        return Dead(f"{reason}; redirects are not followed: set the address it leads to")
+        return Dead(f"{reason}; {NOT_FOLLOWED}")
     return Dead(f"{reason}, which will not change by asking again")

@@ -12,7 +12,7 @@ from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.effects import Dead, Done, Effect, Handler, Outcome, Retry
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.outbound import OutboundError
-from scim_bridge.kernel.webhook import deliver, retry_after
+from scim_bridge.kernel.webhook import NOT_FOLLOWED, PASSING, deliver, retry_after
 from scim_bridge.settings.watch import PAGERDUTY, AlertRouteSettings, AlertSettings
 from scim_bridge.watch import apprise_target
 from scim_bridge.watch.alerts import Alert, alert
@@ -105,12 +105,17 @@ def page(ctx: Context, routing_key: str, found: Alert, event: str) -> Mapping[st
 async def _page(ctx: Context, url: str, routing_key: str, found: Alert, event: str, to: str) -> Outcome:
     body = orjson.dumps(page(ctx, routing_key, found, event))
     try:
-        answer = await ctx.outbound.send("POST", url, headers={"content-type": "application/json"}, body=body)
+        answer = await ctx.outbound.send(
+            "POST", url, headers={"content-type": "application/json"}, body=body, cut=True
+        )
     except OutboundError as error:
         return Retry(f"{to}: {error.text()}") if error.transient else Dead(f"{to}: {error.text()}")
     if 200 <= answer.status < 300:
         return Done({"status": answer.status, "dedup_key": found.id})
-    if answer.status == 429 or answer.status >= 500:
+    reason = f"{to}: PagerDuty answered {answer.status}"
+    if answer.status >= 500 or answer.status in PASSING:
         wait = retry_after(answer.headers.get("retry-after", ""), ctx.store.clock.now())
-        return Retry(f"{to}: PagerDuty answered {answer.status}", wait, asked=answer.status == 429)
-    return Dead(f"{to}: PagerDuty answered {answer.status}: it does not take this event or this routing key")
+        return Retry(reason, wait, asked=answer.status == 429)
+    if 300 <= answer.status < 400:
+        return Dead(f"{reason}; {NOT_FOLLOWED}")
+    return Dead(f"{reason}: it does not take this event or this routing key")

@@ -346,17 +346,27 @@ async def unmute(work: Work, mute_id: str) -> None:
 
 
 async def mutes(
-    reader: Reader, now: int, *, only: str | None = None, limit: int | None = None
+    reader: Reader,
+    now: int,
+    *,
+    only: str | None = None,
+    limit: int | None = None,
+    after: tuple[int, str] | None = None,
 ) -> list[dict[str, Any]]:
-    """The mutes that last, those that end first on top: all, so many at most, or the one with this id."""
+    """The mutes that last, those that end first on top: all, so many at most, or the one with this id.
+
+    `after`: only those behind one that ends at this instant and has this id.
+    """
     one, some = ("", ()) if only is None else (" AND m.id = ?", (only,))
+    behind, place = ("", ()) if after is None else (" AND (m.until, m.id) > (?, ?)", after)
     most, many = ("", ()) if limit is None else (" LIMIT ?", (limit,))
     rows = await reader.all(
         "SELECT m.id, a.slug AS agent, m.kind, m.reason, m.muted_by, m.created, m.until FROM sb_alert_mute m"
         " LEFT JOIN sb_agent a ON a.id = m.agent_id WHERE m.ended IS NULL AND m.until > ?"
-        f"{one} ORDER BY m.until, m.id{most}",
+        f"{one}{behind} ORDER BY m.until, m.id{most}",
         now,
         *some,
+        *place,
         *many,
     )
     names = ("id", "agent", "kind", "reason", "muted_by", "created", "until")

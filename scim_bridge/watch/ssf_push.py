@@ -59,7 +59,9 @@ def handlers(ctx: Context) -> dict[str, Handler]:
         if authorization:
             headers["authorization"] = authorization
         try:
-            answer = await ctx.outbound.send("POST", found.endpoint, headers=headers, body=token.encode())
+            answer = await ctx.outbound.send(
+                "POST", found.endpoint, headers=headers, body=token.encode(), cut=True
+            )
         except OutboundError as error:
             return Retry(error.text()) if error.transient else Dead(error.text())
         return _judged(ctx, found, effect.payload["jti"], answer)

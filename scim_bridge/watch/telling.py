@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import orjson
 
 from scim_bridge.audit.record import record
-from scim_bridge.kernel.clock import HOUR, MINUTE
+from scim_bridge.kernel.clock import HOUR, MINUTE, iso
+from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.effects import lane
 from scim_bridge.kernel.frequency import read_frequency
-from scim_bridge.kernel.work import Work
+from scim_bridge.kernel.sql import marks
+from scim_bridge.kernel.work import Work, derived_id
 from scim_bridge.registry import outward
 from scim_bridge.registry.holds import place_hold
 from scim_bridge.registry.throttles import Pace, last_throttle, place_throttle, slowed_since
@@ -46,8 +49,41 @@ async def tell(work: Work, settings: AlertSettings, alert: Alert, event: str) ->
             {"alert": alert.id, "route": route.name, "event": event},
             lane=lane(f"alert:{route.name}", alert.id),
             subject_id=alert.agent_id,
-            key=f"{alert.id}:{route.name}:{event}",
+            key=_key(alert, route.name, event),
         )
+
+
+async def told(reader: Reader, settings: AlertSettings, alert: Alert) -> list[dict[str, Any]]:
+    """How far each route was told of an alert: state, attempts, the last reason, and when it is tried next."""
+    calls = {
+        derived_id(ALERT, _key(alert, route.name, event)): (route.name, event)
+        for route in settings.routes
+        for event in (OPENED, RESOLVED)
+    }
+    if not calls:
+        return []
+    rows = await reader.all(
+        "SELECT id, state, attempts, last_error, settled, next_at FROM sb_effect"
+        f" WHERE id IN ({marks(len(calls))}) ORDER BY created, id",
+        *calls,
+    )
+    return [
+        {
+            "route": calls[row["id"]][0],
+            "event": calls[row["id"]][1],
+            "effect": row["id"],
+            "state": row["state"],
+            "attempts": row["attempts"],
+            "error": row["last_error"] or None,
+            "settled": iso(row["settled"]) if row["settled"] else None,
+            "next_try": iso(row["next_at"]) if row["state"] in ("pending", "handed") else None,
+        }
+        for row in rows
+    ]
+
+
+def _key(alert: Alert, route: str, event: str) -> str:
+    return f"{alert.id}:{route}:{event}"
 
 
 async def respond(work: Work, settings: AlertSettings, alert: Alert, ask: Ask) -> list[str]:

@@ -40,7 +40,7 @@ from scim_bridge.registry.tokens import create_token
 from scim_bridge.server import signed_in
 from scim_bridge.settings.attestations import AttestationSettings
 from scim_bridge.settings.model import Settings
-from scim_bridge.watch.alerts import add_alert
+from scim_bridge.watch.alerts import add_alert, mute
 from scim_bridge.watch.baseline_model import KINDS, Finding
 from tests.conftest import MASTER, TESTER
 from tests.departures.house import furnish, heard, left
@@ -107,6 +107,8 @@ async def furnished(store: Store) -> dict[str, str]:
             ["e"],
             None,
         )
+        for kind in KINDS[:3]:
+            await mute(work, None, kind, "a move", work.now + 86_400_000_000)
         await activate(work, load_policies(), "first", {})
         await record(work, "agent.seen", "agent", ids["triage"], {"by": "a test"})
         there = await connection(work.tx, "okta")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from scim_bridge.cli import audit
 from tests.cli.command import Command, Done
 
 
@@ -71,3 +72,14 @@ def test_keys_are_printed_in_every_format_and_are_no_secrets(command: Command, e
     for noun in ("audit", "attest", "receipts"):
         for form in ("table", "json", "jsonl", "csv"):
             assert command(noun, "keys", "--output", form).code == 0
+
+
+@pytest.mark.parametrize("words", (("verify",), ("export", "--file", "a.jsonl")))
+def test_ctrl_c_ends_with_a_word_and_130(command: Command, monkeypatch, words: tuple[str, ...]) -> None:
+    def pressed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(audit, "with_bridge", pressed)
+    done = command("audit", *words)
+    assert done.code == 130 and "begins anew" in done.err and "Traceback" not in done.err
+    assert not Path("a.jsonl").exists()

@@ -50,7 +50,10 @@ EXITS = {
         "`sync plan`, `sync apply`, `sync one`, `departures brake list`",
     ),
     "78": ("the settings are wrong", "all but `doctor`, which tells of it as a finding"),
-    "130": ("Ctrl-C; what was done stays, the same command goes on", "imports, `sync`, `db`, `connect`"),
+    "130": (
+        "Ctrl-C; what was done stays, the same command goes on",
+        "imports, `sync`, `db`, `connect`, `audit verify` and `audit export` (begin anew)",
+    ),
 }
 ROLES_FILE = FILE.with_name("roles.md")
 ROLES_HEAD = """# Roles
