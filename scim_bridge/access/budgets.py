@@ -206,12 +206,12 @@ def rates(budgets: Sequence[Budget]) -> Callable[[Reader, str, int], Awaitable[i
     return rate
 
 
-async def used(reader: Reader, *, limit: int = 200) -> list[dict[str, Any]]:
-    """What every cell that is counted says, the fullest first."""
+async def used(reader: Reader, *, limit: int | None = None) -> list[dict[str, Any]]:
+    """What every cell that is counted says, the fullest first; at most `limit` of them."""
     rows = await reader.all(
         "SELECT budget, key, tat, at, room, strikes, asked, minute FROM sb_budget_use"
-        " ORDER BY tat - at DESC, budget, key LIMIT ?",
-        limit,
+        f" ORDER BY tat - at DESC, budget, key{'' if limit is None else ' LIMIT ?'}",
+        *(() if limit is None else (limit,)),
     )
     return [
         dict(zip(("budget", "key", "tat", "at", "room", "strikes", "asked", "minute"), row, strict=True))

@@ -70,9 +70,14 @@ async def draft(reader: Reader, draft_id: str) -> Draft:
     return _draft(row)
 
 
-async def drafts(reader: Reader, limit: int = 20) -> list[Draft]:
-    """Drafts, those changed last first."""
-    rows = await reader.all(f"SELECT {COLUMNS} FROM sb_policy_draft ORDER BY changed DESC LIMIT ?", limit)
+async def drafts(reader: Reader, limit: int = 20, before: tuple[int, str] | None = None) -> list[Draft]:
+    """Drafts, those changed last first; `before`: changed earlier than the one of that instant and id."""
+    where = "" if before is None else " WHERE (changed, id) < (?, ?)"
+    rows = await reader.all(
+        f"SELECT {COLUMNS} FROM sb_policy_draft{where} ORDER BY changed DESC, id DESC LIMIT ?",
+        *(before or ()),
+        limit,
+    )
     return [_draft(row) for row in rows]
 
 

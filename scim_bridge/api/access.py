@@ -141,10 +141,10 @@ async def list_decisions(asked: Asked) -> Page:
     agent = None if name is None else (await agent_named(asked.reader, name)).id
     before = str(asked.after[0]) if asked.after else ""
     wanted = Wanted(
-        agent, bool(asked.query.get("denied", False)), instant(asked, "since"), before, asked.limit
+        agent, bool(asked.query.get("denied", False)), instant(asked, "since"), before, asked.reach
     )
-    found = await decisions(asked.reader, wanted)
-    return Page([_line(each) for each in found], [found[-1].id] if len(found) == asked.limit else None)
+    kept, key = asked.cut(await decisions(asked.reader, wanted), lambda last: [last.id])
+    return Page([_line(each) for each in kept], key)
 
 
 async def show_decision(asked: Asked) -> dict[str, Any]:
@@ -193,9 +193,9 @@ def _version(of: Version) -> dict[str, Any]:
 async def list_versions(asked: Asked) -> Page:
     """GET /policy-versions."""
     before = int(asked.after[0]) if asked.after else None
-    found = await versions(asked.reader, limit=asked.limit, before=before)
-    items = [_version(each) for each in found]
-    return Page(items, [found[-1].version] if len(found) == asked.limit else None)
+    found = await versions(asked.reader, limit=asked.reach, before=before)
+    kept, key = asked.cut(found, lambda last: [last.version])
+    return Page([_version(each) for each in kept], key)
 
 
 async def show_version(asked: Asked) -> dict[str, Any]:

@@ -102,11 +102,11 @@ async def list_(asked: Asked) -> Page:
         state="" if query.get("all", False) else "open",
         agent_id=await _agent_id(asked, query.get("agent")) or "",
         kind=str(query.get("kind", "")),
-        limit=asked.limit,
+        limit=asked.reach,
         before=None if not asked.after else (int(asked.after[0]), str(asked.after[1])),
     )
-    key = [rows[-1].last, rows[-1].id] if len(rows) == asked.limit else None
-    return Page([_shown(each) for each in rows], key)
+    kept, key = asked.cut(rows, lambda last: [last.last, last.id])
+    return Page([_shown(each) for each in kept], key)
 
 
 async def show(asked: Asked) -> dict[str, Any]:

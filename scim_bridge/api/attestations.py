@@ -108,20 +108,23 @@ async def _agent_id(asked: Asked) -> str | None:
 async def statements(asked: Asked) -> Page:
     """GET /attestations."""
     before = None if not asked.after else (int(asked.after[0]), str(asked.after[1]))
-    rows = await summaries(asked.reader, asked.now, await _agent_id(asked), asked.limit, before)
+    rows = await summaries(asked.reader, asked.now, await _agent_id(asked), asked.reach, before)
+    kept, key = asked.cut(rows, lambda last: [last["at"], last["id"]])
     items = [
         {**row, "at": iso(row["at"]), "until": None if row["until"] is None else iso(row["until"])}
-        for row in rows
+        for row in kept
     ]
-    return Page(items, [rows[-1]["at"], rows[-1]["id"]] if len(rows) == asked.limit else None)
+    return Page(items, key)
 
 
 async def asked_for(asked: Asked) -> Page:
     """GET /attestation-requests."""
     before = str(asked.after[0]) if asked.after else None
-    rows = await requests(asked.reader, asked.now, await _agent_id(asked), asked.limit, before)
-    items = [{**row, "created": iso(row["created"]), "expires": iso(row["expires"])} for row in rows]
-    return Page(items, [rows[-1]["id"]] if len(rows) == asked.limit else None)
+    rows = await requests(asked.reader, asked.now, await _agent_id(asked), asked.reach, before)
+    kept, key = asked.cut(rows, lambda last: [last["id"]])
+    return Page(
+        [{**row, "created": iso(row["created"]), "expires": iso(row["expires"])} for row in kept], key
+    )
 
 
 async def ask(work: Work, asked: Asked) -> dict[str, Any]:
@@ -140,8 +143,8 @@ async def ask(work: Work, asked: Asked) -> dict[str, Any]:
 async def campaigns(asked: Asked) -> Page:
     """GET /campaigns."""
     every, before = bool(asked.query.get("events", False)), str(asked.after[0]) if asked.after else None
-    rows = await view.campaigns(asked.reader, events=every, limit=asked.limit, before=before)
-    return Page(rows, [rows[-1]["id"]] if len(rows) == asked.limit else None)
+    rows = await view.campaigns(asked.reader, events=every, limit=asked.reach, before=before)
+    return Page(*asked.cut(rows, lambda last: [last["id"]]))
 
 
 async def show(asked: Asked) -> dict[str, Any]:
@@ -159,8 +162,8 @@ async def agents(asked: Asked) -> Page:
     """GET /campaigns/{campaign}/agents."""
     of, state = await campaign(asked.reader, asked.path["campaign"]), asked.query.get("state")
     after = (str(asked.after[0]), str(asked.after[1])) if asked.after else None
-    rows = await view.agents(asked.reader, of, state=state, limit=asked.limit, after=after)
-    return Page(rows, [rows[-1]["agent"], rows[-1]["id"]] if len(rows) == asked.limit else None)
+    rows = await view.agents(asked.reader, of, state=state, limit=asked.reach, after=after)
+    return Page(*asked.cut(rows, lambda last: [last["agent"], last["id"]]))
 
 
 async def open_(work: Work, asked: Asked) -> dict[str, Any]:

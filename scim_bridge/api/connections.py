@@ -173,7 +173,8 @@ async def list_tokens(asked: Asked) -> Page:
     name = asked.query.get("connection")
     only = None if name is None else (await connection(asked.reader, name)).name
     before = (int(asked.after[0]), str(asked.after[1])) if asked.after else None
-    rows = await tokens(asked.reader, connection=only, before=before, limit=asked.limit)
+    rows = await tokens(asked.reader, connection=only, before=before, limit=asked.reach)
+    kept, key = asked.cut(rows, lambda last: [last["created"], last["id"]])
     return Page(
         [
             {
@@ -189,9 +190,9 @@ async def list_tokens(asked: Asked) -> Page:
                 "revoked": _when(row["revoked"]),
                 "successor": row["successor"],
             }
-            for row in rows
+            for row in kept
         ],
-        [rows[-1]["created"], rows[-1]["id"]] if len(rows) == asked.limit else None,
+        key,
     )
 
 

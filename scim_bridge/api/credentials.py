@@ -112,10 +112,10 @@ async def inventory(asked: Asked) -> Page:
         state=query.get("state"),
         strangers=bool(query.get("strangers", False)),
         after=str(asked.after[0]) if asked.after else "",
-        limit=asked.limit,
+        limit=asked.reach,
     )
-    items = [_dated(row, "expires", "last_used") for row in rows]
-    return Page(items, [rows[-1]["id"]] if len(rows) == asked.limit else None)
+    kept, key = asked.cut(rows, lambda last: [last["id"]])
+    return Page([_dated(row, "expires", "last_used") for row in kept], key)
 
 
 async def show(asked: Asked) -> dict[str, Any]:
@@ -135,9 +135,9 @@ async def under_way(asked: Asked) -> Page:
     """GET /rotations."""
     before = (int(asked.after[0]), str(asked.after[1])) if asked.after else None
     every = bool(asked.query.get("all", False))
-    rows = await rotations(asked.reader, every=every, limit=asked.limit, before=before)
-    items = [_dated(row, "created", "since") for row in rows]
-    return Page(items, [rows[-1]["created"], rows[-1]["id"]] if len(rows) == asked.limit else None)
+    rows = await rotations(asked.reader, every=every, limit=asked.reach, before=before)
+    kept, key = asked.cut(rows, lambda last: [last["created"], last["id"]])
+    return Page([_dated(row, "created", "since") for row in kept], key)
 
 
 async def rotate(work: Work, asked: Asked) -> dict[str, Any]:

@@ -128,8 +128,8 @@ SCHEMAS: Mapping[str, Schema] = {
 async def cases(asked: Asked) -> Page:
     """GET /departures."""
     before = str(asked.after[0]) if asked.after else None
-    rows = await listed(asked.reader, state=asked.query.get("state"), before=before, limit=asked.limit)
-    return Page(rows, [rows[-1]["id"]] if len(rows) == asked.limit else None)
+    rows = await listed(asked.reader, state=asked.query.get("state"), before=before, limit=asked.reach)
+    return Page(*asked.cut(rows, lambda last: [last["id"]]))
 
 
 async def case(asked: Asked) -> dict[str, Any]:

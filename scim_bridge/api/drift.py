@@ -90,17 +90,18 @@ async def drift(asked: Asked) -> Page:
     """GET /connections/{connection}/drift."""
     there, every = await there_of(asked), bool(asked.query.get("all", False))
     after = str(asked.after[0]) if asked.after else None
-    found = await drifts_of(asked.reader, there.id, every=every, after=after, limit=asked.limit)
-    return Page([_drift(each) for each in found], [found[-1].id] if len(found) == asked.limit else None)
+    found = await drifts_of(asked.reader, there.id, every=every, after=after, limit=asked.reach)
+    kept, key = asked.cut(found, lambda last: [last.id])
+    return Page([_drift(each) for each in kept], key)
 
 
 async def strangers(asked: Asked) -> Page:
     """GET /connections/{connection}/strangers."""
     there, every = await there_of(asked), bool(asked.query.get("all", False))
     after = (str(asked.after[0]), str(asked.after[1])) if asked.after else None
-    found = await strangers_of(asked.reader, there.id, every=every, after=after, limit=asked.limit)
-    last = [found[-1].name, found[-1].remote_id] if len(found) == asked.limit else None
-    return Page([_stranger(each) for each in found], last)
+    found = await strangers_of(asked.reader, there.id, every=every, after=after, limit=asked.reach)
+    kept, key = asked.cut(found, lambda last: [last.name, last.remote_id])
+    return Page([_stranger(each) for each in kept], key)
 
 
 async def decide_drift(work: Work, asked: Asked) -> dict[str, Any]:

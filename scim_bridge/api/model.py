@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from scim_bridge.access.budget_model import Budget
 from scim_bridge.api.callers import Caller, FindSession
@@ -15,6 +15,7 @@ from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.work import Actor, Work
 from scim_bridge.settings.model import Settings
 
+T = TypeVar("T")
 BASE = "/api/v1"
 PAGE = 100
 MAX_PAGE = 500
@@ -60,6 +61,18 @@ class Asked:
     def limit(self) -> int:
         """How many items a page may have."""
         return int(self.query.get("limit", PAGE))
+
+    @property
+    def reach(self) -> int:
+        """How many rows a list reads: one more than its page shows, which tells whether another page follows."""
+        return self.limit + 1
+
+    def cut(
+        self, found: Sequence[T], key: Callable[[T], Sequence[Any]]
+    ) -> tuple[list[T], Sequence[Any] | None]:
+        """Of `reach` rows those of the page, and the key of the last of them (None: nothing follows)."""
+        kept = list(found[: self.limit])
+        return kept, key(kept[-1]) if len(found) > self.limit else None
 
 
 @dataclass(frozen=True, slots=True)

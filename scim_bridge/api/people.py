@@ -131,21 +131,17 @@ async def _listed(asked: Asked, kind: str, more: str = "", *values: Any) -> list
             kind,
             after,
             *values,
-            asked.limit,
+            asked.reach,
         )
     )
-
-
-def _page(asked: Asked, rows: list[Any], items: list[Any]) -> Page:
-    return Page(items, [rows[-1]["id"]] if len(rows) == asked.limit else None)
 
 
 async def search_people(asked: Asked) -> Page:
     """GET /people."""
     active = asked.query.get("active")
     more, values = ("", []) if active is None else (" AND active = ?", [int(active)])
-    rows = await _listed(asked, PERSON, more, *values)
-    return _page(asked, rows, [_person(row) for row in rows])
+    kept, key = asked.cut(await _listed(asked, PERSON, more, *values), lambda last: [last["id"]])
+    return Page([_person(row) for row in kept], key)
 
 
 async def _found(asked: Asked) -> Any:
@@ -195,14 +191,14 @@ async def agents_of(asked: Asked) -> Page:
         " ORDER BY agent_id, role LIMIT ?",
         row["id"],
         *after,
-        asked.limit,
+        asked.reach,
     )
-    shown = {each["id"]: each for each in await lines(asked, sorted({one["agent_id"] for one in rows}))}
+    kept, key = asked.cut(rows, lambda last: [last["agent_id"], last["role"]])
+    shown = {each["id"]: each for each in await lines(asked, sorted({one["agent_id"] for one in kept}))}
     items = [
-        {"role": one["role"], "agent": shown[one["agent_id"]]} for one in rows if one["agent_id"] in shown
+        {"role": one["role"], "agent": shown[one["agent_id"]]} for one in kept if one["agent_id"] in shown
     ]
-    last = rows[-1] if len(rows) == asked.limit else None
-    return Page(items, None if last is None else [last["agent_id"], last["role"]])
+    return Page(items, key)
 
 
 async def foresee(asked: Asked) -> dict[str, Any]:
@@ -231,8 +227,8 @@ async def _members(asked: Asked, group_id: str) -> int:
 
 async def search_groups(asked: Asked) -> Page:
     """GET /groups."""
-    rows = await _listed(asked, GROUP)
-    return _page(asked, rows, [_group(row, await _members(asked, row["id"])) for row in rows])
+    kept, key = asked.cut(await _listed(asked, GROUP), lambda last: [last["id"]])
+    return Page([_group(row, await _members(asked, row["id"])) for row in kept], key)
 
 
 async def _group_id(asked: Asked) -> str:
@@ -255,9 +251,9 @@ async def show_group(asked: Asked) -> dict[str, Any]:
 async def members(asked: Asked) -> Page:
     """GET /groups/{group}/members."""
     after = str(asked.after[0]) if asked.after else ""
-    found = await members_of(asked.reader, await _group_id(asked), after=after, limit=asked.limit)
-    items = [{"id": one, "kind": kind, "name": name} for one, kind, name in found]
-    return Page(items, [found[-1][0]] if len(found) == asked.limit else None)
+    found = await members_of(asked.reader, await _group_id(asked), after=after, limit=asked.reach)
+    kept, key = asked.cut(found, lambda last: [last[0]])
+    return Page([{"id": one, "kind": kind, "name": name} for one, kind, name in kept], key)
 
 
 WORD = Parameter("q", text(least=0, most=200), "a part of the name")

@@ -121,10 +121,10 @@ async def list_effects(asked: Asked) -> Page:
     rows = await asked.reader.all(
         f"SELECT {COLUMNS} FROM sb_effect WHERE {' AND '.join(where)} ORDER BY created DESC, id DESC LIMIT ?",
         *values,
-        asked.limit,
+        asked.reach,
     )
-    last = rows[-1] if len(rows) == asked.limit else None
-    return Page([_effect(row) for row in rows], None if last is None else [last["created"], last["id"]])
+    kept, key = asked.cut(rows, lambda last: [last["created"], last["id"]])
+    return Page([_effect(row) for row in kept], key)
 
 
 async def show_effect(asked: Asked) -> dict[str, Any]:
@@ -204,9 +204,10 @@ async def search_audit(asked: Asked) -> Page:
         "SELECT id, at, actor_kind, actor_id, actor_name, action, subject_kind, subject_id, outcome, detail, seq,"
         f" request_id FROM sb_audit WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?",
         *values,
-        asked.limit,
+        asked.reach,
     )
-    return Page([_row(row) for row in rows], [rows[-1]["id"]] if len(rows) == asked.limit else None)
+    kept, key = asked.cut(rows, lambda last: [last["id"]])
+    return Page([_row(row) for row in kept], key)
 
 
 def _row(row: Any) -> dict[str, Any]:

@@ -251,10 +251,10 @@ async def plan_changes(asked: Asked) -> Page:
         "SELECT * FROM sb_change WHERE plan_id = ? AND seq > ? ORDER BY seq LIMIT ?",
         of.id,
         int(asked.after[0]) if asked.after else -1,
-        asked.limit,
+        asked.reach,
     )
-    items = [_change(change_of(row)) for row in rows]
-    return Page(items, [rows[-1]["seq"]] if len(rows) == asked.limit else None)
+    kept, key = asked.cut(rows, lambda last: [last["seq"]])
+    return Page([_change(change_of(row)) for row in kept], key)
 
 
 async def apply(work: Work, asked: Asked) -> dict[str, Any]:

@@ -43,9 +43,9 @@ async def list_(asked: Asked) -> Page:
     name = asked.query.get("agent")
     of = None if name is None else (await found(replace(asked, path={"agent": name}))).resource.id
     after = (int(asked.after[0]), str(asked.after[1])) if asked.after else (0, "")
-    rows = await throttles(asked.reader, asked.now, of, after=after, limit=asked.limit)
-    key = [rows[-1]["until"], rows[-1]["id"]] if len(rows) == asked.limit else None
-    return Page([_shown(row) for row in rows], key)
+    rows = await throttles(asked.reader, asked.now, of, after=after, limit=asked.reach)
+    kept, key = asked.cut(rows, lambda last: [last["until"], last["id"]])
+    return Page([_shown(row) for row in kept], key)
 
 
 async def of_agent(asked: Asked) -> dict[str, Any]:

@@ -20,13 +20,18 @@ WORDS = {
 
 
 async def campaigns(
-    reader: Reader, *, events: bool = False, limit: int = 50, before: str | None = None
+    reader: Reader,
+    *,
+    events: bool = False,
+    changes: bool = False,
+    limit: int = 50,
+    before: str | None = None,
 ) -> list[dict[str, Any]]:
     """The newest campaigns with their progress; those about one agent only with `events`.
 
-    `before`: opened earlier than the one with this id.
+    `changes`: only these, and only while they are open. `before`: opened earlier than the one with this id.
     """
-    tests = [] if events else ["kind <> 'event'"]
+    tests = ["kind = 'event' AND state = 'open'"] if changes else [] if events else ["kind <> 'event'"]
     if before is not None:
         tests.append("(opened, id) < (SELECT c.opened, c.id FROM sb_campaign c WHERE c.id = ?)")
     where = f" WHERE {' AND '.join(tests)}" if tests else ""

@@ -21,6 +21,7 @@ from scim_bridge.cli.output import (
 )
 from scim_bridge.cli.reason import reason_option
 from scim_bridge.cli.session import actor, with_bridge
+from scim_bridge.console.agent_search import agents_found
 from scim_bridge.inventory.a2a import draft
 from scim_bridge.inventory.fetch import fetch_card
 from scim_bridge.inventory.lines.service import PORTION, LinesResult, is_lines
@@ -57,6 +58,9 @@ def line(facts: AgentFacts, groups: list[tuple[str, str]]) -> dict[str, Any]:
 
 @app.command("list")
 def list_(
+    search: Annotated[
+        str, typer.Argument(help='as in the console: "state:held owner:ann -env:dev"; none: all')
+    ] = "",
     held: Annotated[bool, typer.Option("--held", help="only agents that may not act")] = False,
     database_url: DatabaseUrl = None,
     output: Output = Format.TABLE,
@@ -64,11 +68,16 @@ def list_(
     """List agents: owner, state and why."""
 
     async def body(bridge: Any) -> tuple[int, list[dict[str, Any]]]:
-        found = await all_agents(bridge.ctx.store.reads)
+        reads = bridge.ctx.store.reads
+        found = await all_agents(reads)
+        if search:
+            ids, _ = await agents_found(reads, search, "", len(found))
+            known = {facts.resource.id: facts for facts in found}
+            found = [known[agent] for agent in ids if agent in known]
         groups: dict[str, list[tuple[str, str]]] = {}
         for start in range(0, len(found), 500):
             ids = [facts.resource.id for facts in found[start : start + 500]]
-            groups |= await groups_of(bridge.ctx.store.reads, ids)
+            groups |= await groups_of(reads, ids)
         lines = [line(facts, groups.get(facts.resource.id, [])) for facts in found]
         return len(lines), [item for item in lines if not held or item["state"] == "held"]
 
@@ -77,6 +86,8 @@ def list_(
         rows = [{k: v for k, v in row.items() if k not in ("id", "displayName")} for row in rows]
     brief = ("slug", "owner", "state", "environment")
     nothing = "No agents. Import some: scim-bridge agents import config/examples/agents.yaml"
+    if search and not agents:
+        nothing = "No agent fits this search."
     nothing = "No agent is held." if held and agents else nothing
     show(rows, output, empty=nothing, brief=brief)
 

@@ -11,6 +11,7 @@ from scim_bridge.cli.output import EXIT_ERROR, EXIT_HELD, EXIT_PENDING, Database
 from scim_bridge.cli.reason import reason_option
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.console.agent_search import agents_found
+from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.errors import Invalid
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry import bulk as many
@@ -37,7 +38,7 @@ def plan(
         target = await many.target_of(store.reads, action, to)
         ids, more = await agents_found(store.reads, search, "", MOST)
         if more is not None:
-            raise Invalid("bulk-many", f"{MOST} agents or more fit this search.", "Narrow it.")
+            raise Invalid("bulk-many", f"More than {MOST} agents fit this search.", "Narrow it.")
 
         async def kept(work: Work) -> str:
             return await many.plan(work, action, ids, target, asking, search)
@@ -93,6 +94,29 @@ def show_(
         return await many.bulk(bridge.ctx.store.reads, bulk)
 
     _told(with_bridge(database_url, body), output)
+
+
+@app.command("list")
+def list_(
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="so many, the newest")] = 50,
+    database_url: DatabaseUrl = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Changes of many agents, the newest first: planned, running, done and given up."""
+
+    async def body(bridge: Any) -> list[dict[str, Any]]:
+        return [
+            {
+                **{name: row[name] for name in ("id", "action", "target", "state")},
+                "by": row["made_by"],
+                "at": iso(row["created"]),
+                "reason": row["reason"],
+            }
+            for row in await many.bulks(bridge.ctx.store.reads, limit)
+        ]
+
+    brief = ("id", "action", "target", "state", "by")
+    show(with_bridge(database_url, body), output, empty="None yet: scim-bridge bulk plan.", brief=brief)
 
 
 @app.command()

@@ -44,6 +44,7 @@ PLANNED: Mapping[str, tuple[str, ...]] = {
     "tokens": ("create", "rotate", "revoke"),
     "transmitter keys": ("rotate",),
     "transmitter streams": ("create", "pause", "resume", "disable", "verify", "delete"),
+    "views": ("save", "delete"),
 }
 # What writes and cannot be rehearsed that way, and what says beforehand what it would do.
 UNPLANNED: Mapping[str, str] = {

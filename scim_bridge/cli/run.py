@@ -55,6 +55,7 @@ NOUNS = {
     "throttles": "Agents that may act only so often for a while: list, place, release.",
     "tokens": "Bearer tokens: shown once, stored as a digest.",
     "transmitter": "Security events (SSF) that receivers get from here: streams, keys.",
+    "views": "Saved searches of agents that everybody sees: list, save, delete.",
 }
 VERBS = {
     "serve": "Run the server, with its worker in the same process.",

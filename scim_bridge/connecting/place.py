@@ -21,6 +21,9 @@ def unreachable(public_url: str, *, is_set: bool = True) -> tuple[str, str] | No
         return f"Okta and Entra cannot reach {host}: it is inside.", FIX
     if parts.scheme != "https":
         return f"{public_url} is not https; Okta and Entra call nothing else.", FIX
+    if parts.path.strip("/"):
+        path = f"{public_url} has a path, and doors and pages are right behind the host."
+        return path, f"Set public_url to {parts.scheme}://{parts.netloc}; the IdP is told that with /scim/v2."
     if "_" in host:
         return f"{host} has an underscore, which Okta refuses.", "Use a name without an underscore."
     return None

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 
 from scim_bridge.access.budgets import used
 from scim_bridge.access.decide import decide
 from scim_bridge.access.model import Question
-from scim_bridge.access.versions import Version, versions
+from scim_bridge.access.versions import Version, latest, versions
 from scim_bridge.console.addresses import agent_url
 from scim_bridge.console.boards import Ask, Board, Box, board
 from scim_bridge.console.door import Screen
 from scim_bridge.console.known import Known
 from scim_bridge.console.pages import Pages
+from scim_bridge.console.paging import first_of, page_of
 from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import PATH
 from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table, Tile
 from scim_bridge.kernel.context import Context
 
 HERE = f"{PATH}/access"
+# Rows of the list of activations by itself, and of what is a part of the page.
+SHOWN, FEW = 50, 20
+VERSIONS = "versions"
 ASKED = (("agent", "Agent"), ("action", "Action"), ("type", "Resource type"), ("resource", "Resource"))
 
 
@@ -38,9 +44,17 @@ class Accessing:
 
     async def _page(self, request: Request, now: int) -> Board:
         reads = self._ctx.store.reads
+        if request.query_params.get("show", "") == VERSIONS:
+            return await self._versions(cleaned(request.query_params.get("before", "")))
         said = {name: cleaned(request.query_params.get(name, "")) for name, _ in ASKED}
         boxes = [await self._explained(said, now)] if all(said.values()) else []
-        before = await versions(reads, limit=20)
+        before, rest = first_of(
+            await versions(reads, limit=FEW + 1), FEW, "newest", f"{HERE}?{urlencode({'show': VERSIONS})}"
+        )
+        newest = before[0].version if before else None
+        counted, fuller = first_of(
+            await used(reads, limit=FEW + 1), FEW, "fullest (all of them: scim-bridge budgets show)"
+        )
         return Board(
             "Access",
             "access",
@@ -57,11 +71,27 @@ class Accessing:
             sections=[
                 (
                     "Policies that were activated",
-                    _versions(before),
+                    replace(_versions(before, newest), rest=rest),
                     "From files: `scim-bridge policy check`, `simulate`, `activate`.",
                 ),
-                ("Budgets", _budgets(await used(reads, limit=20), now), ""),
+                ("Budgets", replace(_budgets(counted, now), rest=fuller), ""),
             ],
+        )
+
+    async def _versions(self, before: str) -> Board:
+        """Every activation, page by page."""
+        reads = self._ctx.store.reads
+        last = int(before) if before.isascii() and before.isdigit() and len(before) < 10 else None
+        found = await versions(reads, limit=SHOWN + 1, before=last)
+        kept, older = page_of(
+            found, SHOWN, lambda one: f"{HERE}?{urlencode({'show': VERSIONS, 'before': one.version})}"
+        )
+        return Board(
+            "Policies that were activated",
+            "access",
+            sections=[("The newest first", _versions(kept, await latest(reads)), "")],
+            crumb=("Access", HERE),
+            older=older,
         )
 
     def _tiles(self, before: list[Version]) -> list[Tile]:
@@ -74,7 +104,7 @@ class Accessing:
             Tile(number, current.text.name.rsplit("/", 1)[-1]),
             Tile(str(len(current.ids)), "policies"),
             Tile(sets, "sets on top"),
-            Tile(str(len(before)), "activations"),
+            Tile(str(before[0].version if before else 0), "activations"),
         ]
 
     async def _explained(self, said: dict[str, str], now: int) -> Box:
@@ -98,7 +128,7 @@ class Accessing:
         return Box(title, tuple(lines), GOOD if answer.allowed else BAD, links=links)
 
 
-def _versions(before: list[Version]) -> Table:
+def _versions(before: list[Version], newest: int | None) -> Table:
     return Table(
         "Activations, the one in force first",
         ("Version", "Policies", "Reason", "By", "When"),
@@ -107,14 +137,14 @@ def _versions(before: list[Version]) -> Table:
                 Cell(
                     f"version {one.version}",
                     url=f"{HERE}/versions/{one.version}",
-                    under="in force" if place == 0 else "",
+                    under="in force" if one.version == newest else "",
                 ),
                 Cell(one.name),
                 Cell(one.reason),
                 Cell(one.by),
                 Cell(at=one.at),
             )
-            for place, one in enumerate(before)
+            for one in before
         ),
         "None: the files of the settings are in force.",
     )

@@ -25,8 +25,17 @@ from scim_bridge.registry.model import GROUP_EXTENSION_URN, Hold
 from scim_bridge.registry.throttles import throttles
 
 ENTRIES = 25
+# Of each so many are shown; one more is read, to say when there are older ones.
 CALLS = 8
 DECISIONS = 8
+STATEMENTS = 5
+# What an owner stated, in a word.
+VERDICTS = {
+    "confirm": "Confirmed",
+    "reduce": "Confirmed with fewer groups",
+    "retire": "To be retired, said",
+    "refuse": "Refused",
+}
 SOURCES = {
     "access": "a budget",
     "admin": "an admin",
@@ -118,7 +127,7 @@ async def agent_page(
         agent,
         await _granted(reader, agent_id),
         tuple(credentials),
-        tuple(await summaries(reader, now, agent_id, 5)),
+        tuple(await summaries(reader, now, agent_id, STATEMENTS + 1)),
         tuple(r for r in await requests(reader, now, agent_id, 5) if r["state"] == "open"),
         await _if_the_owner_left(reader, agent, now, policies),
         await _calls(reader, agent_id),
@@ -159,7 +168,7 @@ async def _calls(reader: Reader, agent_id: str) -> tuple[Call, ...]:
         "SELECT kind, state, attempts, last_error, result, created, next_at FROM sb_effect WHERE subject_id = ?"
         " ORDER BY created DESC, id DESC LIMIT ?",
         agent_id,
-        CALLS,
+        CALLS + 1,
     )
     return tuple(
         Call(
@@ -181,7 +190,7 @@ def _undelivered(result: str | None) -> str:
 
 async def _decisions(reader: Reader, agent_id: str) -> tuple[Verdict, ...]:
     columns = "id, at, action, resource_type, resource_id, allowed, reasons"
-    rows = await newest_decisions(reader, columns, agent_id, "1 = 1", (), DECISIONS)
+    rows = await newest_decisions(reader, columns, agent_id, "1 = 1", (), DECISIONS + 1)
     newest = sorted(
         (row for some in rows for row in some), key=lambda row: (row["at"], row["id"]), reverse=True
     )
@@ -193,7 +202,7 @@ async def _decisions(reader: Reader, agent_id: str) -> tuple[Verdict, ...]:
             bool(row["allowed"]),
             tuple(str(reason["text"]) for reason in orjson.loads(row["reasons"])),
         )
-        for row in newest[:DECISIONS]
+        for row in newest[: DECISIONS + 1]
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,6 +16,7 @@ from scim_bridge.console.addresses import agent_url
 from scim_bridge.console.boards import Board, board
 from scim_bridge.console.door import Screen
 from scim_bridge.console.pages import Pages
+from scim_bridge.console.paging import first_of, mark, marked, page_of
 from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import PATH
 from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table, Tile, number, state
@@ -23,7 +25,10 @@ from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.pages import moment
 
 HERE = f"{PATH}/attestations"
-SHOWN = 200
+# Rows of a list that has a page of its own, and of one that is a part of a page.
+SHOWN, FEW = 50, 20
+CAMPAIGNS, CHANGES, STATEMENTS = "campaigns", "changes", "statements"
+HEADINGS = {CAMPAIGNS: "Campaigns", CHANGES: "After a change", STATEMENTS: "Statements"}
 
 
 class Attesting:
@@ -41,21 +46,50 @@ class Attesting:
             f"{HERE}/campaigns/{{id}}": Screen(ctx, pages, get=board(ctx, pages, self._one)),
         }
 
-    async def _all(self, _request: Request, now: int) -> Board:
-        reads = self._ctx.store.reads
+    async def _all(self, request: Request, now: int) -> Board:
+        show, before = request.query_params.get("show", ""), cleaned(request.query_params.get("before", ""))
+        if show in HEADINGS:
+            return await self._list(show, before, now)
         return Board(
             "Attestations",
             "attestations",
             "Owners state that the facts about their agents are right; each statement is signed and ends.",
             sections=[
                 (
-                    "Campaigns",
-                    _campaigns(await view.campaigns(reads, limit=20)),
+                    HEADINGS[CAMPAIGNS],
+                    await self._few(CAMPAIGNS, now),
                     "Ask many owners at once: `scim-bridge campaigns open NAME --scope riskTier=high`",
                 ),
-                ("After a change", _campaigns(await _events(reads)), ""),
-                ("Latest statements", _statements(await summaries(reads, now, limit=20)), ""),
+                (HEADINGS[CHANGES], await self._few(CHANGES, now), ""),
+                ("Latest statements", await self._few(STATEMENTS, now), ""),
             ],
+        )
+
+    async def _found(self, show: str, limit: int, before: str, now: int) -> list[dict[str, Any]]:
+        reads = self._ctx.store.reads
+        if show == STATEMENTS:
+            return await summaries(reads, now, limit=limit, before=marked(before))
+        return await view.campaigns(reads, changes=show == CHANGES, limit=limit, before=before or None)
+
+    async def _few(self, show: str, now: int) -> Table:
+        found = await self._found(show, FEW + 1, "", now)
+        kept, rest = first_of(found, FEW, "newest", f"{HERE}?{urlencode({'show': show})}")
+        return replace(_table(show, kept), rest=rest)
+
+    async def _list(self, show: str, before: str, now: int) -> Board:
+        """One of the lists, page by page."""
+
+        def onward(last: dict[str, Any]) -> str:
+            place = mark(last["at"], last["id"]) if show == STATEMENTS else str(last["id"])
+            return f"{HERE}?{urlencode({'show': show, 'before': place})}"
+
+        kept, older = page_of(await self._found(show, SHOWN + 1, before, now), SHOWN, onward)
+        return Board(
+            HEADINGS[show],
+            "attestations",
+            sections=[("The newest first", _table(show, kept), "")],
+            crumb=("Attestations", HERE),
+            older=older,
         )
 
     async def _one(self, request: Request, now: int) -> Board:
@@ -72,7 +106,15 @@ class Attesting:
             for name, count in told["counts"].items()
             if count
         ]
-        agents = await view.agents(reads, found, state=wanted, limit=SHOWN)
+        slug, _, agent_id = cleaned(request.query_params.get("after", "")).rpartition(".")
+        after = (slug, agent_id) if slug else None
+        listed = await view.agents(reads, found, state=wanted, limit=SHOWN + 1, after=after)
+        said = {"state": wanted} if wanted else {}
+        agents, older = page_of(
+            listed,
+            SHOWN,
+            lambda last: f"{here}?{urlencode({**said, 'after': '.'.join((last['agent'], last['id']))})}",
+        )
         waiting = await view.most_waited_for(reads, found.id)
         facts = [
             ("State", told["state"]),
@@ -96,6 +138,7 @@ class Attesting:
             sections=[(f"Agents, {wanted}" if wanted else "Agents", _agents(agents), hint)],
             facts=("The campaign", facts),
             crumb=("Attestations", HERE),
+            older=older,
         )
 
 
@@ -104,9 +147,8 @@ def _next(told: str | None) -> str:
     return f"{moment(parse_iso(at))}: {what}" if what else "nothing"
 
 
-async def _events(reads: Any) -> list[dict[str, Any]]:
-    found = await view.campaigns(reads, events=True, limit=40)
-    return [one for one in found if one["kind"] == "event" and one["state"] == "open"]
+def _table(show: str, rows: list[dict[str, Any]]) -> Table:
+    return _statements(rows) if show == STATEMENTS else _campaigns(rows)
 
 
 def _campaigns(rows: list[dict[str, Any]]) -> Table:

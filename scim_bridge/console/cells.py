@@ -12,8 +12,8 @@ from scim_bridge.kernel.pages import ago, moment, until
 
 # A cell that says more takes the whole width of a card on a phone.
 LONG = 48
-# Whether whoever looks may use a method at an address.
-May = Callable[[str, str], bool]
+# Whether whoever looks may use a method at an address; of an agent they answer for.
+May = Callable[[str, str, bool], bool]
 
 
 def rows(table: Table, now: int, form_key: str, may: May) -> Markup:
@@ -52,13 +52,13 @@ def _said(cell: Cell, now: int, form_key: str, may: May) -> str:
         return f'<time datetime="{iso(cell.at)}" title="{moment(cell.at)}">{span}</time>'
     text = escape(cell.text)
     if cell.post:
-        if not may("POST", cell.post):
+        if not may("POST", cell.post, cell.own):
             return ""
         key = f'<input type="hidden" name="form_key" value="{escape(form_key)}">'
         button = f'<button class="quiet">{text}</button>'
         return f'<form method="post" action="{escape(cell.post)}">{key}{button}</form>'
     look = f' class="badge {escape(cell.tone)}"' if cell.tone else ""
-    if cell.url and may("GET", cell.url):
+    if cell.url and may("GET", cell.url, cell.own):
         return f'<a{look} href="{escape(cell.url)}">{text}</a>'
     if cell.tone:
         return f"<span{look}>{text}</span>"

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 
-from scim_bridge.access.history import Kept, Wanted, decision, decisions, why
+from scim_bridge.access.history import Kept, Wanted, agent_named, decision, decisions, why
 from scim_bridge.console.addresses import agent_url
 from scim_bridge.console.boards import Board, Box, board
 from scim_bridge.console.door import Screen
 from scim_bridge.console.pages import Pages
-from scim_bridge.console.paging import page_of
+from scim_bridge.console.paging import first_of, page_of
 from scim_bridge.console.quiet import quietly
 from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import PATH
 from scim_bridge.console.tables import BAD, GOOD, Cell, Table, Tile
 from scim_bridge.kernel.context import Context
+from scim_bridge.kernel.database import Reader
 
 DECISIONS = f"{PATH}/decisions"
 SHOWN = 50
@@ -40,10 +43,16 @@ class Deciding:
 
     async def _list(self, request: Request, _now: int) -> Board:
         asked = request.query_params
-        denied = asked.get("show") == "denied"
-        wanted = Wanted(denied=denied, before=cleaned(asked.get("before", "")), limit=SHOWN + 1)
-        found = await quietly(self._ctx, lambda reader: decisions(reader, wanted))
+        denied, name = asked.get("show") == "denied", cleaned(asked.get("agent", ""))
+
+        async def body(reader: Reader) -> list[Kept]:
+            agent = (await agent_named(reader, name)).id if name else None
+            before = cleaned(asked.get("before", ""))
+            return await decisions(reader, Wanted(agent, denied=denied, before=before, limit=SHOWN + 1))
+
+        found = await quietly(self._ctx, body)
         show = {"show": "denied"} if denied else {}
+        show |= {"agent": name} if name else {}
         shown, older = page_of(
             found, SHOWN, lambda last: f"{DECISIONS}?{urlencode({'before': last.id, **show})}"
         )
@@ -53,8 +62,9 @@ class Deciding:
             "What gateways asked, newest first. A deny is always kept, an allow as the settings say.",
             tiles=[
                 Tile("all", "decisions", url=DECISIONS),
-                Tile("denied", "only", url=f"{DECISIONS}?show=denied"),
+                Tile("denied", "only", url=f"{DECISIONS}?{urlencode({**show, 'show': 'denied'})}"),
             ],
+            crumb=(name, agent_url(name)) if name else None,
             sections=[("Only denied" if denied else "Answers", _table(shown), "")],
             older=older,
         )
@@ -99,6 +109,8 @@ class Deciding:
         reasons = Table(
             "Reasons of recent denials", ("Reason", "Times", "In words", "Last"), rows, "None is kept."
         )
+        all_of_them = f"{DECISIONS}?{urlencode({'show': 'denied', 'agent': found.facts.slug})}"
+        kept, rest = first_of(found.denials, SHOWN, "newest", all_of_them)
         return Board(
             f"Why {found.facts.slug} is denied",
             "decisions",
@@ -106,7 +118,7 @@ class Deciding:
             boxes=boxes,
             sections=[
                 ("Reasons of its recent denials", reasons, ""),
-                ("Its recent denials", _table(found.denials[:SHOWN]), ""),
+                ("Its recent denials", replace(_table(kept), rest=rest), ""),
             ],
             crumb=(found.facts.slug, agent_url(found.facts.slug)),
         )
@@ -133,7 +145,7 @@ def _subject(kept: Kept) -> str:
     return kept.slug or f"{kept.subject_type}:{kept.subject}"
 
 
-def _table(found: list[Kept] | tuple[Kept, ...]) -> Table:
+def _table(found: Sequence[Kept]) -> Table:
     rows = tuple(
         (
             Cell(at=kept.at),

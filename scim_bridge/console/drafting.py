@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,15 +30,18 @@ from scim_bridge.console.drafting_view import (
 )
 from scim_bridge.console.known import Known
 from scim_bridge.console.pages import Pages
+from scim_bridge.console.paging import mark, marked, page_of
 from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import PATH
 from scim_bridge.console.tables import GOOD, WARN
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Conflict, NotFound, Refused
+from scim_bridge.kernel.pages import moment
 from scim_bridge.kernel.work import Work
 
 HERE = f"{PATH}/access"
+SHOWN = 20
 TITLE = "written in the console"
 SECONDS = 30.0
 # A character of a text may take three bytes in a form.
@@ -79,8 +83,12 @@ class Drafting:
         """The text of a draft, with the schema and the sets that are in force."""
         return replace(self._now.text, name=TITLE, policies=policies)
 
-    async def _new(self, _request: Request, _now: int) -> Board:
-        begun = await drafts.drafts(self._ctx.store.reads)
+    async def _new(self, request: Request, _now: int) -> Board:
+        before = marked(cleaned(request.query_params.get("before", "")))
+        found = await drafts.drafts(self._ctx.store.reads, SHOWN + 1, before)
+        begun, older = page_of(
+            found, SHOWN, lambda last: f"{HERE}/drafts?{urlencode({'before': mark(last.changed, last.id)})}"
+        )
         return Board(
             "Change policies",
             "access",
@@ -88,6 +96,7 @@ class Drafting:
             boxes=[editor(f"{HERE}/drafts", self._now.text.policies, "Keep, check and try")],
             sections=[("Drafts", drafts_table(begun), "")],
             crumb=("Access", HERE),
+            older=older,
         )
 
     async def _begin(self, request: Request) -> Response:
@@ -160,7 +169,7 @@ class Drafting:
             sections.append(("Answers that would change", differences(tried), ""))
         facts = [
             ("Policies", kept.name),
-            ("Activated by", f"{kept.by}: {kept.reason}"),
+            ("Activated", f"{moment(kept.at)} by {kept.by}: {kept.reason}"),
             ("Digest", kept.digest or "the files of the settings"),
         ]
         return Board(

@@ -10,6 +10,7 @@ from scim_bridge.access.simulate import Outcome
 from scim_bridge.access.source import Problem
 from scim_bridge.console.addresses import agent_url
 from scim_bridge.console.boards import Box, Field
+from scim_bridge.console.paging import first_of
 from scim_bridge.console.session import PATH
 from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table
 from scim_bridge.kernel.clock import DAY
@@ -17,7 +18,7 @@ from scim_bridge.kernel.clock import DAY
 HERE = f"{PATH}/access"
 # What is asked again while somebody waits; the command line asks as many as one likes.
 SINCE, ASKED = 7 * DAY, 2_000
-SHOWN = 100
+SHOWN, MISTAKES, LINES = 100, 20, 2_000
 CONTEXT = 2
 
 
@@ -36,8 +37,11 @@ def wrong(wrong: Sequence[Problem]) -> Box:
         where = f"Line {one.line}" + (f", column {one.column}" if one.column else "")
         return f"{where} of {one.file}" if one.file else where
 
-    lines = tuple(f"{place(one)}: {one.message} {one.fix}" for one in wrong[:20])
-    return Box(f"{len(wrong)} mistakes: it cannot be activated", lines, BAD)
+    lines = tuple(f"{place(one)}: {one.message} {one.fix}" for one in wrong[:MISTAKES])
+    if len(wrong) > MISTAKES:
+        lines += (f"The first {MISTAKES} are shown.",)
+    many = "1 mistake" if len(wrong) == 1 else f"{len(wrong)} mistakes"
+    return Box(f"{many}: it cannot be activated", lines, BAD)
 
 
 def outcome(tried: Outcome) -> Box:
@@ -52,14 +56,26 @@ def outcome(tried: Outcome) -> Box:
 def comparison(before: str, after: str) -> Box:
     """The lines that differ, old to new."""
     made = list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=CONTEXT))[2:]
-    lines = tuple((line[0], line if line[0] == "@" else line[1:]) for line in made[:2_000])
+    lines = tuple((line[0], _where(line) if line[0] == "@" else line[1:]) for line in made[:LINES])
     added, gone = (sum(line[0] == sign for line in made) for sign in "+-")
     title = f"Compared with what is in force: {added} lines more, {gone} less"
-    return Box(title if made else "The text is that in force", (), "", compared=lines)
+    rest = (f"The first {LINES:,} of {len(made):,} lines are shown.",) if len(made) > LINES else ()
+    return Box(title if made else "The text is that in force", rest, "", compared=lines)
+
+
+def _where(head: str) -> str:
+    """Where a part of a comparison begins, in the newer text: its head is “@@ -88,2 +88,10 @@”."""
+    return f"From line {head.split('+', 1)[-1].split(' ', 1)[0].split(',', 1)[0]}"
 
 
 def differences(tried: Outcome) -> Table:
-    """Every answer that would change."""
+    """The answers that would change, and how many there are."""
+    all_of_them = "scim-bridge policy simulate"
+    _, rest = first_of(
+        tried.differences,
+        SHOWN,
+        f"of {len(tried.differences):,} asked most often (all of them: {all_of_them})",
+    )
     return Table(
         "Answers that would change, most often asked first",
         ("Agent", "Asked", "Was", "Would be", "Times", "Why"),
@@ -75,6 +91,7 @@ def differences(tried: Outcome) -> Table:
             for one in tried.differences[:SHOWN]
         ),
         "None: every question gets the answer it got.",
+        rest,
     )
 
 

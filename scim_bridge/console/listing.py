@@ -17,7 +17,7 @@ from scim_bridge.registry.model import OWNER, fold
 from scim_bridge.registry.people_refs import find_person
 
 PAGE = 50
-# A name that fits more people or groups than this says nothing.
+# People or groups that fit a name are looked up by their ids, where they are no more than this.
 NAMED = 200
 Condition = tuple[str, tuple[Any, ...]]
 NOTHING: Condition = ("1 = 0", ())
@@ -188,14 +188,11 @@ async def _answered_by(reader: Reader, value: str, role: str | None, few: int) -
     if person is not None:
         ids = [person.id]
     else:
-        likes = [like(word) for word in value.split()]
-        rows = await reader.all(
-            "SELECT id FROM sb_resource WHERE kind = 'person' AND deleted IS NULL"
-            + r" AND key LIKE ? ESCAPE '\'" * len(likes)
-            + " ORDER BY id LIMIT ?",
-            *likes,
-            NAMED,
-        )
+        likes = tuple(like(word) for word in value.split())
+        fits = "kind = 'person' AND deleted IS NULL" + r" AND key LIKE ? ESCAPE '\'" * len(likes)
+        rows = await reader.all(f"SELECT id FROM sb_resource WHERE {fits} LIMIT ?", *likes, NAMED + 1)
+        if len(rows) > NAMED:
+            return _any_named("sb_owner", "agent_id", "person_id", fits, likes, role)
         ids = [row["id"] for row in rows]
     if not ids:
         return NOTHING
@@ -209,11 +206,26 @@ async def _in_group(reader: Reader, value: str, few: int) -> Condition:
     named = "SELECT id FROM sb_resource WHERE kind = 'group' AND deleted IS NULL AND key"
     rows = await reader.all(f"{named} = ?", value)
     if not rows:
-        rows = await reader.all(rf"{named} LIKE ? ESCAPE '\' ORDER BY id LIMIT ?", like(value), NAMED)
+        rows = await reader.all(rf"{named} LIKE ? ESCAPE '\' LIMIT ?", like(value), NAMED + 1)
+    if len(rows) > NAMED:
+        fits = r"kind = 'group' AND deleted IS NULL AND key LIKE ? ESCAPE '\'"
+        return _any_named("sb_member", "member_id", "group_id", fits, (like(value),))
     if not rows:
         return NOTHING
     ids = tuple(row["id"] for row in rows)
     return await _those(reader, "sb_member", "member_id", f"group_id IN ({marks(len(ids))})", ids, few)
+
+
+def _any_named(
+    table: str, column: str, other: str, fits: str, values: tuple[Any, ...], role: str | None = None
+) -> Condition:
+    """Agents with a row of a table about one of very many people or groups, asked of each agent on the way."""
+    only = "" if role is None else " AND x.role = ?"
+    sql = (
+        f"EXISTS (SELECT 1 FROM {table} x WHERE x.{column} = a.id{only}"
+        f" AND EXISTS (SELECT 1 FROM sb_resource WHERE id = x.{other} AND {fits}))"
+    )
+    return sql, (*(() if role is None else (role,)), *values)
 
 
 async def _held_by(reader: Reader, value: str, few: int) -> Condition:

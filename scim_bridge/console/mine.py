@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +17,7 @@ from scim_bridge.console.boards import Board
 from scim_bridge.console.door import Screen, required_session, same_site
 from scim_bridge.console.forms import read_form_list
 from scim_bridge.console.pages import Pages
+from scim_bridge.console.paging import page_of
 from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import PATH, Session, form_key, genuine_form
 from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table, Tile, state
@@ -26,7 +28,8 @@ from scim_bridge.registry.agents import AgentFacts, facts_of
 from scim_bridge.settings.attestations import AttestationSettings
 
 HERE = f"{PATH}/mine"
-SHOWN = 500
+SHOWN = 50
+THEIRS = "r.id IN (SELECT agent_id FROM sb_owner WHERE person_id = ?)"
 
 
 class Mine:
@@ -51,30 +54,30 @@ class Mine:
         now = self._ctx.store.clock.now()
         reads = self._ctx.store.reads
         asked = await signed_in.questions(reads, person_id, now)
-        rows = await reads.all(
-            "SELECT DISTINCT o.agent_id, a.slug FROM sb_owner o JOIN sb_agent a ON a.id = o.agent_id"
-            " JOIN sb_resource r ON r.id = o.agent_id WHERE o.person_id = ? AND r.deleted IS NULL"
-            " ORDER BY a.slug LIMIT ?",
+        count: Any = await reads.one(
+            "SELECT COUNT(*) AS n, COUNT(CASE WHEN r.active = 0 THEN 1 END) AS held FROM sb_resource r"
+            f" WHERE r.deleted IS NULL AND {THEIRS}",
             person_id,
-            SHOWN + 1,
         )
-        more = "+" if len(rows) > SHOWN else ""
-        facts = await facts_of(reads, [row["agent_id"] for row in rows[:SHOWN]])
-        agents = [facts[row["agent_id"]] for row in rows[:SHOWN] if row["agent_id"] in facts]
-        held = sum(1 for agent in agents if agent.holds)
+        rows = await reads.all(
+            "SELECT a.id, a.slug FROM sb_agent a JOIN sb_resource r ON r.id = a.id WHERE r.deleted IS NULL"
+            f" AND {THEIRS} AND a.slug > ? ORDER BY a.slug LIMIT ?",
+            *(person_id, cleaned(request.query_params.get("after", "")), SHOWN + 1),
+        )
+        kept, older = page_of(rows, SHOWN, lambda last: f"{HERE}?{urlencode({'after': last['slug']})}")
+        facts = await facts_of(reads, [row["id"] for row in kept])
+        agents = [facts[row["id"]] for row in kept if row["id"] in facts]
         found = Board(
             "Your agents",
             "mine",
             "What you answer for, and what you are asked about it.",
             tiles=[
                 Tile(str(len(asked)), "questions wait for you", WARN if asked else ""),
-                Tile(f"{len(agents)}{more}", "agents"),
-                Tile(f"{held}{more}", "may not act", BAD if held else ""),
+                Tile(f"{count['n']:,}", "agents"),
+                Tile(f"{count['held']:,}", "may not act", BAD if count["held"] else ""),
             ],
-            sections=[
-                ("Questions", _questions(asked), ""),
-                ("Agents", _agents(agents, person_id), f"The first {SHOWN} are shown." if more else ""),
-            ],
+            sections=[("Questions", _questions(asked), ""), ("Agents", _agents(agents, person_id), "")],
+            older=older,
         )
         return html(self._pages.board(session, form_key(self._ctx, session), found, now))
 
@@ -151,7 +154,7 @@ class Mine:
 def _questions(asked: list[signed_in.Question]) -> Table:
     return Table(
         "Questions to you, the most urgent first",
-        ("Agent", "Asked", "By", "Answer until"),
+        ("Question", "Asked", "By", "Answer until"),
         tuple(
             (
                 Cell(f"Are the facts about {one.slug} right?", url=f"{HERE}/{one.id}"),
@@ -175,12 +178,13 @@ def _agents(agents: list[AgentFacts], person_id: str) -> Table:
                     str(one.resource.doc.get("displayName") or one.slug),
                     url=agent_url(one.slug),
                     under=one.slug,
+                    own=True,
                 ),
                 Cell((role_of(one.owners, person_id) or "").replace("-", " ")),
                 state("held", one.holds[0].reason) if one.holds else Cell("active", tone=GOOD),
                 Cell(at=one.attestation.until)
                 if one.attestation.until
-                else Cell(one.attestation.state, tone=WARN),
+                else Cell(one.attestation.state.replace("none", "never"), tone=WARN),
             )
             for one in agents
         ),

@@ -13,8 +13,9 @@ from scim_bridge.console.addresses import filter_url
 from scim_bridge.console.boards import Box
 from scim_bridge.console.door import Screen, required_session
 from scim_bridge.console.pages import Pages
+from scim_bridge.console.paging import first_of
 from scim_bridge.console.plots import plots_of
-from scim_bridge.console.pulse import Pulse, pulse
+from scim_bridge.console.pulse import AT_RISK, CONNECTIONS, Pulse, pulse
 from scim_bridge.console.scripted import STATIC, Scripted
 from scim_bridge.console.session import PATH, form_key
 from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table, Tile, state
@@ -24,6 +25,7 @@ from scim_bridge.kernel.pages import Asset, html
 
 HERE = f"{PATH}/overview"
 SHOWN = 8
+RISK = f"{PATH}/people?show=risk"
 FILES = {
     "uplot.js": ("uplot.min.js", "text/javascript"),
     "uplot.css": ("uplot.min.css", "text/css"),
@@ -74,7 +76,12 @@ class Overview:
                 WARN if numbers.unattested else "",
                 filter_url("attestation", "missing"),
             ),
-            Tile(str(len(found.owners)), "owners at risk", WARN if found.owners else "", f"{PATH}/people"),
+            Tile(
+                f"{AT_RISK}+" if len(found.owners) > AT_RISK else str(len(found.owners)),
+                "owners at risk",
+                WARN if found.owners else "",
+                RISK,
+            ),
             Tile(str(sum(found.alerts.values())), "alerts", _gravest(found.alerts), f"{PATH}/alerts"),
         ]
         return html(
@@ -138,6 +145,7 @@ def _owners(rows: Sequence[dict[str, Any]]) -> Table:
             return Cell("left", tone=BAD)
         return Cell("leaves" if row["leave_at"] else "on leave", tone=WARN)
 
+    kept, rest = first_of(rows, SHOWN, "with most agents", RISK)
     return Table(
         "Owners at risk, those with most agents first",
         ("Owner", "State", "Owns", "Leaves"),
@@ -148,13 +156,15 @@ def _owners(rows: Sequence[dict[str, Any]]) -> Table:
                 Cell(str(row["agents"]), url=filter_url("owner", row["name"])),
                 Cell(at=row["leave_at"]) if row["leave_at"] else Cell(),
             )
-            for row in rows[:SHOWN]
+            for row in kept
         ),
         "Every owner is here, and nobody is known to leave.",
+        rest,
     )
 
 
 def _runs(rows: Sequence[dict[str, Any]]) -> Table:
+    kept, rest = first_of(rows, CONNECTIONS, "first", f"{PATH}/sync")
     return Table(
         "Connections and their last run",
         ("Connection", "Last run", "Began", "Ended"),
@@ -165,7 +175,8 @@ def _runs(rows: Sequence[dict[str, Any]]) -> Table:
                 Cell(at=row["started"]) if "state" in row else Cell(),
                 Cell(at=row["finished"]) if row.get("finished") else Cell(),
             )
-            for row in rows
+            for row in kept
         ),
         "No connection yet: Settings → Connect, or `scim-bridge connect okta`.",
+        rest,
     )

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from scim_bridge.console import agent_cells
 from scim_bridge.console.addresses import agent_url, filter_url
-from scim_bridge.console.agent import AgentPage
+from scim_bridge.console.agent import CALLS, DECISIONS, STATEMENTS, VERDICTS, AgentPage
 from scim_bridge.console.cells import rows
 from scim_bridge.console.listing import Counts, Page
 from scim_bridge.console.search import KEYS, Search, address, parse
@@ -197,6 +197,8 @@ class Pages:
             agent=agent,
             said=described(agent.extension),
             url=agent_url(agent.slug),
+            most={"calls": CALLS, "decisions": DECISIONS, "statements": STATEMENTS},
+            verdicts=VERDICTS,
             show=show,
             older_url=f"{agent_url(agent.slug)}?{urlencode({'show': show, 'before': shown.older})}#timeline"
             if shown.older

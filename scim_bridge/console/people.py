@@ -15,12 +15,12 @@ from scim_bridge.console.pages import Pages
 from scim_bridge.console.paging import page_of
 from scim_bridge.console.people_view import (
     COUNTED,
+    HAPPENED,
     HERE,
     SHOWN,
     agents_table,
     happened_table,
     people_table,
-    rest_of,
     simulated_table,
     standing_of,
 )
@@ -30,6 +30,7 @@ from scim_bridge.console.tables import BAD, GOOD, Tile
 from scim_bridge.console.timeline import Entry, entry_of
 from scim_bridge.departures.rules import RULES, Rules
 from scim_bridge.departures.simulate import simulated
+from scim_bridge.kernel.clock import DAY
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import NotFound
@@ -40,7 +41,7 @@ from scim_bridge.registry.people_refs import find_person, people
 
 # Simulating reads every agent of a person: more than this is asked of the command line.
 MOST = 200
-HAPPENED = 15
+SOON = 30 * DAY
 _OWNS, _HELPS = "= 'owner'", "<> 'owner'"
 
 
@@ -60,20 +61,35 @@ class People:
             f"{HERE}/{{name}}": Screen(ctx, pages, get=board(ctx, pages, self._one)),
         }
 
-    async def _all(self, request: Request, _now: int) -> Board:
+    async def _all(self, request: Request, now: int) -> Board:
         asked = request.query_params
         words, after = cleaned(asked.get("q", "")), cleaned(asked.get("after", ""))
-        found = await quietly(self._ctx, lambda reader: _listed(reader, words, after))
-        said = {"q": words} if words else {}
+        risk = not words and asked.get("show") == "risk"
+        soon = now + SOON if risk else None
+        found = await quietly(self._ctx, lambda reader: _listed(reader, words, after, soon))
+        said = {"q": words} if words else {"show": "risk"} if risk else {}
         rows, older = page_of(found, SHOWN, lambda last: f"{HERE}?{urlencode({**said, 'after': last['id']})}")
         return Board(
             "People",
             "people",
-            "Everybody who fits the search." if words else "Those who answer for agents.",
+            "Everybody who fits the search."
+            if words
+            else "Owners who left, are on leave, or leave within thirty days."
+            if risk
+            else "Those who answer for agents.",
             ask=Ask("Search people", HERE, (("q", "Name or userName", words),), "Search"),
             sections=[
-                ("Everybody found" if words else "Owners, co-owners and sponsors", people_table(rows), "")
+                (
+                    "Everybody found"
+                    if words
+                    else "Owners at risk"
+                    if risk
+                    else "Owners, co-owners and sponsors",
+                    people_table(rows),
+                    "",
+                )
             ],
+            crumb=("People", HERE) if risk else None,
             older=older,
         )
 
@@ -81,7 +97,7 @@ class People:
         name = cleaned(request.path_params["name"])
         row, agents, happened = await quietly(self._ctx, lambda reader: _person(reader, name))
         url = f"{HERE}/{quote(row['name'], safe='')}"
-        sections = [("Agents", agents_table(agents), rest_of(len(agents)))]
+        sections = [("Agents", agents_table(agents, row["name"]), "")]
         boxes: list[Box] = []
         asked = bool(request.query_params.get("simulate"))
         if asked and len(agents) > MOST:
@@ -115,7 +131,10 @@ class People:
             ],
             boxes=boxes,
             facts=("Who it is", facts),
-            sections=[*sections, ("What happened", happened_table(happened), "From the audit log.")],
+            sections=[
+                *sections,
+                ("What happened", happened_table(happened, row["name"]), "From the audit log."),
+            ],
             crumb=("People", HERE),
         )
 
@@ -132,8 +151,11 @@ COLUMNS = (
 )
 
 
-async def _listed(reader: Reader, words: str, after: str) -> list[dict[str, Any]]:
-    """A page of people in id order: of those who answer for agents, or of all that fit the words."""
+async def _listed(reader: Reader, words: str, after: str, soon: int | None = None) -> list[dict[str, Any]]:
+    """A page of people in id order: of those who answer for agents, or of all that fit the words.
+
+    `soon`: of owners who are not wholly here, or leave before then.
+    """
     if words:
         likes = [like(word.casefold()) for word in words.split()]
         found = await reader.all(
@@ -143,6 +165,13 @@ async def _listed(reader: Reader, words: str, after: str) -> list[dict[str, Any]
             after,
             *likes,
             SHOWN + 1,
+        )
+    elif soon is not None:
+        found = await reader.all(
+            f"{COLUMNS} AND r.id > ? AND (r.active = 0 OR p.employment <> 'active' OR p.leave_at < ?)"
+            " AND EXISTS (SELECT 1 FROM sb_owner o JOIN sb_resource a ON a.id = o.agent_id WHERE o.person_id = p.id"
+            f" AND o.role {_OWNS} AND a.deleted IS NULL) ORDER BY r.id LIMIT ?",
+            *(after, soon, SHOWN + 1),
         )
     else:
         found = await reader.all(
@@ -199,6 +228,6 @@ async def _person(reader: Reader, name: str) -> tuple[dict[str, Any], list[dict[
         "SELECT id, at, actor_kind, actor_name, action, outcome, detail, seq FROM sb_audit WHERE subject_id = ?"
         " ORDER BY at DESC, id DESC LIMIT ?",
         person.id,
-        HAPPENED,
+        HAPPENED + 1,
     )
     return row, [dict(one) for one in agents], [entry_of(one, {}) for one in told]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from scim_bridge.console.addresses import agent_url, filter_url
+from scim_bridge.console.paging import first_of
 from scim_bridge.console.session import PATH
 from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table
 from scim_bridge.console.timeline import Entry
 
 HERE = f"{PATH}/people"
-SHOWN = 25
+SHOWN, HAPPENED = 25, 15
 # In the list, who answers for more agents than this is not counted to the end: that took most of the page's time.
 COUNTED = 20
 
@@ -44,8 +45,9 @@ def people_table(rows: list[dict[str, Any]]) -> Table:
     return Table("People", columns, tuple(made), "Nobody was found.")
 
 
-def agents_table(agents: list[dict[str, Any]]) -> Table:
+def agents_table(agents: list[dict[str, Any]], name: str) -> Table:
     """The agents somebody answers for."""
+    kept, rest = first_of(agents, SHOWN, "first", filter_url("person", name))
     return Table(
         "Agents this person answers for",
         ("Agent", "Role", "State", "Since"),
@@ -56,26 +58,22 @@ def agents_table(agents: list[dict[str, Any]]) -> Table:
                 Cell("active", tone=GOOD) if one["active"] else Cell("held", tone=BAD),
                 Cell(at=one["since"]),
             )
-            for one in agents[:SHOWN]
+            for one in kept
         ),
         "This person answers for no agent.",
+        rest,
     )
 
 
-def happened_table(entries: list[Entry]) -> Table:
+def happened_table(entries: list[Entry], name: str) -> Table:
     """What happened to somebody."""
+    kept, rest = first_of(entries, HAPPENED, "newest", f"{PATH}/audit?{urlencode({'about': name})}")
     return Table(
         "What happened to this person, the newest first",
         ("What", "When", "By", "More"),
-        tuple(
-            (Cell(one.title), Cell(at=one.at), Cell(one.by), Cell(" · ".join(one.told))) for one in entries
-        ),
+        tuple((Cell(one.title), Cell(at=one.at), Cell(one.by), Cell(" · ".join(one.told))) for one in kept),
+        rest=rest,
     )
-
-
-def rest_of(many: int) -> str:
-    """Where the rest of the agents is found."""
-    return f"The first {SHOWN}; the list of agents has them all: person:USERNAME." if many > SHOWN else ""
 
 
 def simulated_table(found: list[dict[str, Any]]) -> Table:

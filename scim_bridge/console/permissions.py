@@ -83,6 +83,8 @@ NEEDS: Mapping[tuple[str, str], str] = {
     ("GET", f"{PATH}/sync"): "sync.read",
     ("GET", f"{PATH}/sync/{{name}}"): "sync.read",
     ("GET", f"{PATH}/sync/{{name}}/now"): "sync.read",
+    ("GET", f"{PATH}/sync/{{name}}/runs"): "sync.read",
+    ("GET", f"{PATH}/sync/{{name}}/findings"): "sync.read",
     ("POST", f"{PATH}/sync/{{name}}/plan"): "sync.apply",
     ("POST", f"{PATH}/sync/{{name}}/cancel"): "sync.apply",
     ("POST", f"{PATH}/sync/{{name}}/retry"): "sync.apply",

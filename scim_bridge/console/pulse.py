@@ -11,6 +11,8 @@ from scim_bridge.kernel.database import Reader
 
 DAYS = 14
 WEEKS = 12
+# So many owners at risk are counted, and so many connections shown.
+AT_RISK, CONNECTIONS = 100, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +94,15 @@ async def _at_risk(reader: Reader, now: int) -> list[dict[str, Any]]:
         " WHERE r.id = p.id AND o.person_id = p.id AND o.role = 'owner' AND a.id = o.agent_id"
         " AND a.deleted IS NULL AND r.deleted IS NULL"
         " AND (r.active = 0 OR p.employment <> 'active' OR p.leave_at < ?)"
-        " GROUP BY r.name, r.active, p.employment, p.leave_at ORDER BY agents DESC, r.name LIMIT 100",
+        " GROUP BY r.name, r.active, p.employment, p.leave_at ORDER BY agents DESC, r.name LIMIT ?",
         now + 30 * DAY,
+        AT_RISK + 1,
     )
     return [dict(row) for row in rows]
 
 
 async def _last_runs(reader: Reader) -> list[dict[str, Any]]:
-    rows = await reader.all("SELECT id, name, kind FROM sb_connection ORDER BY name LIMIT 20")
+    rows = await reader.all("SELECT id, name, kind FROM sb_connection ORDER BY name LIMIT ?", CONNECTIONS + 1)
     found = []
     for row in rows:
         run = await reader.one(

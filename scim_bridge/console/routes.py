@@ -37,6 +37,7 @@ from scim_bridge.console.sign_in import CALLBACK, SignIn
 from scim_bridge.console.sso.provider import Provider
 from scim_bridge.console.standing import Components, Standing, nothing_known
 from scim_bridge.console.sync_acts import SyncActs
+from scim_bridge.console.sync_lists import SyncLists
 from scim_bridge.console.sync_one import SyncOne
 from scim_bridge.console.sync_plan import SyncPlan
 from scim_bridge.console.syncing import Syncing
@@ -112,6 +113,7 @@ def routes(
         **Syncing(ctx, pages).screens(),
         **SyncActs(ctx, pages).screens(),
         **SyncPlan(ctx, pages).screens(),
+        **SyncLists(ctx, pages).screens(),
         **SyncOne(ctx, pages).screens(),
         **Connecting(ctx, pages, known).screens(),
         **ConnectActs(ctx, pages, known).screens(),

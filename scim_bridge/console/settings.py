@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 
@@ -10,6 +13,8 @@ from scim_bridge.console.boards import Board, board
 from scim_bridge.console.door import Screen
 from scim_bridge.console.known import Known
 from scim_bridge.console.pages import Pages
+from scim_bridge.console.paging import first_of, mark, marked, page_of
+from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import PATH
 from scim_bridge.console.tables import BAD, GOOD, PLAIN, Cell, Table, Tile
 from scim_bridge.kernel.context import Context
@@ -17,7 +22,9 @@ from scim_bridge.registry.connections import Connection, connections
 from scim_bridge.registry.tokens import tokens
 
 HERE = f"{PATH}/settings"
-SHOWN = 100
+# Rows of a list by itself, and of one that is a part of the page.
+SHOWN, FEW = 50, 20
+HEADINGS = {"tokens": "Tokens", "keys": "Our own keys"}
 
 
 class Settings:
@@ -32,12 +39,11 @@ class Settings:
         """Its address."""
         return {HERE: Screen(self._ctx, self._pages, get=board(self._ctx, self._pages, self._page))}
 
-    async def _page(self, _request: Request, now: int) -> Board:
+    async def _page(self, request: Request, now: int) -> Board:
+        show, before = request.query_params.get("show", ""), cleaned(request.query_params.get("before", ""))
+        if show in HEADINGS:
+            return await self._list(show, before, now)
         reads = self._ctx.store.reads
-        keys = await reads.all(
-            "SELECT kid, purpose, created, retired FROM sb_key ORDER BY created DESC, kid LIMIT ?", SHOWN
-        )
-        known = (await tokens(reads))[:SHOWN]
         return Board(
             "Settings",
             "settings",
@@ -51,17 +57,53 @@ class Settings:
                 ),
                 (
                     "Tokens",
-                    _tokens(known, now),
+                    await self._few("tokens", now),
                     "Make one: `scim-bridge tokens create`; for an IdP: Connect, above. It is shown once.",
                 ),
                 (
                     "Our own keys",
-                    _keys(keys),
+                    await self._few("keys", now),
                     "The public ones are published, to check receipts and statements with.",
                 ),
                 ("Stores of credentials", _stores(self._known), ""),
             ],
         )
+
+    async def _found(self, show: str, limit: int, before: str) -> Sequence[Any]:
+        reads, place = self._ctx.store.reads, marked(before)
+        if show == "tokens":
+            return await tokens(reads, limit=limit, before=place)
+        rows: Sequence[Any] = await reads.all(
+            "SELECT kid AS id, purpose, created, retired FROM sb_key"
+            f"{'' if place is None else ' WHERE (created, kid) < (?, ?)'} ORDER BY created DESC, kid DESC LIMIT ?",
+            *(place or ()),
+            limit,
+        )
+        return rows
+
+    async def _few(self, show: str, now: int) -> Table:
+        url = f"{HERE}?{urlencode({'show': show})}"
+        kept, rest = first_of(await self._found(show, FEW + 1, ""), FEW, "newest", url)
+        return replace(_table(show, kept, now), rest=rest)
+
+    async def _list(self, show: str, before: str, now: int) -> Board:
+        """Tokens or keys, page by page."""
+
+        def onward(last: Any) -> str:
+            return f"{HERE}?{urlencode({'show': show, 'before': mark(last['created'], last['id'])})}"
+
+        kept, older = page_of(await self._found(show, SHOWN + 1, before), SHOWN, onward)
+        return Board(
+            HEADINGS[show],
+            "settings",
+            sections=[("The newest first", _table(show, kept, now), "")],
+            crumb=("Settings", HERE),
+            older=older,
+        )
+
+
+def _table(show: str, rows: list[Any], now: int) -> Table:
+    return _tokens(rows, now) if show == "tokens" else _keys(rows)
 
 
 def _connections(found: list[Connection]) -> Table:
@@ -104,11 +146,11 @@ def _tokens(found: list[Any], now: int) -> Table:
 
 def _keys(rows: Any) -> Table:
     return Table(
-        "Keys that sign",
+        "Keys that sign, the newest first",
         ("Key", "Signs", "Made", "State"),
         tuple(
             (
-                Cell(row["kid"]),
+                Cell(row["id"]),
                 Cell(row["purpose"]),
                 Cell(at=row["created"]),
                 Cell("retired", tone=PLAIN) if row["retired"] else Cell("in use", tone=GOOD),

@@ -20,6 +20,8 @@ from scim_bridge.sync.stranger_keeping import KeptStranger
 from scim_bridge.sync.strangers import what
 
 LONGEST = 120
+# What is told of an object that is nobody's.
+TOLD = 8
 
 
 def said(value: Any) -> str:
@@ -155,4 +157,6 @@ class Nobodys:
 def nobodys(row: KeptStranger, *, known: bool) -> Nobodys:
     """A stranger as a page shows it; `known`: its mark is of an agent here."""
     facts = tuple((name, said(value)) for name, value in row.attributes.items() if said(value))
-    return Nobodys(row, what(row.mark, known), facts[:8], not row.mark)
+    rest = len(facts) - TOLD
+    told = facts if rest <= 1 else (*facts[:TOLD], ("And", f"{rest} more, which are kept too"))
+    return Nobodys(row, what(row.mark, known), told, not row.mark)

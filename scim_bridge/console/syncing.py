@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
@@ -12,6 +13,7 @@ from scim_bridge.console.boards import Board, board
 from scim_bridge.console.door import Screen, redirect, required_session
 from scim_bridge.console.may import permitted
 from scim_bridge.console.pages import Pages
+from scim_bridge.console.paging import first_of, page_of
 from scim_bridge.console.scripted import Following
 from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import PATH, form_key
@@ -24,14 +26,14 @@ from scim_bridge.kernel.pages import html
 from scim_bridge.kernel.sql import marks
 from scim_bridge.registry.connections import Connection, connection, connections
 from scim_bridge.registry.findings import findings_at
-from scim_bridge.sync.drift_keeping import drifts_of
+from scim_bridge.sync.drift_keeping import KeptDrift, drifts_of
 from scim_bridge.sync.plan import HELD, READY, changes_of
 from scim_bridge.sync.service import Status, status
-from scim_bridge.sync.stranger_keeping import strangers_of
+from scim_bridge.sync.stranger_keeping import KeptStranger, strangers_of
 
 PREVIEWED = 20
-# Each drift and each stranger has its forms: so many at a time, and how many more wait.
-SHOWN, FINDINGS = 25, 100
+# Each drift and each stranger has its forms: so many at a time.
+SHOWN, FINDINGS, RUNS = 25, 100, 5
 
 
 class Syncing:
@@ -75,19 +77,25 @@ class Syncing:
         now = await now_of(reads, there, asked)
         if asked and now.go and not now.again:
             return redirect(now.go)
-        found = await status(reads, there, counted=await self._steps.now(there.id))
-        drift = await drifts_of(reads, there.id, limit=SHOWN)
-        strangers = await strangers_of(reads, there.id, limit=SHOWN)
+        found = await status(reads, there, limit=RUNS + 1, counted=await self._steps.now(there.id))
+        drift, more_drift = await self._drift(request, there)
+        strangers, more_strangers = await self._strangers(request, there)
         plan = found.plan
         fresh = plan is not None and plan.state in (READY, HELD)
         changes = await changes_of(reads, plan.id, limit=PREVIEWED) if plan is not None and fresh else []
-        findings = await findings_at(reads, there.id, limit=FINDINGS)
+        findings, wronger = first_of(
+            await findings_at(reads, there.id, limit=FINDINGS + 1), FINDINGS, "first", at(there, "findings")
+        )
+        ran, earlier = first_of(found.runs, RUNS, "newest", at(there, "runs"))
+        undone = len(found.troubles)
+        if ran:
+            undone = max(undone, ran[0].failed + ran[0].moved)
         tiles = [
             Tile(str(found.written), "agents kept in step"),
             Tile(str(0 if plan is None else plan.changes), "changes in the last plan"),
             Tile(str(found.drifts), "drifts open", WARN if drift else ""),
             Tile(str(found.strangers), "only at the IdP", WARN if strangers else ""),
-            Tile(str(len(found.troubles)), "changes not done", BAD if found.troubles else ""),
+            Tile(str(undone), "changes not done", BAD if undone else ""),
         ]
         known = await self._agents([row.mark for row in strangers if row.mark])
         page = self._pages.page(
@@ -108,16 +116,36 @@ class Syncing:
             changes=[shown(kept) for kept in changes],
             drift=[differs(row) for row in drift],
             strangers=[nobodys(row, known=row.mark in known) for row in strangers],
-            more_drift=max(0, found.drifts - len(drift)),
-            more_strangers=max(0, found.strangers - len(strangers)),
-            runs=runs_table(found.runs),
-            findings=findings_table(findings) if findings else None,
+            undone=undone,
+            more_drift=more_drift,
+            more_strangers=more_strangers,
+            runs=replace(runs_table(tuple(ran)), rest=earlier),
+            findings=replace(findings_table(findings), rest=wronger) if findings else None,
             adopted=cleaned(request.query_params.get("adopted", ""))[:64],
             may_apply=permitted(session, "sync.apply"),
             wizard=f"{PATH}/connect/{quote(there.name)}" if there.kind in VENDORS else "",
             previewed=PREVIEWED,
         )
         return html(page)
+
+    async def _drift(self, request: Request, there: Connection) -> tuple[list[KeptDrift], str]:
+        """Some drifts, from the beginning or behind one, and the address of the next ones."""
+        reads, after = self._ctx.store.reads, cleaned(request.query_params.get("drift", ""))
+        found = await drifts_of(reads, there.id, after=after, limit=SHOWN + 1) if after else []
+        found = found or await drifts_of(reads, there.id, limit=SHOWN + 1)
+        return page_of(found, SHOWN, lambda last: f"{at(there)}?{urlencode({'drift': last.id})}#drift")
+
+    async def _strangers(self, request: Request, there: Connection) -> tuple[list[KeptStranger], str]:
+        """Some strangers, from the beginning or behind one, and the address of the next ones."""
+        reads = self._ctx.store.reads
+        name, remote = (cleaned(request.query_params.get(key, "")) for key in ("name", "remote"))
+        found = await strangers_of(reads, there.id, after=(name, remote), limit=SHOWN + 1) if remote else []
+        found = found or await strangers_of(reads, there.id, limit=SHOWN + 1)
+
+        def onward(last: KeptStranger) -> str:
+            return f"{at(there)}?{urlencode({'name': last.name, 'remote': last.remote_id})}#strangers"
+
+        return page_of(found, SHOWN, onward)
 
     async def _agents(self, ids: list[str]) -> set[str]:
         if not ids:

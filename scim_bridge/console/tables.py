@@ -22,7 +22,8 @@ TONES: Mapping[str, str] = {
 class Cell:
     """One cell. `tone` makes it a badge, `url` a link, `at` a time (microseconds) in place of a text.
 
-    `post` makes it a button that sends to that address, for whoever may.
+    `post` makes it a button that sends to that address, for whoever may. `own`: it is about an agent that whoever
+    looks answers for.
     """
 
     text: str = ""
@@ -31,6 +32,7 @@ class Cell:
     under: str = ""
     at: int | None = None
     post: str = ""
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     empty: str = "Nothing here."
+    # Where rows are left out: how many are shown, and where all of them are ("": nowhere else).
+    rest: tuple[str, str] | None = None
 
 
 def state(word: str, under: str = "") -> Cell:

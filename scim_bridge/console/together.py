@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +17,7 @@ from scim_bridge.console.door import Screen, redirect, required_session, same_si
 from scim_bridge.console.forms import read_form_list
 from scim_bridge.console.listing import agents_after
 from scim_bridge.console.pages import Pages
+from scim_bridge.console.paging import page_of
 from scim_bridge.console.quiet import quietly
 from scim_bridge.console.search import address, cleaned, parse
 from scim_bridge.console.session import PATH, Session, genuine_form
@@ -30,6 +32,7 @@ from scim_bridge.registry.bulk_model import ACTIONS, DONE, FAILED, MOST, MOVED, 
 from scim_bridge.settings.attestations import AttestationSettings
 
 HERE = f"{PATH}/bulk"
+SHOWN = 50
 WORDS = {
     PLANNED: ("to do", PLAIN),
     NOTHING: ("nothing to do", PLAIN),
@@ -121,10 +124,10 @@ class Together:
         await self._ctx.store.transact(session.actor(request), lambda work: bulk.cancel(work, bulk_id))
         return redirect(f"{HERE}/{bulk_id}")
 
-    async def _all(self, _request: Request, _now: int) -> Board:
-        rows = await self._ctx.store.reads.all(
-            "SELECT id, action, target, state, made_by, created, reason FROM sb_bulk ORDER BY id DESC LIMIT 50"
-        )
+    async def _all(self, request: Request, _now: int) -> Board:
+        before = cleaned(request.query_params.get("before", ""))
+        found = await bulk.bulks(self._ctx.store.reads, SHOWN + 1, before)
+        rows, older = page_of(found, SHOWN, lambda last: f"{HERE}?{urlencode({'before': last['id']})}")
         made = tuple(
             (
                 Cell(ACTIONS[row["action"]][0], url=f"{HERE}/{row['id']}", under=row["target"]),
@@ -142,6 +145,7 @@ class Together:
             "agents",
             sections=[("The newest first", Table("Changes", columns, made, empty), "")],
             crumb=("Agents", PATH),
+            older=older,
         )
 
     async def _one(self, request: Request, now: int) -> Board:

@@ -52,7 +52,7 @@ def tokens(one: Tenant) -> Iterator[Finding]:
             yield wrong(
                 check,
                 f"The token {token.label or token.id} expires within {token.days} day(s).",
-                f"scim-bridge tokens rotate {token.id}, and paste the new one into the IdP.",
+                f"scim-bridge tokens rotate {token.id} --days 90, and paste the new one into the IdP.",
                 one.name,
             )
     if not one.heard:

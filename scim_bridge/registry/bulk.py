@@ -186,6 +186,18 @@ def _told(reach: Reach) -> dict[str, Any]:
     return {name: getattr(reach, name) for name in Reach.__slots__}
 
 
+async def bulks(reader: Reader, limit: int, before: str = "") -> list[Any]:
+    """The newest changes of many agents; `before`: earlier than the one with this id."""
+    return list(
+        await reader.all(
+            "SELECT id, action, target, state, made_by, created, reason FROM sb_bulk"
+            f"{' WHERE id < ?' if before else ''} ORDER BY id DESC LIMIT ?",
+            *((before,) if before else ()),
+            limit,
+        )
+    )
+
+
 async def bulk(reader: Reader, bulk_id: str, *, items: bool = True) -> Bulk:
     """One change of many agents, with each agent; NotFound."""
     row = await reader.one(f"SELECT {COLUMNS} FROM sb_bulk WHERE id = ?", bulk_id)

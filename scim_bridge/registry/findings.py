@@ -35,10 +35,14 @@ _KEPT = (
 )
 
 
-async def findings_at(reader: Reader, connection_id: str, *, limit: int = 200) -> list[KeptFinding]:
-    """What the tenant of a connection finds wrong, by agent."""
+async def findings_at(
+    reader: Reader, connection_id: str, *, limit: int = 200, after: tuple[str, str] | None = None
+) -> list[KeptFinding]:
+    """What the tenant of a connection finds wrong, by agent; `after`: behind that agent and code."""
+    behind = "" if after is None else " AND (a.slug, f.code) > (?, ?)"
     rows = await reader.all(
-        f"{_KEPT}f.connection_id = ? ORDER BY a.slug, f.code LIMIT ?", connection_id, limit
+        f"{_KEPT}f.connection_id = ?{behind} ORDER BY a.slug, f.code LIMIT ?",
+        *(connection_id, *(after or ()), limit),
     )
     return [_kept(row) for row in rows]
 

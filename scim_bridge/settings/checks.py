@@ -157,5 +157,7 @@ def _check_url(key: str, value: str, secret: str) -> None:
         )
     if key == "notify_url" and not secret:
         raise ConfigurationError(
-            "notify_secret", "is missing while notify_url is set", "Set a whsec_ secret."
+            "notify_secret",
+            "is missing while notify_url is set",
+            "Set it to whsec_ and 32 random bytes in base64: whsec_$(openssl rand -base64 32).",
         )

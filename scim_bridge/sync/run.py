@@ -79,12 +79,15 @@ async def run(reader: Reader, run_id: str) -> Run:
     return run_of(row)
 
 
-async def runs(reader: Reader, connection_id: str, *, limit: int = 10) -> list[Run]:
-    """The newest runs of a connection."""
+async def runs(
+    reader: Reader, connection_id: str, *, limit: int = 10, before: str | None = None
+) -> list[Run]:
+    """The newest runs of a connection; `before`: begun earlier than the one with this id."""
+    earlier = "(started, id) < (SELECT r.started, r.id FROM sb_run r WHERE r.id = ?)"
     rows = await reader.all(
-        "SELECT * FROM sb_run WHERE connection_id = ? ORDER BY started DESC, id DESC LIMIT ?",
-        connection_id,
-        limit,
+        f"SELECT * FROM sb_run WHERE connection_id = ?{'' if before is None else f' AND {earlier}'}"
+        " ORDER BY started DESC, id DESC LIMIT ?",
+        *(value for value in (connection_id, before, limit) if value is not None),
     )
     return [run_of(row) for row in rows]
 

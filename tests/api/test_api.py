@@ -220,6 +220,22 @@ def test_every_list_goes_on_where_its_cursor_says(on_api) -> None:
     on_api(body)
 
 
+def test_a_last_page_that_is_exactly_full_says_that_nothing_follows(on_api) -> None:
+    async def body(_store: Store, names: dict[str, str], api: httpx2.AsyncClient) -> None:
+        looked = 0
+        for of in (each for each in OPERATIONS if each.paged):
+            url = address(of, names)
+            whole = (await api.get(f"{url}?limit=500")).json()["items"]
+            for size in {len(whole), max(1, len(whole) // 2)} - {0}:
+                page = (await api.get(f"{url}?limit={size}")).json()
+                assert page["items"] == whole[:size], of.id
+                assert (page["next"] is None) == (size == len(whole) or not whole), of.id
+            looked += len(whole) > 0
+        assert looked >= 15
+
+    on_api(body)
+
+
 def test_a_change_of_what_somebody_else_changed_is_refused_and_an_etag_saves_a_read(on_api) -> None:
     async def body(_store: Store, _names: dict[str, str], api: httpx2.AsyncClient) -> None:
         url = "/api/v1/agents/triage"

@@ -2,6 +2,10 @@
 
 python -m tests.browser.pictures http://127.0.0.1:8900 TOKEN docs/images
 python -m tests.browser.pictures http://127.0.0.1:8900 TOKEN /tmp/all --all
+python -m tests.browser.pictures http://127.0.0.1:8900 ruth.adler /tmp/hers --all --person
+
+With --person the second word is a part of the name of somebody at the sandbox IdP, who signs in there: an owner's own
+pages are of nobody else.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Page, sync_playwright
 
@@ -23,6 +28,7 @@ NO_PAGE = re.compile(r".*(\.css|\.js|\.svg|/now|/export|/begin|/callback|path})"
 OF_A_KIND = 4
 # Few colours are enough for a page, and a picture then stays small.
 COLOURS = 96
+VERSION = "/console/access/versions/{number}"
 
 
 def main() -> None:
@@ -31,20 +37,37 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("url")
-    parser.add_argument("token")
+    parser.add_argument("token", help="an admin token; with --person, whose name has it in it")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--all", action="store_true", help="every page, desktop and phone, light and dark")
+    parser.add_argument("--person", action="store_true", help="sign in at the sandbox IdP as somebody")
     told = parser.parse_args()
     told.folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright, started(playwright) as browser:
-        page = browser.new_context(viewport=DESKTOP, base_url=told.url).new_page()
+        # The sandbox IdP signs its own certificate.
+        context = browser.new_context(viewport=DESKTOP, base_url=told.url, ignore_https_errors=True)
+        page = context.new_page()
         page.goto("/console/sign-in")
-        # Where people sign in at an IdP, the token's field is folded away.
-        if (folded := page.locator("details:not([open]) summary")).count():
-            folded.first.click()
-        page.get_by_label("Admin token").fill(told.token)
-        page.get_by_role("button", name="Sign in").click()
-        (every if told.all else three)(page, told.folder)
+        start = "/console/overview"
+        if told.person:
+            page.get_by_role("link", name="Sign in with").click()
+            page.get_by_role("link", name=told.token).first.click()
+            page.wait_for_url("**/console**")
+            start = urlsplit(page.url).path
+        else:
+            _with_token(page, told.token)
+        if told.all:
+            every(page, told.folder, start)
+        else:
+            three(page, told.folder)
+
+
+def _with_token(page: Page, token: str) -> None:
+    # Where people sign in at an IdP, the token's field is folded away.
+    if (folded := page.locator("details:not([open]) summary")).count():
+        folded.first.click()
+    page.get_by_label("Admin token").fill(token)
+    page.get_by_role("button", name="Sign in").click()
 
 
 def three(page: Page, folder: Path) -> None:
@@ -64,11 +87,14 @@ def three(page: Page, folder: Path) -> None:
             print(f"{path}: {path.stat().st_size // 1000} kB")
 
 
-def every(page: Page, folder: Path) -> None:
-    """One page of every kind the console has, in its four forms; the kinds no link led to are named."""
+def every(page: Page, folder: Path, start: str = "/console/overview") -> None:
+    """One page of every kind the console has, in its four forms; the kinds no link led to are named.
+
+    Of the versions of policies one that is not in force, where there is one: it shows most.
+    """
     found: dict[str, str] = {}
-    for kind, address in _walked(page, "/console/overview"):
-        if kind in found:
+    for kind, address in _walked(page, start):
+        if kind in found and not (kind == VERSION and page.get_by_text("Go back to version").count()):
             continue
         found[kind] = address
         name = (

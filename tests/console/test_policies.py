@@ -84,6 +84,7 @@ def test_a_change_is_checked_tried_and_put_in_force_with_a_fresh_sign_in_and_tak
         assert late.status_code == 409 and await latest(browser.store.reads) == 2
         page = await browser.get("/console/access/versions/1")
         assert "Go back to version 1" in page.text and "@id(&#34;nobody&#34;)" in page.text
+        assert "From line " in page.text and "@@" not in page.text and "Activated</dt>" in page.text
         await browser.send("/console/access/versions/1/activate", reason="Freeze.", base="2", accept="yes")
         await force.refresh(browser.store.reads)
         assert "nobody" in force.current.ids.values() and force.current.version == 3

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from scim_bridge.attestations.service import ask
+from scim_bridge.console import mine
 from scim_bridge.console.permissions import NEEDS, PUBLIC, SIGNED_IN
 from scim_bridge.console.routes import routes
 from scim_bridge.kernel.clock import DAY, ManualClock
 from scim_bridge.kernel.work import Store, Work
+from scim_bridge.registry.holds import place_hold
 from scim_bridge.registry.roles import ADMIN, OWNER, PERMISSIONS, ROLES, Reach, reach
 from scim_bridge.registry.sessions import revoke_session, sessions
 from scim_bridge.settings.attestations import AttestationSettings
@@ -127,6 +129,42 @@ def test_a_session_that_is_revoked_is_over_and_the_navigation_shows_only_what_on
     run_with_store(database_url, clock, main)
 
 
+def test_an_owner_of_many_agents_sees_each_on_one_page_and_counts_of_all(
+    database_url, clock, idp, monkeypatch
+) -> None:
+    monkeypatch.setattr(mine, "SHOWN", 2)
+    idp.people = {"olga": {"sub": "00u-olga", "preferred_username": "olga@corp.test"}}
+
+    async def main(store: Store) -> None:
+        async with at_desk(store, idp) as desk:
+            ids = await company(store, 5)
+
+            async def body(work: Work) -> None:
+                await work.tx.run("DELETE FROM sb_owner")
+                for n in range(5):
+                    values = (ids[f"a-{n:03d}"], ids["olga"], work.now)
+                    await work.tx.run(
+                        "INSERT INTO sb_owner (agent_id, person_id, role, rank, since)"
+                        " VALUES (?, ?, 'owner', 0, ?)",
+                        *values,
+                    )
+                await place_hold(work, ids["a-004"], "admin", "admin", "Odd.", "an admin")
+
+            await store.transact(TESTER, body)
+            await desk.enter("olga")
+            seen, address = list[str](), "/console/mine"
+            while address:
+                text = (await desk.browser.get(address)).text
+                assert '<span class="count">5</span> <span class="label">agents' in text
+                assert '<span class="count">1</span> <span class="label">may not act' in text
+                seen += re.findall(r'href="/console/agents/(a-\d+)"', text)
+                onward = re.search(r'href="([^"]+)" rel="next"', text)
+                address = onward.group(1) if onward else ""
+            assert seen == [f"a-{n:03d}" for n in range(5)]
+
+    run_with_store(database_url, clock, main)
+
+
 def test_an_owner_answers_in_the_console_and_the_statement_says_how_they_were_known(
     database_url, clock, idp
 ) -> None:
@@ -142,8 +180,10 @@ def test_an_owner_answers_in_the_console_and_the_statement_says_how_they_were_kn
             assert stranger.status_code == 404 and "a-000" not in stranger.text
             await desk.enter("olga")
             assert (await desk.browser.get("/console")).headers["location"] == "/console/mine"
-            mine = (await desk.browser.get("/console/mine")).text
-            assert f"/console/mine/{asked.request_id}" in mine and "a-001" not in mine
+            page = (await desk.browser.get("/console/mine")).text
+            assert f"/console/mine/{asked.request_id}" in page and "a-001" not in page
+            assert 'href="/console/agents/a-000"' in page, "an owner gets from the list to the agent"
+            assert (await desk.browser.get("/console/agents/a-000")).status_code == 200
             page = (await desk.browser.get(f"/console/mine/{asked.request_id}")).text
             digest = re.search(r'name="digest" value="(sha256:[0-9a-f]+)"', page)
             key = re.search(r'name="form_key" value="([0-9a-f]+)"', page)

@@ -66,6 +66,7 @@ AT_PLACE = [
     (replace(PLACE, public_url="https://127.0.0.1:8443"), "public-url", "cannot reach"),
     (replace(PLACE, public_url="https://10.2.3.4"), "public-url", "cannot reach"),
     (replace(PLACE, public_url="https://bridge"), "public-url", "cannot reach"),
+    (replace(PLACE, public_url="https://bridge.example.com/scim/v2"), "public-url", "has a path"),
     (replace(PLACE, public_url="https://ai_bridge.example.com"), "public-url", "underscore"),
     (replace(PLACE, told_url="https://other.example.com/scim/v2"), "base-url", "public_url says"),
     (replace(PLACE, told_url="https://bridge.example.com"), "base-url", "does not end in"),
