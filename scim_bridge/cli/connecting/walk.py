@@ -16,6 +16,7 @@ from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.connecting import steps
 from scim_bridge.connecting.pages import Vendor
 from scim_bridge.doctor.model import Place, State, Tenant
+from scim_bridge.doctor.rules_place import SCIM_PATH
 from scim_bridge.doctor.rules_place import address as judged_address
 from scim_bridge.kernel.errors import BridgeError
 
@@ -77,7 +78,8 @@ class Walk:
 
     def _judge_address(self, public: str) -> None:
         """Told before anything is pasted: an address nobody outside can reach."""
-        place = Place(public_url=self._base_url or public, public_url_set=True, told_url=self._wish.base_url)
+        told = (self._base_url or public).rstrip("/").removesuffix(SCIM_PATH)
+        place = Place(public_url=told, public_url_set=True, told_url=self._wish.base_url)
         for found in judged_address(place, (Tenant(self._wish.name, self._wish.kind),)):
             if found.state is State.WRONG:
                 self._talk.mark("address", LATER, found.found, found.fix)
