@@ -46,6 +46,7 @@ class _Odd(BaseHTTPRequestHandler):
         if kind == "redirect":
             self.send_header("location", METADATA)
         self.send_header("content-length", "0" if kind == "redirect" else str(len(body)))
+        self.send_header("connection", "close")
         self.end_headers()
         if kind == "stuck":
             self.wfile.write(b"x")
