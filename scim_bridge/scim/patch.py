@@ -148,6 +148,9 @@ class _Draft:
             return
         holder = self._fields if path.urn is None else self._fields.get(path.urn) or {}
         current = holder.get(attribute.name)
+        if step.op != REMOVE and isinstance(current, str) and step.value == current:
+            # What is there already may stay, also where it could not be set any more.
+            return
         self._count(path, step, current)
         new = new_value(path, step, current, tolerant=self._tolerant)
         if new is False and attribute.name == "active" and path.urn is None:

@@ -32,6 +32,7 @@ from scim_bridge.scim.incoming import (
 )
 from scim_bridge.scim.members import MemberChange, ReplaceMembers
 from scim_bridge.scim.naming import refuse_two_names
+from scim_bridge.scim.replayed import set_aside, with_stored
 from scim_bridge.scim.sight import check_groups, check_stays
 
 
@@ -45,11 +46,14 @@ async def put(call: Call) -> Answered:
     # Not even a deactivation is taken from what says two things of one attribute.
     refuse_two_names(raw, call.resource)
     try:
-        incoming = read(call, raw)
+        sent, odd = set_aside(call, raw)
+        incoming = read(call, sent)
 
         async def body(work: Work) -> Written:
             before = await find(work, call)
-            return await replaced(work, call, before, as_stored(call, incoming, before.resource.doc))
+            document = before.resource.doc
+            asked = with_stored(call, incoming, odd, document)
+            return await replaced(work, call, before, as_stored(call, asked, document))
 
         return await answering.written(call, await call.transact(body), projection)
     except BridgeError as error:

@@ -52,6 +52,8 @@ FOREIGN = ("Role", "Entitlement")
 
 CANONICAL = "canonical"
 SPELLED = "spelled"
+KNOWN = "known"
+WORKLOAD = "workload"
 
 # What we say and do not hold to: a member's name comes from the member, and is only remembered of one
 # that is not known yet.
@@ -65,11 +67,12 @@ Documents: TypeAlias = "Sequence[Mapping[str, Any]]"
 CLOSED = (*CUSTOM_URNS, GROUP_EXTENSION_URN)
 # The same for single ones, by path.
 RULES: Mapping[str, Mapping[str, str]] = {
-    AGENT_CORE_URN: {"agentType": "spelled"},
+    # `subject` is what our extension calls workloadId.
+    AGENT_CORE_URN: {"agentType": "spelled", "subject": "workload"},
+    # Scopes, policies and imports compare these exactly: a risk tier that no rule names would slip through them.
+    AGENT_URN: {"environment": "known", "riskTier": "known", "workloadId": "workload"},
     APPLICATION_URN: {"agents.type": "canonical", "applicationUrls.type": "spelled"},
 }
-# Where they are spelled as they are: scopes, policies and imports compare environments and risk tiers exactly.
-SPELT = (AGENT_URN,)
 NO_RULES: Mapping[str, str] = {}
 
 # URNs compare without case (RFC 8141 section 3.1). What a resource lists follows from what it holds.
@@ -103,8 +106,8 @@ class Attribute:
     uniqueness: str
     canonical: tuple[str, ...]
     subs: Mapping[str, Attribute]
-    # The rules values are read by: those of the type, "canonical" where no other values are taken, or "spelled"
-    # where others are, and those are written as they are.
+    # The rules values are read by: those of the type, "canonical" where no other values are taken, "spelled"
+    # where others are, and those are written as they are, or "known" or "workload" (see `compiled`).
     kind: str = STRING
     needs: tuple[Attribute, ...] = ()
     read_only: bool = False
@@ -187,13 +190,13 @@ def compiled(
     definitions: Iterable[Mapping[str, Any]],
     *,
     closed: bool = False,
-    spelt: bool = False,
     rules: Mapping[str, str] = NO_RULES,
 ) -> dict[str, Attribute]:
     """Definitions in the form of /Schemas (RFC 7643 section 7) as attributes by name, as written and casefolded.
 
     `closed`: where there are canonical values, no others are taken (RFC 7643 section 2.3.1 leaves it to us).
-    `spelt`: others are taken, too. `rules` say so of single attributes, by path: "canonical" or "spelled".
+    `rules` say more of single attributes, by path: "canonical" (so), "spelled" (others are taken, too), "known" (so,
+    and "unknown" is unassigned) or "workload" (a workload identifier).
     """
     found: dict[str, Attribute] = {}
     for definition in definitions:
@@ -210,7 +213,7 @@ def compiled(
             uniqueness=definition.get("uniqueness", "none"),
             canonical=tuple(definition.get("canonicalValues") or ()),
             subs=subs,
-            kind=rules.get(name) or _kind(definition, closed, spelt),
+            kind=rules.get(name) or _kind(definition, closed),
             needs=_required(subs),
             read_only=definition.get("mutability") == "readOnly",
             hidden=definition.get("returned") == "never" or definition.get("mutability") == "writeOnly",
@@ -225,9 +228,9 @@ def _below(name: str, rules: Mapping[str, str]) -> Mapping[str, str]:
     return {path.removeprefix(below): rule for path, rule in rules.items() if path.startswith(below)}
 
 
-def _kind(definition: Mapping[str, Any], closed: bool, spelt: bool) -> str:
-    if definition.get("canonicalValues") and (closed or spelt):
-        return CANONICAL if closed else SPELLED
+def _kind(definition: Mapping[str, Any], closed: bool) -> str:
+    if definition.get("canonicalValues") and closed:
+        return CANONICAL
     return str(definition.get("type", STRING))
 
 
@@ -241,7 +244,9 @@ def resource_type(
     shared = [_SCHEMAS, *_declared()["Common"]["attributes"]]
     attributes = compiled([*shared, *core["attributes"]], rules=RULES.get(core["id"], NO_RULES))
     extended = {
-        str(each["id"]): compiled(each["attributes"], closed=each["id"] in CLOSED, spelt=each["id"] in SPELT)
+        str(each["id"]): compiled(
+            each["attributes"], closed=each["id"] in CLOSED, rules=RULES.get(each["id"], NO_RULES)
+        )
         for each in extensions
     }
     return ResourceType(

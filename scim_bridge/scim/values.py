@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import orjson
 
+from scim_bridge.registry.fact_forms import workload_fault
 from scim_bridge.scim.errors import ScimError, invalid_syntax, invalid_value
 from scim_bridge.scim.instants import instant, zoned
 from scim_bridge.scim.schema import (
@@ -23,9 +24,11 @@ from scim_bridge.scim.schema import (
     DATE_TIME,
     DECIMAL,
     INTEGER,
+    KNOWN,
     REFERENCE,
     SPELLED,
     STRING,
+    WORKLOAD,
     Attribute,
 )
 from scim_bridge.scim.text import storable
@@ -192,6 +195,24 @@ def _canonical(attribute: Attribute, value: Any, tolerant: bool, parent: str) ->
     raise invalid_value(f"{dotted(parent, attribute.name)} is not one of {shown}{more}.", "Send one of them.")
 
 
+def _known(attribute: Attribute, value: Any, tolerant: bool, parent: str) -> str | None:
+    """One of the canonical values; what nobody knows is unassigned."""
+    if isinstance(value, str) and value.casefold() == "unknown":
+        return None
+    return _canonical(attribute, value, tolerant, parent)
+
+
+def _workload(attribute: Attribute, value: Any, tolerant: bool, parent: str) -> str | None:
+    """A SPIFFE ID or a WIMSE URI, as the other doors take it."""
+    text = _text(attribute, value, tolerant, parent)
+    if text is not None and (fault := workload_fault(text)):
+        raise invalid_value(
+            f"{dotted(parent, attribute.name)}: {fault}",
+            "Send for example spiffe://corp.example/agents/triage.",
+        )
+    return text
+
+
 def _boolean(attribute: Attribute, value: Any, tolerant: bool, parent: str) -> bool | None:
     if isinstance(value, bool):
         return value
@@ -249,6 +270,8 @@ _KINDS: Final[Mapping[str, Callable[[Attribute, Any, bool, str], Any]]] = {
     COMPLEX: _object,
     CANONICAL: _canonical,
     SPELLED: _spelled,
+    KNOWN: _known,
+    WORKLOAD: _workload,
 }
 
 _NAMES: Final = {

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from scim_bridge.registry.fact_forms import workload_fault
+from scim_bridge.scim import schema
 from tests.scim.oracle import Doc, shape
 
 # What the oracle takes for an address and for a reference.
@@ -19,6 +21,17 @@ WELL_FORMED = {
 def sent(doc: Doc) -> dict[str, Any]:
     """A document by names in one case."""
     return {key.casefold(): value for key, value in doc.items()}
+
+
+# The class of differences that bodies and patches share.
+HELD = "values of environment, riskTier and workloadId are held to what rules know"
+
+
+def held(attribute: schema.Attribute, value: Any) -> bool:
+    """True for what no rule could name where only what rules know is kept."""
+    if attribute.kind == schema.KNOWN:
+        return value is not None and value not in attribute.canonical
+    return attribute.kind == schema.WORKLOAD and isinstance(value, str) and bool(workload_fault(value))
 
 
 def doubled(items: list[Any]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from scim_bridge.registry.model import AGENT_URN, ENTERPRISE_URN, GROUP_URN, USER_URN
 from scim_bridge.scim import schema
-from tests.scim.differences import WELL_FORMED, doubled, sent, texts_in
+from tests.scim.differences import HELD, WELL_FORMED, doubled, held, sent, texts_in
 from tests.scim.oracle import Doc
 
 
@@ -123,6 +123,15 @@ BODY_CLASSES = (
         lambda doc, tolerant: tolerant,
         {"schemas": [USER_URN], "userName": "a", "roles": "Admin"},
         tolerant=True,
+    ),
+    BodyClass(
+        HELD,
+        lambda doc, tolerant: any(
+            held(a, holder.get(a.name.casefold()))
+            for definitions, holder in _holders(doc)
+            for a in definitions.values()
+        ),
+        {"schemas": [USER_URN, AGENT_URN], "userName": "a", AGENT_URN: {"riskTier": "banana"}},
     ),
     BodyClass(
         "the attributes of an extension are only read when its URN is listed, in the letter",

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from scim_bridge.registry.model import ENTERPRISE_URN
+from scim_bridge.registry.model import AGENT_URN, ENTERPRISE_URN
 from scim_bridge.scim import schema
 from scim_bridge.scim.path import parse_path
-from tests.scim.differences import WELL_FORMED, doubled, texts_in
+from tests.scim.differences import HELD, WELL_FORMED, doubled, held, texts_in
 from tests.scim.oracle import Doc, shape
 
 
@@ -167,6 +167,12 @@ PATCH_CLASSES = (
             )
         ),
         {"op": "replace", "path": "emails", "value": [{"value": "not an address"}]},
+        {"userName": "a"},
+    ),
+    PatchClass(
+        HELD,
+        lambda s: held(s.attribute, s.value),
+        {"op": "replace", "path": f"{AGENT_URN}:riskTier", "value": "banana"},
         {"userName": "a"},
     ),
 )

@@ -39,6 +39,8 @@ NUMBERS = (0, 1, 2, 90)
 URLS = ("https://corp.org/a", "https://corp.org/A")
 BASE64 = ("aGVsbG8=", "d29ybGQ=")
 
+WORKLOADS = ("spiffe://corp.test/a", "spiffe://corp.test/b")
+
 texts = st.sampled_from(TEXTS)
 _first = [*string.ascii_letters, *(f"${letter}" for letter in "rAz")]
 _rest = string.ascii_letters + string.digits + "$-_"
@@ -52,6 +54,8 @@ def values_of(attribute: Attribute, parent: str = "") -> st.SearchStrategy[Any]:
     """Well-typed values of one attribute that is not complex."""
     if parent == "emails" and attribute.name == "value":
         return st.sampled_from(ADDRESSES)
+    if attribute.kind in (schema.KNOWN, schema.WORKLOAD):
+        return st.sampled_from(attribute.canonical or WORKLOADS)
     return {
         schema.STRING: texts,
         schema.BOOLEAN: st.booleans(),
@@ -247,6 +251,8 @@ def _settable(each: tuple[AttrPath, Attribute, Attribute | None], kind: str) -> 
 def _written(attribute: Attribute, sub: Attribute | None, *, one: bool = False) -> st.SearchStrategy[Any]:
     if sub is not None:
         return values_of(sub, attribute.name)
+    if attribute.kind in (schema.KNOWN, schema.WORKLOAD):
+        return values_of(attribute) | texts
     return elements(attribute) if one else attribute_values(attribute)
 
 

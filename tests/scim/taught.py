@@ -1,8 +1,9 @@
 """What scim2-tester has to be taught to check more than people and groups, and why each is right.
 
-The checks themselves are untouched. It knows no attribute of type dateTime, makes up ids for references
-it may not set by `$ref`, and expects an answer to be word for word what was sent, although read-only
-members are the server's to fill in and an add to a list appends (RFC 7644 section 3.5.2.1).
+The checks themselves are untouched. It knows no attribute of type dateTime and not what form a text has to
+have, makes up ids for references it may not set by `$ref`, and expects an answer to be word for word what
+was sent, although read-only members are the server's to fill in and an add to a list appends (RFC 7644
+section 3.5.2.1).
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from scim2_tester.checkers import patch_add, patch_remove, patch_replace
 # Attributes that point to people, who must exist: agents are answered for by people we know. An application's
 # agents must exist, too.
 PEOPLE = ("owner", "owners", "coOwners", "sponsors")
+# Attributes that are workload identifiers: no attribute of a schema can say that of its texts.
+WORKLOADS = ("workloadId", "subject")
 
 made = filling.generate_random_value
 
@@ -32,6 +35,8 @@ def value(context: Any, path: Any, **more: Any) -> Any:
     if binding.target_type is datetime:
         return datetime(2027, 1, 31, 12, tzinfo=UTC)
     names = str(path).rpartition(":")[2].split(".")
+    if names[-1] in WORKLOADS:
+        return f"spiffe://corp.test/{found}"
     if names[0] in PEOPLE and names[-1] == "value":
         return _person(context)
     if names[0] == "agents" and names[-1] == "value":

@@ -131,6 +131,7 @@ def test_an_agent_made_by_an_import_is_there_for_an_idp_to_take_over(door) -> No
 
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8)
+workloads = st.sampled_from(("spiffe://corp.test/a", "wimse://corp.test/agents/b"))
 persons = st.fixed_dictionaries({"value": texts})
 
 
@@ -142,7 +143,7 @@ def user_documents(draw: st.DrawFn) -> dict[str, Any]:
             {},
             optional={
                 "purpose": texts,
-                "workloadId": texts,
+                "workloadId": workloads,
                 "platform": texts,
                 "owner": persons,
                 "coOwners": st.lists(persons, min_size=1, max_size=3),

@@ -328,7 +328,7 @@ def test_a_connection_sees_and_touches_only_the_agents_of_its_scope(door: Door) 
         narrow = await bridge.client("narrow", "generic", scope="environment=production")
         urn = "urn:ietf:params:scim:schemas:extension:scimbridge:2.0:Agent"
         ids = {}
-        for name, where in (("in", "production"), ("out", "test")):
+        for name, where in (("in", "production"), ("out", "dev")):
             sent = {"schemas": [AGENT, urn], "agentUserName": name, urn: {"environment": where}}
             ids[name] = (await client.post("/Agents", sent))["id"]
         made = await application(client, agents=[{"value": ids["in"]}, {"value": ids["out"]}])
