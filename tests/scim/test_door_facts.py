@@ -12,6 +12,7 @@ from scim_bridge.registry.model import AGENT_CORE_URN, AGENT_URN, USER_URN
 from scim_bridge.registry.standing import save, standing
 from tests.conftest import TESTER
 from tests.scim.bridge import Bridge, Client, Reply
+from tests.scim.conftest import Door
 
 BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 TOLERANT = ["okta-put", "okta-patch", "entra", "entra-062020", "generic"]
@@ -63,7 +64,7 @@ def facts(answer: Reply) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("dialect", ["strict", "generic", "okta-put", "entra"])
-def test_a_fact_that_no_rule_knows_is_refused_whichever_way_it_comes(sqlite_door, dialect: str) -> None:
+def test_a_fact_that_no_rule_knows_is_refused_whichever_way_it_comes(sqlite_door: Door, dialect: str) -> None:
     async def body(bridge: Bridge) -> None:
         client = await bridge.client(dialect, dialect)
         sent = user(riskTier="low", environment="dev", workloadId="spiffe://corp.test/bot")
@@ -93,7 +94,7 @@ def test_a_fact_that_no_rule_knows_is_refused_whichever_way_it_comes(sqlite_door
     sqlite_door(body)
 
 
-def test_the_values_that_schemas_shows_are_taken_in_any_case_and_no_others(sqlite_door) -> None:
+def test_the_values_that_schemas_shows_are_taken_in_any_case_and_no_others(sqlite_door: Door) -> None:
     async def body(bridge: Bridge) -> None:
         client = await bridge.client("plain")
         address = f"/Users/{(await client.post('/Users', user()))['id']}"
@@ -111,7 +112,7 @@ def test_the_values_that_schemas_shows_are_taken_in_any_case_and_no_others(sqlit
     sqlite_door(body)
 
 
-def test_a_fact_that_is_unknown_is_no_value(sqlite_door) -> None:
+def test_a_fact_that_is_unknown_is_no_value(sqlite_door: Door) -> None:
     async def body(bridge: Bridge) -> None:
         for dialect in ("strict", "generic"):
             client = await bridge.client(dialect, dialect)
@@ -128,7 +129,7 @@ def test_a_fact_that_is_unknown_is_no_value(sqlite_door) -> None:
 
 
 @pytest.mark.parametrize("dialect", TOLERANT)
-def test_no_odd_fact_keeps_an_agent_from_being_stopped(door, dialect: str) -> None:
+def test_no_odd_fact_keeps_an_agent_from_being_stopped(door: Door, dialect: str) -> None:
     async def body(bridge: Bridge) -> None:
         client = await bridge.client(dialect, dialect)
         address = f"/Users/{await from_before(bridge, client)}"
@@ -169,7 +170,7 @@ def test_a_fact_from_before_that_is_sent_again_stays_and_another_odd_one_is_refu
     door(body)
 
 
-def test_a_fact_from_before_is_mended_by_either_of_its_names(sqlite_door) -> None:
+def test_a_fact_from_before_is_mended_by_either_of_its_names(sqlite_door: Door) -> None:
     async def body(bridge: Bridge) -> None:
         client = await bridge.client("plain")
         agent_id = await from_before(bridge, client)
