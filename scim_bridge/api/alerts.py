@@ -125,9 +125,9 @@ async def end(work: Work, asked: Asked) -> dict[str, Any]:
 async def muted(asked: Asked) -> Page:
     """GET /alert-mutes."""
     after = (int(asked.after[0]), str(asked.after[1])) if asked.after else None
-    rows = await mutes(asked.reader, asked.now, limit=asked.limit, after=after)
-    key = [rows[-1]["until"], rows[-1]["id"]] if len(rows) == asked.limit else None
-    return Page([{**row, "created": iso(row["created"]), "until": iso(row["until"])} for row in rows], key)
+    rows = await mutes(asked.reader, asked.now, limit=asked.reach, after=after)
+    kept, key = asked.cut(rows, lambda last: [last["until"], last["id"]])
+    return Page([{**row, "created": iso(row["created"]), "until": iso(row["until"])} for row in kept], key)
 
 
 async def silence(work: Work, asked: Asked) -> dict[str, Any]:
