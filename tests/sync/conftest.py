@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from functools import cache
 
 import pytest
+from okta.jwt import JWT
 
 from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.kernel.work import Store
@@ -15,6 +17,14 @@ from tests.sync.bench import Bench
 from tests.sync.okta_org import Org, okta_org
 
 Body = Callable[[Bench, Org], Awaitable[None]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def keys_read_once() -> Iterator[None]:
+    """The SDK reads and proves the same key at every sign-in, a sixth of a second each time: here once a key."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JWT, "get_PEM_JWK", staticmethod(cache(JWT.get_PEM_JWK)))
+        yield
 
 
 @pytest.fixture(scope="module")

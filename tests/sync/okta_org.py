@@ -44,6 +44,12 @@ def private_key() -> str:
     ).decode()
 
 
+@cache
+def public_jwk() -> dict[str, Any]:
+    """Its public half."""
+    return RSAKey.import_key(private_key()).as_dict(private=False)
+
+
 @dataclass(frozen=True)
 class Org:
     """A running org and what a test asks of it."""
@@ -81,7 +87,7 @@ class Org:
 
     def let_in(self, scopes: Sequence[str] = EVERY_SCOPE, **more: Any) -> None:
         """Our service app as the org knows it: the scopes granted to it, whether it must prove its key."""
-        jwk = RSAKey.import_key(private_key()).as_dict(private=False) | {"kid": "k1"}
+        jwk = public_jwk() | {"kid": "k1"}
         client = {"client_id": CLIENT, "jwk": jwk, "scopes": list(scopes), **more}
         self.control("POST", "/api-clients", client)
 

@@ -1,11 +1,9 @@
-"""The story's hands: the command line as a subprocess, the sandboxes' controls, the bridge's HTTP doors."""
+"""The story's hands: the command line, each command a process, the sandboxes' controls, the bridge's HTTP doors."""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 
 import httpx2
 
+from scim_bridge.cli.story.hand import Hand
 from scim_bridge.cli.story.notes import Notes
 
 PATIENCE = 60.0
@@ -46,29 +45,22 @@ class World:
         self.ca_file = ca_file
         self.bridge = ""
         self.bridge_tls = ""
+        self._hand = Hand()
         self._http = httpx2.Client(verify=trust(ca_file), timeout=60, trust_env=False)
 
     def close(self) -> None:
         """Close connections."""
         self._http.close()
+        self._hand.close()
 
     def cli(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> Any:
         """Run `scim-bridge ... --output json`; its parsed answer. Broken on another exit code."""
-        command = [sys.executable, "-m", "scim_bridge", *arguments, "--output", "json"]
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            env={**os.environ, **self.environment},
-            timeout=300,
-            check=False,
-        )
+        done = self._hand.run([*arguments, "--output", "json"], {**os.environ, **self.environment})
         must(
-            done.returncode in codes,
-            f"`scim-bridge {' '.join(arguments[:3])}` ended with {done.returncode}:"
-            f" {(done.stderr or done.stdout)[-600:]}",
+            done.code in codes,
+            f"`scim-bridge {' '.join(arguments[:3])}` ended with {done.code}: {(done.err or done.out)[-600:]}",
         )
-        return json.loads(done.stdout) if done.stdout.strip() else None
+        return json.loads(done.out) if done.out.strip() else None
 
     def control(self, sandbox: str, method: str, path: str, body: Any = None) -> Any:
         """Steer a sandbox; Broken when it says it could not do what it was told."""
