@@ -6,7 +6,8 @@ import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+from scim_bridge.registry.setting_values import LOOPBACK
+
 INTERNAL_NAME = re.compile(r"(?:^[^.]+|\.(?:local|internal|lan|corp|home|test))$")
 FIX = "Set public_url to the https address the IdP calls (SCIM_BRIDGE_PUBLIC_URL=https://bridge.example.com)."
 

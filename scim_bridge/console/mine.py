@@ -180,7 +180,7 @@ def _agents(agents: list[AgentFacts], person_id: str) -> Table:
                     under=one.slug,
                     own=True,
                 ),
-                Cell((role_of(one.owners, person_id) or "").replace("-", " ")),
+                Cell(role_of(one.owners, person_id) or ""),
                 state("held", one.holds[0].reason) if one.holds else Cell("active", tone=GOOD),
                 Cell(at=one.attestation.until)
                 if one.attestation.until

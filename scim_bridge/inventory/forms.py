@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from scim_bridge.kernel.clock import DAY, parse_iso
+from scim_bridge.registry.setting_values import LOOPBACK
 
 MAX_SLUG = 63
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
@@ -15,7 +16,6 @@ _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 # The end of 9999-12-31 has no RFC 3339 form, so nothing from that day on is taken.
 _TOO_LATE = (date(9999, 12, 31) - date(1970, 1, 1)).days * DAY
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 # Openings of well-known key formats: a reference that starts so is the secret itself.
 _SECRET_LOOKS = re.compile(
     r"-----BEGIN|(?:sk|rk|pk)[-_](?:live|test|proj|ant)|gh[pousr]_|github_pat_|xox[abprs]-|AKIA[0-9A-Z]{12}"
@@ -74,7 +74,7 @@ def url_fault(text: str) -> str:
         return "A URL starts with https:// and names a host."
     if not text.isascii() or not text.isprintable() or " " in text:
         return "A URL has printable ASCII characters only."
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         return "Plain http is taken for this machine only."
     if parts.username is not None or parts.password is not None:
         return "A URL must not carry a user or password."

@@ -65,7 +65,7 @@ class Walk:
         wish, talk = self._wish, self._talk
         talk.say("1. In scim-bridge\n")
         standing, public = self._do(lambda bridge: _begun(bridge, wish), create=True)
-        self._base_url = self._base_url or f"{public}/scim/v2"
+        self._base_url = self._base_url or f"{public}{SCIM_PATH}"
         talk.mark("connection", DONE, f"The connection {wish.name} is there.")
         self._judge_address(public)
         if standing.heard:
