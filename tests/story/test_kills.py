@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.story.lasting import gone, running
-from tests.story.playing import STEPS, Kill, Run, complete, play
+from tests.story.playing import STEPS, Kill, Run, complete, play, undone
 
 KILLS = [
     Kill(3, "bridge", 0.7),
@@ -44,7 +44,7 @@ def test_the_story_survives_kill_minus_nine_at_five_moments(directory: Path, las
             "SELECT kind, state, last_error FROM sb_effect WHERE state != 'done'"
         ).fetchall()
     database.close()
-    assert open_effects == []
+    assert undone(open_effects) == []
 
 
 def test_a_finished_story_is_opened_as_it_was_left_and_ctrl_c_ends_all_of_it(

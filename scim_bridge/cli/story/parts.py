@@ -179,12 +179,17 @@ class Parts:
         return {part.name: part.process.pid for part in self._running}
 
     def stop(self) -> None:
-        """End what was started, the bridge first."""
-        for part in reversed(self._running):
+        """End what was started: the bridge first, which ends what it is about while the others still answer."""
+        sandboxes = [part for part in reversed(self._running) if part.name in SANDBOXES]
+        self._end([part for part in self._running if part not in sandboxes])
+        self._end(sandboxes)
+
+    def _end(self, parts: list[Part]) -> None:
+        for part in parts:
             with contextlib.suppress(OSError):
                 assert part.process.stdin is not None
                 part.process.stdin.close()
-        for part in reversed(self._running):
+        for part in parts:
             try:
                 part.process.wait(timeout=15)
             except subprocess.TimeoutExpired:
