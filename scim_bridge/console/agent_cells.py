@@ -45,10 +45,11 @@ def attestation(said: Attestation, now: int) -> Markup:
     return Markup('<span class="soft">never</span>')
 
 
-def person(one: PersonRef) -> Markup:
-    """A person, leading to the agents they answer for."""
+def person(one: PersonRef, lists: bool = True) -> Markup:
+    """A person, leading to the agents they answer for; `lists`: whoever looks may see the list of agents."""
     left = "" if one.active else ' <span class="badge bad">left</span>'
-    return Markup(f"{_filter('', 'person', one.user_name, escape(one.display_name))}{left}")
+    said = escape(one.display_name)
+    return Markup(f"{_filter('', 'person', one.user_name, said) if lists else said}{left}")
 
 
 def risk(tier: str) -> Markup:

@@ -96,7 +96,7 @@ class Alerting:
             ("Agent", found.agent or "deleted"),
             ("Severity", found.severity),
             ("State", found.state if found.muted is None else f"{found.state}, muted"),
-            ("Seen", f"first {moment(found.first)}, last {moment(found.last)}, in {found.hours} hours"),
+            ("Seen", f"first {moment(found.first)}, last {moment(found.last)}, {_within(found.hours)}"),
             ("Figures", ", ".join(f"{name} {value}" for name, value in found.figures.items()) or "none"),
             ("Done by policy", ", ".join(found.response) or "nothing"),
         ]
@@ -262,3 +262,7 @@ def _events(evidence: Sequence[Evidence]) -> Table:
         ),
         "Its events are not kept any more.",
     )
+
+
+def _within(hours: int) -> str:
+    return "within an hour" if hours == 1 else f"in {hours} different hours"

@@ -23,6 +23,7 @@ from scim_bridge.console.boards import Ask, Board, Box, Field, board
 from scim_bridge.console.door import Screen, redirect, required_session
 from scim_bridge.console.pages import Pages
 from scim_bridge.console.paging import page_of
+from scim_bridge.console.scripted import Following
 from scim_bridge.console.session import PATH
 from scim_bridge.console.tables import BAD, GOOD, PLAIN, WARN, Cell, Table, state
 from scim_bridge.console.timeline import entry_of
@@ -62,7 +63,7 @@ class Auditing:
         ctx, pages = self._ctx, self._pages
         return {
             HERE: Screen(ctx, pages, get=board(ctx, pages, self._search)),
-            VERIFICATION: Screen(ctx, pages, get=board(ctx, pages, self._check), post=self._begin),
+            VERIFICATION: Following(ctx, pages, get=board(ctx, pages, self._check), post=self._begin),
             EXPORT: Screen(ctx, pages, get=self._export),
         }
 
@@ -117,8 +118,9 @@ class Auditing:
             "Each checkpoint's root is made again and its signature checked with this installation's public keys.",
             "Checked elsewhere, by who does not trust it: `scim-bridge audit verify --file FILE --public-keys KEYS`",
         )
+        running = kept is not None and kept.running(now)
         boxes = [_stand(kept, now)]
-        if kept is None or not kept.running(now):
+        if not running:
             boxes.append(
                 Box("Verify now", lines, "", VERIFICATION, (("verify", "Verify", "primary"),), reason=False)
             )
@@ -134,6 +136,7 @@ class Auditing:
             facts=("What was checked", facts) if facts else None,
             sections=sections,
             crumb=("Audit", HERE),
+            follow=VERIFICATION if running else "",
         )
 
     async def _begin(self, request: Request) -> Response:

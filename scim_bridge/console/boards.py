@@ -60,7 +60,10 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """What such a page shows. `here` is its place in the navigation."""
+    """What such a page shows. `here` is its place in the navigation.
+
+    `follow` is the page's own address while something goes on: it is asked again until nothing does.
+    """
 
     title: str
     here: str
@@ -73,6 +76,7 @@ class Board:
     older: str = ""
     ask: Ask | None = None
     links: Sequence[tuple[str, str]] = ()
+    follow: str = ""
 
 
 Made = Callable[[Request, int], Awaitable[Board]]

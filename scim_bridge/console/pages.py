@@ -114,6 +114,7 @@ class Pages:
             older=board.older,
             ask=board.ask,
             links=board.links,
+            follow=board.follow,
         )
 
     def page(

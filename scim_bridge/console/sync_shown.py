@@ -120,6 +120,7 @@ def findings_table(rows: list[KeptFinding]) -> Table:
             )
             for one in rows
         ),
+        "The IdP finds nothing wrong with any agent.",
     )
 
 

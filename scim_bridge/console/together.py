@@ -19,6 +19,7 @@ from scim_bridge.console.listing import agents_after
 from scim_bridge.console.pages import Pages
 from scim_bridge.console.paging import page_of
 from scim_bridge.console.quiet import quietly
+from scim_bridge.console.scripted import Following
 from scim_bridge.console.search import address, cleaned, parse
 from scim_bridge.console.session import PATH, Session, genuine_form
 from scim_bridge.console.tables import BAD, GOOD, PLAIN, WARN, Cell, Table, Tile
@@ -56,7 +57,7 @@ class Together:
         found = {HERE: Screen(ctx, pages, get=board(ctx, pages, self._all))}
         for action in ACTIONS:
             found[f"{HERE}/{action}"] = Screen(ctx, pages, post=self._plan)
-        found[f"{HERE}/{{id}}"] = Screen(ctx, pages, get=board(ctx, pages, self._one))
+        found[f"{HERE}/{{id}}"] = Following(ctx, pages, get=board(ctx, pages, self._one))
         found[f"{HERE}/{{id}}/cancel"] = Screen(ctx, pages, post=self._cancel)
         for action in ACTIONS:
             found[f"{HERE}/{{id}}/{action}"] = Screen(ctx, pages, post=self._confirm)
@@ -163,6 +164,7 @@ class Together:
             sections=[("Agent by agent", _items(found), "")],
             crumb=("Changes of many agents", HERE),
             links=[("Back to the list", address(query))],
+            follow=f"{HERE}/{found.id}" if found.state == bulk.RUNNING else "",
         )
 
 
@@ -176,7 +178,10 @@ def _tiles(found: bulk.Bulk) -> list[Tile]:
         if reach["loses"]:
             tiles.append(Tile(f"{reach['loses']:,}", "would lose a group", BAD))
         tiles += [Tile(f"{count:,}", name) for name, count in reach["environments"].items()]
-        tiles += [Tile(f"{count:,}", f"{name} risk", WARN) for name, count in reach["risks"].items()]
+        tiles += [
+            Tile(f"{count:,}", f"{name} risk", WARN if name == "high" else "")
+            for name, count in reach["risks"].items()
+        ]
         return [*tiles, Tile(f"{reach['owners']:,}", "owners concerned")]
     tiles += [Tile(f"{found.count(DONE):,}", "done", GOOD), Tile(f"{found.count(FAILED):,}", "failed", BAD)]
     return [*tiles, Tile(f"{found.count(MOVED):,}", "left alone", WARN)]

@@ -153,7 +153,8 @@ def _difference(found: Difference) -> Told:
         for name, value in change.after.items()
     ]
     detail = {"action": change.action, "attributes": attributes, "notes": list(found.notes)}
-    return Told(DIFFERENCE, f"{change.action}: {len(attributes)} attributes", detail)
+    many = "1 attribute" if len(attributes) == 1 else f"{len(attributes)} attributes"
+    return Told(DIFFERENCE, f"{change.action}: {many}", detail)
 
 
 async def _held(

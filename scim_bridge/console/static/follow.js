@@ -19,10 +19,15 @@
       const parts = new DOMParser().parseFromString(text, "text/html").body;
       const go = parts.querySelector("[data-go]");
       if (go && !typing()) return location.replace(go.dataset.go);
-      if (text !== before) {
+      // A page that is asked for itself answers whole; once nothing goes on any more it is shown whole.
+      const whole = parts.querySelector("main");
+      const part = whole ? whole.querySelector("[data-follow]") : parts;
+      if (part === null && typing()) continue;
+      if (part === null) return location.reload();
+      if (text !== before && !(whole && (typing() || place.contains(document.activeElement)))) {
         before = text;
         wait = FIRST;
-        place.replaceChildren(...parts.childNodes);
+        place.replaceChildren(...part.childNodes);
       }
       if (!place.querySelector("[data-again]")) return;
     }
