@@ -112,7 +112,7 @@ class Deciding:
         all_of_them = f"{DECISIONS}?{urlencode({'show': 'denied', 'agent': found.facts.slug})}"
         kept, rest = first_of(found.denials, SHOWN, "newest", all_of_them)
         return Board(
-            f"Why {found.facts.slug} is denied",
+            f"What {found.facts.slug} is denied, and why",
             "decisions",
             "" if stopped else "Nothing stops it now: policies answer each question.",
             boxes=boxes,

@@ -24,7 +24,7 @@ CONTEXT = 2
 
 def editor(url: str, text: str, label: str, seen: str = "") -> Box:
     """The field in which policies are written; `seen` is the mark of the draft it shows."""
-    hint = "Cedar. Each policy needs an @id; the words it may use: scim-bridge policy show --schema."
+    hint = "Cedar. Each policy needs an @id; the words it may use: `scim-bridge policy show --schema`."
     field = Field("policies", "Policies", text, "area", hint=hint)
     shown = (Field("seen", value=seen, kind="hidden"),) if seen else ()
     return Box("The policies", (), "", url, (("keep", label, "primary"),), (field, *shown), reason=False)
