@@ -20,8 +20,9 @@ from scim_bridge.registry.agents import AgentFacts, find_agent
 from scim_bridge.registry.connections import connections
 from scim_bridge.registry.credentials import credentials_of
 from scim_bridge.registry.findings import KeptFinding, findings_of
+from scim_bridge.registry.group_listing import granted
 from scim_bridge.registry.groups import groups_of
-from scim_bridge.registry.model import GROUP_EXTENSION_URN, Hold
+from scim_bridge.registry.model import Hold
 from scim_bridge.registry.throttles import throttles
 
 ENTRIES = 25
@@ -147,8 +148,8 @@ async def _granted(reader: Reader, agent_id: str) -> tuple[Grant, ...]:
     rows = await reader.all(
         f"SELECT id, doc FROM sb_resource WHERE id IN ({marks(len(groups))})", *(group for group, _ in groups)
     )
-    said = {row["id"]: orjson.loads(row["doc"]).get(GROUP_EXTENSION_URN) or {} for row in rows}
-    return tuple(Grant(name, str(said[group].get("description") or "")) for group, name in groups)
+    said = {row["id"]: granted(row["doc"]) for row in rows}
+    return tuple(Grant(name, said[group]) for group, name in groups)
 
 
 async def _if_the_owner_left(
