@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from scim_bridge import __version__
+from scim_bridge.cli import completion
 from scim_bridge.cli.dry_run import offered, wanted
 from scim_bridge.cli.output import EXIT_ERROR, EXIT_USAGE, fail, refuse
 
@@ -146,10 +147,13 @@ def run(arguments: list[str] | None = None) -> int:
     from scim_bridge.kernel.errors import BridgeError
 
     wanted.set(False)
-    if any(not _is_text(one) for one in (sys.argv[1:] if arguments is None else arguments)):
+    given = sys.argv[1:] if arguments is None else arguments
+    if not all(map(_is_text, given)):
         # No database could be asked for it, and no name in one has it.
         fail("An argument is not UTF-8 text.", "Write it in UTF-8, without NUL.")
         return EXIT_USAGE
+    if not completion.ASKED.isdisjoint(given):
+        completion.mend()
     try:
         code = build().main(args=arguments, prog_name="scim-bridge", standalone_mode=False)
         # What cannot be written is found out here, not when the interpreter ends.
