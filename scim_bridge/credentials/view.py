@@ -32,7 +32,7 @@ async def listed(
 
     `ends_by`: only those that are used and end by then. `after` is the id of the credential a page follows.
     """
-    where, values = ["1 = 1"], []
+    where, values = ["1 = 1"], list[Any]()
     if agent is not None:
         where.append("a.slug = ?")
         values.append(agent)

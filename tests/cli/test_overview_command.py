@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
+from datetime import UTC, datetime, timedelta
 
 from scim_bridge.kernel.clock import DAY, ManualClock, iso
 from scim_bridge.kernel.work import Store, Work
-from tests.cli.command import Command
 from tests.cli.company import Company, company
 from tests.conftest import TESTER, run_with_store
 
@@ -106,7 +105,19 @@ def test_every_run_of_a_connection_is_listed_page_by_page(company: Company, data
     assert "--limit 2 --before r3" in company.run("sync", "runs", "corp", "--limit", "2").out
 
 
-def test_credentials_that_end_soon_are_listed_alone(command: Command) -> None:
-    assert command("db", "migrate").code == 0
-    assert "None ends within thirty days" in command("credentials", "list", "--ending").out
-    assert json.loads(command("credentials", "list", "--ending", "-o", "json").out) == []
+def test_credentials_that_end_within_thirty_days_are_listed_alone(company: Company) -> None:
+    assert company.run("connections", "create", "corp", "--kind", "okta").code == 0
+    assert "None ends within" in company.run("credentials", "list", "--ending", "--connection", "corp").out
+    for name, days in (("soon", 10), ("later", 90)):
+        ends = (datetime.now(UTC) + timedelta(days=days)).isoformat()
+        entry = ("--system", "github", "--reference", name, "--expires", ends)
+        assert company.run("credentials", "register", "--agent", "code-review", *entry).code == 0
+    # The example has some of its own, whose ends do not move with the calendar.
+    until = (datetime.now(UTC) + timedelta(days=30)).isoformat()
+    every = [
+        one["reference"]
+        for one in company.read("credentials", "list")
+        if one["expires"] and one["expires"] < until
+    ]
+    assert [one["reference"] for one in company.read("credentials", "list", "--ending")] == every
+    assert "soon" in every and "later" not in every
