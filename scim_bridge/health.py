@@ -36,10 +36,10 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 # A probe that waits longer is taken for dead itself.
 SECONDS = 4.0
 
-Check = Callable[[Context, Jobs], Awaitable[tuple[str, str]]]
+Check = Callable[[Context, Jobs | None], Awaitable[tuple[str, str]]]
 
 
-async def _database(ctx: Context, _jobs: Jobs) -> tuple[str, str]:
+async def _database(ctx: Context, _jobs: Jobs | None) -> tuple[str, str]:
     await ctx.store.database.ping()
     if ctx.store.refused:
         # It answers, and took no write: a full disk, a standby. Tried here, so that it is told when that is over.
@@ -59,15 +59,15 @@ async def _written(work: Work) -> None:
     await work.tx.run("DELETE FROM sb_fact WHERE name = ?", "write-probe")
 
 
-async def _migrations(ctx: Context, _jobs: Jobs) -> tuple[str, str]:
+async def _migrations(ctx: Context, _jobs: Jobs | None) -> tuple[str, str]:
     row = await ctx.store.reads.one("SELECT version_num FROM alembic_version")
     found = row["version_num"] if row is not None else "none"
     # A newer release has migrated and replaces the replicas one by one: this one goes on until it is its turn.
     return (OK if workable(found) else FAILING), f"schema {found}, this version needs {head()}"
 
 
-async def _worker(ctx: Context, jobs: Jobs) -> tuple[str, str]:
-    if not jobs.works:
+async def _worker(ctx: Context, jobs: Jobs | None) -> tuple[str, str]:
+    if jobs is None or not jobs.works:
         return OK, "none in this process: its role is web"
     silent = (ctx.store.clock.now() - jobs.last_relay) // SECOND
     if jobs.last_relay == 0:
@@ -75,7 +75,7 @@ async def _worker(ctx: Context, jobs: Jobs) -> tuple[str, str]:
     return (OK if silent <= WORKER_SILENT else FAILING), f"last seen {silent} s ago"
 
 
-async def _audit(ctx: Context, _jobs: Jobs) -> tuple[str, str]:
+async def _audit(ctx: Context, _jobs: Jobs | None) -> tuple[str, str]:
     # A row that was taken out of its place is for verification to name: it waits for nothing.
     row = await ctx.store.reads.one(
         "SELECT COUNT(*) AS n, MIN(at) AS at FROM sb_audit WHERE seq IS NULL AND hash IS NULL"
@@ -84,14 +84,14 @@ async def _audit(ctx: Context, _jobs: Jobs) -> tuple[str, str]:
     return (OK if behind <= SEAL_BEHIND else FAILING), f"{row['n']} rows wait for the seal, {behind} s behind"
 
 
-async def _effects(ctx: Context, _jobs: Jobs) -> tuple[str, str]:
+async def _effects(ctx: Context, _jobs: Jobs | None) -> tuple[str, str]:
     waiting = await backlog(ctx.store.reads)
     told = ", ".join(f"{count} {state}" for state, count in sorted(waiting.items()))
     # Dead effects need a person, but this replica can serve: they do not make it unready.
     return OK, told or "none waiting"
 
 
-async def _departures(ctx: Context, _jobs: Jobs) -> tuple[str, str]:
+async def _departures(ctx: Context, _jobs: Jobs | None) -> tuple[str, str]:
     # What is late or held needs a person, as dead effects do; this replica can serve.
     return OK, departures.line(await departures.status(ctx.store.reads, ctx.store.clock.now()))
 
@@ -106,8 +106,11 @@ CHECKS: dict[str, Check] = {
 }
 
 
-async def report(ctx: Context, jobs: Jobs) -> tuple[bool, list[dict[str, str]]]:
-    """(ready, one line a component): every check is made, whatever another one says, all in four seconds."""
+async def report(ctx: Context, jobs: Jobs | None) -> tuple[bool, list[dict[str, str]]]:
+    """(ready, one line a component): every check is made, whatever another one says, all in four seconds.
+
+    Without `jobs` this process is no server.
+    """
     lines = []
     until = asyncio.get_running_loop().time() + SECONDS
     for name, check in CHECKS.items():

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from scim_bridge.cli.agent_timeline import timeline
 from scim_bridge.cli.lines import report_lines, run_lines
 from scim_bridge.cli.output import (
     EXIT_ERROR,
@@ -36,6 +37,7 @@ from scim_bridge.registry.groups import groups_of
 from scim_bridge.registry.holds import place_hold, release_hold
 
 app = typer.Typer(no_args_is_help=True, help="The agents.")
+app.command()(timeline)
 
 
 def line(facts: AgentFacts, groups: list[tuple[str, str]]) -> dict[str, Any]:

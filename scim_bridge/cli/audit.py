@@ -16,6 +16,7 @@ from scim_bridge.audit.model import Verdict
 from scim_bridge.audit.seal import seal
 from scim_bridge.audit.verify import LONGEST_LINE, read_anchors, verify_database, verify_export
 from scim_bridge.cli import audit_streams
+from scim_bridge.cli.audit_list import list_
 from scim_bridge.cli.files import lines, read, writing
 from scim_bridge.cli.output import EXIT_ERROR, DatabaseUrl, Format, Output, busy, fail, show
 from scim_bridge.cli.session import with_bridge
@@ -29,6 +30,7 @@ EXIT_STOPPED = 130
 
 app = typer.Typer(no_args_is_help=True, help="The tamper-evident record of every change.")
 app.add_typer(audit_streams.app, name="streams")
+app.command("list")(list_)
 
 
 @contextmanager
@@ -177,25 +179,3 @@ def anchors(database_url: DatabaseUrl = None, output: Output = Format.TABLE) -> 
     show(
         with_bridge(database_url, body), output, empty="No anchors. Add [audit.anchors.NAME] to the settings."
     )
-
-
-@app.command("list")
-def list_(
-    subject: Annotated[str | None, typer.Option("--subject", help="id of an agent, person, group …")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 50,
-    database_url: DatabaseUrl = None,
-    output: Output = Format.TABLE,
-) -> None:
-    """The newest audit rows."""
-
-    async def body(bridge: Any) -> list[dict[str, Any]]:
-        where, values = ("WHERE subject_id = ?", [subject]) if subject is not None else ("", [])
-        rows = await bridge.ctx.store.reads.all(
-            "SELECT at, actor_name, action, subject_kind, subject_id, outcome, detail, seq FROM sb_audit"
-            f" {where} ORDER BY at DESC, id DESC LIMIT ?",
-            *values,
-            limit,
-        )
-        return [dict(row) for row in rows]
-
-    show(with_bridge(database_url, body), output)

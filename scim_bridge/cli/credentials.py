@@ -18,7 +18,7 @@ from scim_bridge.credentials.policy import ANOMALY, LEAK, OWNER_CHANGED
 from scim_bridge.credentials.revoking import turn_round
 from scim_bridge.credentials.rotation import DEMAND, confirm, settle
 from scim_bridge.credentials.scan import scan as read_there
-from scim_bridge.kernel.clock import parse_iso
+from scim_bridge.kernel.clock import DAY, parse_iso
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Invalid, NotFound
 from scim_bridge.kernel.work import Work
@@ -38,6 +38,10 @@ async def _agent(reader: Reader, name: str) -> AgentFacts:
     if found is None:
         raise NotFound("agent-unknown", f"There is no agent {name!r}.", "See `scim-bridge agents list`.")
     return found
+
+
+# As in the console.
+SOON = 30 * DAY
 
 
 class State(StrEnum):
@@ -66,6 +70,7 @@ def list_(
     connection: Annotated[str | None, typer.Option("--connection")] = None,
     state: Annotated[State | None, typer.Option("--state", help="also what is revoked or gone")] = None,
     strangers: Annotated[bool, typer.Option("--strangers", help="only what somebody should look at")] = False,
+    ending: Annotated[bool, typer.Option("--ending", help="only what ends within thirty days")] = False,
     bridge_issued: Annotated[
         bool, typer.Option("--bridge", help="what the bridge gave out: tokens, client secrets")
     ] = False,
@@ -88,13 +93,16 @@ def list_(
             connection=connection,
             state=None if state is None else state.value,
             strangers=strangers,
+            ends_by=store.clock.now() + SOON if ending else None,
         )
 
     brief = ("agent", "kind", "system", "state", "age_days", "next_rotation", "stranger")
     show(
         with_bridge(database_url, body),
         output,
-        empty="No credentials. Look for them: scim-bridge credentials scan --connection NAME",
+        empty="None ends within thirty days."
+        if ending
+        else "No credentials. Look for them: scim-bridge credentials scan --connection NAME",
         brief=brief,
     )
 

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from scim_bridge import __version__
+from scim_bridge.cli import completion
 from scim_bridge.cli.dry_run import offered, wanted
 from scim_bridge.cli.output import EXIT_ERROR, EXIT_USAGE, fail, refuse
 
@@ -40,11 +41,13 @@ NOUNS = {
     "doors": "Doors for news about people: list, show, test.",
     "effects": "Outward calls: waiting, dead, retry.",
     "grants": "Access for a time: memberships that end by themselves.",
+    "groups": "What agents are given: list, show with members and policies.",
     "indexes": "Indexes over the attributes the settings declare: list, rebuild.",
     "keys": "Our own keys, secrets and tokens: list, rotate, retire.",
     "leaks": "Secrets that were found in public: list, report one by hand.",
     "mappings": "Which attribute of an agent goes where at an IdP.",
     "notices": "What people are told: list the templates, preview one.",
+    "people": "Who answers for agents: list, show with their agents.",
     "policy": "Access policies: check, test, explain, compare, activate.",
     "recommendations": "Groups that agents do not need: review, list, apply, dismiss.",
     "receipts": "Signed proof of departures: show, verify.",
@@ -60,6 +63,8 @@ NOUNS = {
 VERBS = {
     "serve": "Run the server, with its worker in the same process.",
     "connect": "Connect Okta or Entra step by step, or rehearse it with a sandbox.",
+    "overview": "How agents, owners, alerts, departures and sync stand, at a glance.",
+    "status": "How this installation stands: components, doors for news, what waits.",
     "doctor": "Find what is wrong with this installation, and what mends it.",
     "demo": "Play the main job against the sandbox IdPs, over the network.",
     "sandbox": "Run a simulated Okta, Entra, HR system, agent platform or SSF transmitter.",
@@ -142,6 +147,13 @@ def run(arguments: list[str] | None = None) -> int:
     from scim_bridge.kernel.errors import BridgeError
 
     wanted.set(False)
+    given = sys.argv[1:] if arguments is None else arguments
+    if not all(map(_is_text, given)):
+        # No database could be asked for it, and no name in one has it.
+        fail("An argument is not UTF-8 text.", "Write it in UTF-8, without NUL.")
+        return EXIT_USAGE
+    if not completion.ASKED.isdisjoint(given):
+        completion.mend()
     try:
         code = build().main(args=arguments, prog_name="scim-bridge", standalone_mode=False)
         # What cannot be written is found out here, not when the interpreter ends.
@@ -155,6 +167,11 @@ def run(arguments: list[str] | None = None) -> int:
     except OSError as error:
         return _unwritten(error)
     return code if isinstance(code, int) else 0
+
+
+def _is_text(argument: str) -> bool:
+    """False for bytes that are no UTF-8, which Python hands on as lone surrogates, and for NUL."""
+    return "\0" not in argument and not any("\ud800" <= one <= "\udfff" for one in argument)
 
 
 def _misused(error: Any) -> int:

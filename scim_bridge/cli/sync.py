@@ -26,6 +26,7 @@ from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.cli.sync_drift import add_to
 from scim_bridge.cli.sync_one import one
 from scim_bridge.cli.sync_run import Telling, see_through
+from scim_bridge.cli.sync_runs import runs
 from scim_bridge.cli.sync_show import (
     SHOWN,
     change_record,
@@ -58,6 +59,7 @@ EXIT_INTERRUPTED = 130
 app = typer.Typer(no_args_is_help=True, help="Push facts to an IdP.")
 
 app.command("one")(one)
+app.command("runs")(runs)
 Name = Annotated[str, typer.Argument(help="the connection")]
 
 

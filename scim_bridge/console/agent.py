@@ -20,8 +20,9 @@ from scim_bridge.registry.agents import AgentFacts, find_agent
 from scim_bridge.registry.connections import connections
 from scim_bridge.registry.credentials import credentials_of
 from scim_bridge.registry.findings import KeptFinding, findings_of
+from scim_bridge.registry.group_listing import granted
 from scim_bridge.registry.groups import groups_of
-from scim_bridge.registry.model import GROUP_EXTENSION_URN, Hold
+from scim_bridge.registry.model import Hold
 from scim_bridge.registry.throttles import throttles
 
 ENTRIES = 25
@@ -120,7 +121,7 @@ async def agent_page(
         return None
     agent_id = agent.resource.id
     credentials = await credentials_of(reader, agent_id)
-    names = {f"connection:{c.id}": f"connection {c.name}" for c in await connections(reader)}
+    names = await _sources(reader)
     subjects = [agent_id, *(c["id"] for c in credentials)]
     entries, older = await _timeline(reader, agent_id, subjects, names, before, show)
     return AgentPage(
@@ -147,8 +148,8 @@ async def _granted(reader: Reader, agent_id: str) -> tuple[Grant, ...]:
     rows = await reader.all(
         f"SELECT id, doc FROM sb_resource WHERE id IN ({marks(len(groups))})", *(group for group, _ in groups)
     )
-    said = {row["id"]: orjson.loads(row["doc"]).get(GROUP_EXTENSION_URN) or {} for row in rows}
-    return tuple(Grant(name, str(said[group].get("description") or "")) for group, name in groups)
+    said = {row["id"]: granted(row["doc"]) for row in rows}
+    return tuple(Grant(name, said[group]) for group, name in groups)
 
 
 async def _if_the_owner_left(
@@ -223,8 +224,31 @@ async def newest_decisions(
     ]
 
 
+async def timeline_of(
+    reader: Reader, agent: AgentFacts, before: str, show: str, limit: int
+) -> tuple[tuple[Entry, ...], str | None]:
+    """What happened to an agent, the newest first, behind a mark; and the mark behind which older entries begin.
+
+    `show` narrows it to "changes" or "decisions". None for the mark: there is nothing older.
+    """
+    agent_id = agent.resource.id
+    subjects = [agent_id, *(one["id"] for one in await credentials_of(reader, agent_id))]
+    return await _timeline(reader, agent_id, subjects, await _sources(reader), before, show, limit)
+
+
+async def _sources(reader: Reader) -> dict[str, str]:
+    """Words for the holds that connections place, by their source."""
+    return {f"connection:{each.id}": f"connection {each.name}" for each in await connections(reader)}
+
+
 async def _timeline(
-    reader: Reader, agent_id: str, subjects: Sequence[str], sources: Mapping[str, str], before: str, show: str
+    reader: Reader,
+    agent_id: str,
+    subjects: Sequence[str],
+    sources: Mapping[str, str],
+    before: str,
+    show: str,
+    limit: int = ENTRIES,
 ) -> tuple[tuple[Entry, ...], str | None]:
     """What happened to the agent and its credentials, and what it was allowed and denied, on one axis."""
     where, values = "1 = 1", list[Any]()
@@ -238,11 +262,11 @@ async def _timeline(
             f" WHERE subject_id IN ({marks(len(subjects))}) AND {where} ORDER BY at DESC, id DESC LIMIT ?",
             *subjects,
             *values,
-            ENTRIES + 1,
+            limit + 1,
         )
         kinds.append([entry_of(row, sources) for row in rows])
     if show != "changes":
         columns = "id, at, action, resource_type, resource_id, allowed, reasons, caller_name"
-        found = await newest_decisions(reader, columns, agent_id, where, values, ENTRIES + 1)
+        found = await newest_decisions(reader, columns, agent_id, where, values, limit + 1)
         kinds += [[decision_entry(row) for row in rows] for rows in found]
-    return one_axis(kinds, ENTRIES)
+    return one_axis(kinds, limit)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scim_bridge.audit.model import instant_of
-from scim_bridge.console.listing import like
 from scim_bridge.console.search import cleaned
 from scim_bridge.kernel.clock import parse_iso
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Invalid
+from scim_bridge.kernel.sql import like
 from scim_bridge.registry.agents import find_agent
 from scim_bridge.registry.people_refs import find_person
 

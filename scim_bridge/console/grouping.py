@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import orjson
 from starlette.requests import Request
 
+from scim_bridge.access.naming import policies_naming
 from scim_bridge.console.addresses import agent_url, filter_url
 from scim_bridge.console.boards import Board, board
 from scim_bridge.console.door import Screen
@@ -22,17 +21,12 @@ from scim_bridge.console.tables import Cell, Table, Tile
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import NotFound
-from scim_bridge.kernel.sql import marks
-from scim_bridge.registry.groups import members_of
-from scim_bridge.registry.model import GROUP_EXTENSION_URN
+from scim_bridge.registry.group_listing import group_found, groups_found, members_found
 
 HERE = f"{PATH}/groups"
 SHOWN = 50
 # Counting the members of a group stops here: the page says "more than".
 COUNTED = 200
-# A policy ends with a semicolon that stands neither in a string nor in a comment.
-_POLICY = re.compile(r'(?:"(?:\\.|[^"\\])*"|//[^\n]*|[^;"])+')
-_ID = re.compile(r'@id\("([^"]+)"\)')
 
 
 class Grouping:
@@ -53,7 +47,9 @@ class Grouping:
 
     async def _all(self, request: Request, _now: int) -> Board:
         after = cleaned(request.query_params.get("after", ""))
-        found = await quietly(self._ctx, lambda reader: _listed(reader, after))
+        found = await quietly(
+            self._ctx, lambda reader: groups_found(reader, after=after, limit=SHOWN + 1, counted=COUNTED)
+        )
         rows, older = page_of(found, SHOWN, lambda last: f"{HERE}?{urlencode({'after': last['id']})}")
         return Board(
             "Groups",
@@ -70,7 +66,7 @@ class Grouping:
             tuple(
                 (
                     Cell(row["name"], url=f"{HERE}/{quote(row['id'], safe='')}"),
-                    Cell(_grants(row)),
+                    Cell(row["grants"]),
                     Cell(_counted(row["members"])),
                     Cell(", ".join(policies_naming(self._known.policy_text(), row["name"]))),
                 )
@@ -89,7 +85,7 @@ class Grouping:
         members, older = page_of(found, SHOWN, lambda last: f"{url}?{urlencode({'after': last['id']})}")
         naming = policies_naming(self._known.policy_text(), row["name"])
         facts = [
-            ("Grants", _grants(row) or "nobody described it"),
+            ("Grants", row["grants"] or "nobody described it"),
             ("Policies that name it", ", ".join(naming) or "none"),
             ("Id", row["id"]),
         ]
@@ -104,66 +100,15 @@ class Grouping:
         )
 
 
-def policies_naming(text: str, group: str) -> list[str]:
-    """The ids of the policies in this Cedar text in which the group's name stands as a word of its own."""
-    named = f'"{group}"'
-    found = []
-    for one in _POLICY.findall(text):
-        if named in one:
-            told = _ID.search(one)
-            found.append(told.group(1) if told is not None else "without an id")
-    return found
-
-
-def _grants(row: dict[str, Any]) -> str:
-    said = orjson.loads(row["doc"]).get(GROUP_EXTENSION_URN) or {}
-    return str(said.get("description") or "")
-
-
 def _counted(members: int) -> str:
     return f"more than {COUNTED}" if members > COUNTED else str(members)
 
 
-async def _sized(reader: Reader, row: Any) -> dict[str, Any]:
-    count = await reader.one(
-        "SELECT COUNT(*) AS n FROM (SELECT 1 FROM sb_member WHERE group_id = ? LIMIT ?) AS m",
-        row["id"],
-        COUNTED + 1,
-    )
-    return {**dict(row), "members": 0 if count is None else count["n"]}
-
-
-async def _listed(reader: Reader, after: str) -> list[dict[str, Any]]:
-    rows = await reader.all(
-        "SELECT id, name, doc FROM sb_resource WHERE kind = 'group' AND deleted IS NULL AND id > ?"
-        " ORDER BY id LIMIT ?",
-        after,
-        SHOWN + 1,
-    )
-    return [await _sized(reader, row) for row in rows]
-
-
 async def _group(reader: Reader, group_id: str, after: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    row = await reader.one(
-        "SELECT id, name, doc FROM sb_resource WHERE id = ? AND kind = 'group' AND deleted IS NULL", group_id
-    )
+    row = await group_found(reader, group_id, counted=COUNTED)
     if row is None:
         raise NotFound("group-unknown", "There is no such group.", "Look for it in the list of groups.")
-    found = await members_of(reader, group_id, after=after, limit=SHOWN + 1)
-    if not found:
-        return await _sized(reader, row), []
-    ids = [member_id for member_id, _, _ in found]
-    rows = await reader.all(
-        "SELECT m.member_id, a.slug, m.since, m.added_by, m.until FROM sb_member m LEFT JOIN sb_agent a"
-        f" ON a.id = m.member_id WHERE m.group_id = ? AND m.member_id IN ({marks(len(ids))})",
-        group_id,
-        *ids,
-    )
-    more = {each["member_id"]: dict(each) for each in rows}
-    members = [
-        {"id": member_id, "kind": kind, "name": name, **more[member_id]} for member_id, kind, name in found
-    ]
-    return await _sized(reader, row), members
+    return row, await members_found(reader, group_id, after=after, limit=SHOWN + 1)
 
 
 def _members(members: list[dict[str, Any]]) -> Table:

@@ -10,7 +10,7 @@ from typing import Any
 from scim_bridge.console.search import Search, Term
 from scim_bridge.kernel import counters
 from scim_bridge.kernel.database import Reader
-from scim_bridge.kernel.sql import marks
+from scim_bridge.kernel.sql import like, marks
 from scim_bridge.registry.agents import AgentFacts, facts_of
 from scim_bridge.registry.groups import groups_of
 from scim_bridge.registry.model import OWNER, fold
@@ -252,9 +252,3 @@ def _word(word: str) -> Condition:
     pattern = like(fold(word))
     sql = r"a.slug LIKE ? ESCAPE '\' OR r.key LIKE ? ESCAPE '\' OR LOWER(a.workload_id) LIKE ? ESCAPE '\'"
     return sql, (pattern, pattern, pattern)
-
-
-def like(text: str, *, start: bool = False) -> str:
-    """A LIKE pattern (escape character backslash) that finds the text anywhere, or at the start."""
-    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"{escaped}%" if start else f"%{escaped}%"

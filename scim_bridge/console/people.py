@@ -10,7 +10,6 @@ from starlette.requests import Request
 from scim_bridge.console.addresses import filter_url
 from scim_bridge.console.boards import Ask, Board, Box, board
 from scim_bridge.console.door import Screen
-from scim_bridge.console.listing import like
 from scim_bridge.console.pages import Pages
 from scim_bridge.console.paging import page_of
 from scim_bridge.console.people_view import (
@@ -22,7 +21,6 @@ from scim_bridge.console.people_view import (
     happened_table,
     people_table,
     simulated_table,
-    standing_of,
 )
 from scim_bridge.console.quiet import quietly
 from scim_bridge.console.search import cleaned
@@ -35,14 +33,12 @@ from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.pages import moment
-from scim_bridge.kernel.sql import marks
 from scim_bridge.registry.model import OWNER
-from scim_bridge.registry.people_refs import find_person, people
+from scim_bridge.registry.people_listing import agents_of_person, people_found, person_found, standing_of
 
 # Simulating reads every agent of a person: more than this is asked of the command line.
 MOST = 200
 SOON = 30 * DAY
-_OWNS, _HELPS = "= 'owner'", "<> 'owner'"
 
 
 class People:
@@ -66,7 +62,12 @@ class People:
         words, after = cleaned(asked.get("q", "")), cleaned(asked.get("after", ""))
         risk = not words and asked.get("show") == "risk"
         soon = now + SOON if risk else None
-        found = await quietly(self._ctx, lambda reader: _listed(reader, words, after, soon))
+        found = await quietly(
+            self._ctx,
+            lambda reader: people_found(
+                reader, words.split(), after=after, limit=SHOWN + 1, soon=soon, counted=COUNTED
+            ),
+        )
         said = {"q": words} if words else {"show": "risk"} if risk else {}
         rows, older = page_of(found, SHOWN, lambda last: f"{HERE}?{urlencode({**said, 'after': last['id']})}")
         return Board(
@@ -116,7 +117,7 @@ class People:
             sections.insert(0, ("What would become of each agent", simulated_table(found), ""))
         facts = [
             ("userName", row["name"]),
-            ("State", standing_of(row)[0]),
+            ("State", standing_of(row)),
             ("Department", row["department"] or "not known"),
             ("Manager", row["manager"] or "not known"),
             ("Leaves", moment(row["leave_at"]) if row["leave_at"] else "no date is known"),
@@ -145,89 +146,17 @@ def _read(agents: list[dict[str, Any]], *, owned: bool) -> str:
     return f"{count}{'+' if len(agents) > MOST else ''}"
 
 
-COLUMNS = (
-    "SELECT r.id, r.name, r.active, p.department, p.employment, p.leave_at FROM sb_resource r"
-    " JOIN sb_person p ON p.id = r.id WHERE r.deleted IS NULL"
-)
-
-
-async def _listed(reader: Reader, words: str, after: str, soon: int | None = None) -> list[dict[str, Any]]:
-    """A page of people in id order: of those who answer for agents, or of all that fit the words.
-
-    `soon`: of owners who are not wholly here, or leave before then.
-    """
-    if words:
-        likes = [like(word.casefold()) for word in words.split()]
-        found = await reader.all(
-            f"{COLUMNS} AND r.kind = 'person' AND r.id > ?"
-            + r" AND r.key LIKE ? ESCAPE '\'" * len(likes)
-            + " ORDER BY r.id LIMIT ?",
-            after,
-            *likes,
-            SHOWN + 1,
-        )
-    elif soon is not None:
-        found = await reader.all(
-            f"{COLUMNS} AND r.id > ? AND (r.active = 0 OR p.employment <> 'active' OR p.leave_at < ?)"
-            " AND EXISTS (SELECT 1 FROM sb_owner o JOIN sb_resource a ON a.id = o.agent_id WHERE o.person_id = p.id"
-            f" AND o.role {_OWNS} AND a.deleted IS NULL) ORDER BY r.id LIMIT ?",
-            *(after, soon, SHOWN + 1),
-        )
-    else:
-        found = await reader.all(
-            f"{COLUMNS} AND r.id IN (SELECT DISTINCT person_id FROM sb_owner WHERE person_id > ?"
-            " ORDER BY person_id LIMIT ?) ORDER BY r.id",
-            after,
-            SHOWN + 1,
-        )
-    rows = [dict(row) for row in found]
-    ids = [row["id"] for row in rows]
-    names = await people(reader, ids) if ids else {}
-    counted = {one["id"]: one for one in await reader.all(_counting(len(ids)), *ids)} if ids else {}
-    for row in rows:
-        row["display"] = names[row["id"]].display_name if row["id"] in names else row["name"]
-        row["owns"], row["helps"] = counted[row["id"]]["owns"], counted[row["id"]]["helps"]
-    return rows
-
-
-def _counting(many: int) -> str:
-    """How many agents each of so many people owns and helps with, counted no further than is shown."""
-
-    def counted(role: str) -> str:
-        return (
-            "(SELECT COUNT(*) FROM (SELECT 1 FROM sb_owner o JOIN sb_resource a ON a.id = o.agent_id"
-            f" WHERE o.person_id = p.id AND o.role {role} AND a.deleted IS NULL LIMIT {COUNTED + 1}) found)"
-        )
-
-    return (
-        f"SELECT p.id, {counted(_OWNS)} AS owns, {counted(_HELPS)} AS helps FROM sb_resource p"
-        f" WHERE p.id IN ({marks(many)})"
-    )
-
-
 async def _person(reader: Reader, name: str) -> tuple[dict[str, Any], list[dict[str, Any]], list[Entry]]:
-    person = await find_person(reader, name)
-    if person is None:
+    row = await person_found(reader, name)
+    if row is None:
         raise NotFound(
             "person-unknown", f"No person is known as “{name[:64]}”.", "Search the list of people."
         )
-    found = await reader.one(f"{COLUMNS} AND r.id = ?", person.id)
-    if found is None:
-        raise NotFound("person-unknown", f"“{name[:64]}” was deleted.", "Search the list of people.")
-    boss = await reader.one(
-        "SELECT r.name FROM sb_person p JOIN sb_resource r ON r.id = p.manager_id WHERE p.id = ?", person.id
-    )
-    agents = await reader.all(
-        "SELECT a.slug, o.role, r.active, o.since FROM sb_owner o JOIN sb_agent a ON a.id = o.agent_id"
-        " JOIN sb_resource r ON r.id = a.id WHERE o.person_id = ? AND r.deleted IS NULL ORDER BY a.slug LIMIT ?",
-        person.id,
-        MOST + 1,
-    )
-    row = {**dict(found), "display": person.display_name, "manager": boss["name"] if boss is not None else ""}
     told = await reader.all(
         "SELECT id, at, actor_kind, actor_name, action, outcome, detail, seq FROM sb_audit WHERE subject_id = ?"
         " ORDER BY at DESC, id DESC LIMIT ?",
-        person.id,
+        row["id"],
         HAPPENED + 1,
     )
-    return row, [dict(one) for one in agents], [entry_of(one, {}) for one in told]
+    agents = await agents_of_person(reader, row["id"], MOST + 1)
+    return row, agents, [entry_of(one, {}) for one in told]

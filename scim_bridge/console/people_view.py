@@ -10,31 +10,25 @@ from scim_bridge.console.paging import first_of
 from scim_bridge.console.session import PATH
 from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table
 from scim_bridge.console.timeline import Entry
+from scim_bridge.registry.people_listing import AWAY, GONE, SOON, standing_of
+from scim_bridge.registry.people_listing import HERE as HERE_NOW
 
 HERE = f"{PATH}/people"
 SHOWN, HAPPENED = 25, 15
 # In the list, who answers for more agents than this is not counted to the end: that took most of the page's time.
 COUNTED = 20
-
-
-def standing_of(row: Any) -> tuple[str, str]:
-    """How somebody stands, in a word, and its tone."""
-    if not row["active"]:
-        return "left", BAD
-    if row["employment"] == "leave":
-        return "on leave", WARN
-    return ("leaves soon", WARN) if row["leave_at"] else ("here", GOOD)
+TONES = {HERE_NOW: GOOD, SOON: WARN, AWAY: WARN, GONE: BAD}
 
 
 def people_table(rows: list[dict[str, Any]]) -> Table:
     """A list of people."""
     made = []
     for row in rows:
-        word, tone = standing_of(row)
+        word = standing_of(row)
         made.append(
             (
                 Cell(row["display"], url=f"{HERE}/{quote(row['name'], safe='')}", under=row["name"]),
-                Cell(word, tone=tone),
+                Cell(word, tone=TONES[word]),
                 Cell(row["department"] or ""),
                 Cell(capped(row["owns"]), url=filter_url("owner", row["name"])),
                 Cell(capped(row["helps"])),

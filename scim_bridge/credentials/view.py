@@ -24,14 +24,15 @@ async def listed(
     connection: str | None = None,
     state: str | None = None,
     strangers: bool = False,
+    ends_by: int | None = None,
     after: str = "",
     limit: int = 1_000_000,
 ) -> list[dict[str, Any]]:
     """Credentials, the oldest first. Without `state` those that are alive or on their way out.
 
-    `after` is the id of the credential a page follows.
+    `ends_by`: only those that are used and end by then. `after` is the id of the credential a page follows.
     """
-    where, values = ["1 = 1"], []
+    where, values = ["1 = 1"], list[Any]()
     if agent is not None:
         where.append("a.slug = ?")
         values.append(agent)
@@ -45,6 +46,9 @@ async def listed(
         where.append(f"c.state IN {LIVE}")
     if strangers:
         where.append("c.stranger IS NOT NULL")
+    if ends_by is not None:
+        where.append("c.state = 'active' AND c.expires <= ?")
+        values.append(ends_by)
     if after:
         where.append("(c.created, c.id) > (SELECT created, id FROM sb_credential WHERE id = ?)")
         values.append(after)

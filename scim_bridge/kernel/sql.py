@@ -78,3 +78,9 @@ def gathered(backend: str, columns: str, of: str) -> str:
 def marks(count: int) -> str:
     """Placeholders for a list of `count` values: `?, ?, ?`."""
     return ", ".join("?" * count)
+
+
+def like(text: str, *, start: bool = False) -> str:
+    """A LIKE pattern (escape character backslash) that finds the text anywhere, or at the start."""
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"{escaped}%" if start else f"%{escaped}%"

@@ -74,7 +74,8 @@ async def group_named(reader: Reader, name: str) -> tuple[str, str]:
         name,
     )
     if row is None:
-        raise NotFound("group-unknown", f"There is no group {name[:80]!r}.", "Name it as the IdP does.")
+        fix = "Name it as the IdP does; see `scim-bridge groups list`."
+        raise NotFound("group-unknown", f"There is no group {name[:80]!r}.", fix)
     return row["id"], row["name"]
 
 

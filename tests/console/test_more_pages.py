@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from scim_bridge.console.grouping import policies_naming
+from scim_bridge.access.naming import policies_naming
 from scim_bridge.console.plots import Plot, Series
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.credentials import register_credential

@@ -34,7 +34,9 @@ outward calls would be asked for, and is rolled back; a refusal is the same as w
 UNPLANNED_TABLE
 `scim-bridge --version` prints the version. `scim-bridge --install-completion` sets up completion of nouns, verbs and
 options for the shell you are in (bash, zsh, fish, PowerShell); `--show-completion` prints it instead. It asks the
-program itself: a new version needs no new set-up.
+program itself: a new version needs no new set-up. Tried in bash 5.2, zsh 5.9 and fish 3.6 at a terminal: installed,
+then a noun, a verb, an option and one of its values completed at the first TAB (`tests/cli/test_completion.py` does it
+where there are these shells). PowerShell was not tried.
 """
 # Every exit code: what it means, and which commands end with it.
 EXITS = {
