@@ -31,6 +31,7 @@ from scim_bridge.console.sync_shown import said
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import Invalid, NotFound
 from scim_bridge.kernel.pages import html
+from scim_bridge.kernel.paths import SCIM_PATH
 from scim_bridge.registry.connections import Connection, connection, connections
 from scim_bridge.registry.first_calls import CHANGE, CREATE, DISCOVERY, GROUPS, LISTING, LOOK_UP
 from scim_bridge.sync.features import features_of
@@ -184,7 +185,7 @@ async def wizard(
     vendor = vendor_of(there)
     reads, now = ctx.store.reads, ctx.store.clock.now()
     stand, asked = await _how_far(ctx, there)
-    base_url = f"{ctx.public_url}/scim/v2"
+    base_url = f"{ctx.public_url}{SCIM_PATH}"
     values = {"base_url": base_url, "token": token or ANEW, "name": there.name, "bridge": ctx.public_url}
     proof, preview, probe, played = (asked.get(kind) for kind in (PROOF, PREVIEW, PROBE, REHEARSAL))
     previewed = [] if preview is None else preview.result.get("attributes", [])
