@@ -55,6 +55,7 @@ from scim_bridge.kernel.edge import Edge, unexpected, unrouted
 from scim_bridge.kernel.errors import StoreUnavailable
 from scim_bridge.kernel.jobs import Jobs
 from scim_bridge.kernel.key_holders import Presence
+from scim_bridge.kernel.paths import SCIM_PATH
 from scim_bridge.kernel.telemetry import configure_logging
 from scim_bridge.oauth import keys as oauth_keys
 from scim_bridge.oauth import routes as oauth
@@ -80,7 +81,6 @@ from scim_bridge.watch.watcher import Watcher, forget_old
 
 log = structlog.get_logger("scim_bridge.server")
 
-SCIM = "/scim/v2"
 # Seconds after which a request is told 503 when the database does not answer a read.
 PATIENCE = 5.0
 SCIM_OF_ANY_VERSION = "/scim"
@@ -196,7 +196,7 @@ async def signed_in(ctx: Context, request: Request) -> SignedIn | None:
 
 def doors(scim: Any) -> Mapping[str, Any]:
     """The raw ASGI doors by their addresses, the longer ones first."""
-    return {SCIM: scim, SCIM_OF_ANY_VERSION: other_version}
+    return {SCIM_PATH: scim, SCIM_OF_ANY_VERSION: other_version}
 
 
 def counted(intake: Intake) -> Tap:

@@ -11,6 +11,7 @@ from scim_bridge.cli.duration import duration
 from scim_bridge.cli.output import DatabaseUrl, Format, Output, done, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.errors import NotFound
+from scim_bridge.kernel.paths import SCIM_PATH
 from scim_bridge.kernel.work import Work
 from scim_bridge.oauth import clients as oauth
 from scim_bridge.oauth import keys
@@ -61,7 +62,7 @@ def create(
 def _addresses(bridge: Any) -> dict[str, str]:
     """What Entra's form asks for beside the client."""
     url = bridge.ctx.public_url
-    return {"tenant_url": f"{url}/scim/v2", "token_endpoint": f"{url}/oauth/token"}
+    return {"tenant_url": f"{url}{SCIM_PATH}", "token_endpoint": f"{url}/oauth/token"}
 
 
 @app.command("list")

@@ -11,6 +11,7 @@ import typer
 
 from scim_bridge.cli.output import EXIT_ERROR, DatabaseUrl, Format, Output, fail, refuse, say, show
 from scim_bridge.kernel.errors import BridgeError
+from scim_bridge.kernel.paths import SCIM_PATH
 
 INTERRUPTED = 130
 
@@ -85,7 +86,7 @@ def connect(
     show(talk.checklist, output)
     if table and good:
         say("\nThen:")
-        values = {"name": name or kind, "bridge": base_url.removesuffix("/scim/v2") or "public_url"}
+        values = {"name": name or kind, "bridge": base_url.removesuffix(SCIM_PATH) or "public_url"}
         for line in VENDORS[kind].then:
             say(f"   • {filled(line, values)}")
     if not good:

@@ -19,6 +19,7 @@ from scim_bridge.cli.story import signing_in
 from scim_bridge.cli.story.play import Play, Step
 from scim_bridge.cli.story.world import Broken
 from scim_bridge.kernel.errors import BridgeError
+from scim_bridge.kernel.paths import SCIM_PATH
 
 
 class SignIn(StrEnum):
@@ -188,7 +189,7 @@ def _stay(play: Play, output: Format) -> None:
         page.print(f"  Sign in with   {token}   (unfold “With an admin token”)")
         for line in signing_in.told(world):
             page.print(f"  {line}", soft_wrap=True)
-        page.print(f"  SCIM           {world.bridge}/scim/v2   (token: {play.notes.get('token:okta')})")
+        page.print(f"  SCIM           {world.bridge}{SCIM_PATH}   (token: {play.notes.get('token:okta')})")
         page.print(
             f"  Decisions      POST {world.bridge}/access/v1/evaluation   (token: {play.notes.get('token:access')})"
         )

@@ -18,6 +18,7 @@ from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.effects import Dead, Done, Effect, Handler, Outcome, Retry
 from scim_bridge.kernel.errors import BridgeError, Refused
 from scim_bridge.kernel.outbound import OutboundError
+from scim_bridge.kernel.paths import SCIM_PATH
 from scim_bridge.kernel.progress import Progress
 from scim_bridge.kernel.sql import marks
 from scim_bridge.kernel.work import Actor, Work
@@ -144,9 +145,9 @@ class Checks:
 
     async def proof(self, there: Connection, actor: Actor, effect: Effect) -> dict[str, Any]:
         """The vendor's conformance suite against this bridge."""
-        base_url = f"{self._ctx.public_url}/scim/v2"
+        base_url = f"{self._ctx.public_url}{SCIM_PATH}"
         if steps.local(base_url):
-            base_url = f"{await self._stage.door()}/scim/v2"
+            base_url = f"{await self._stage.door()}{SCIM_PATH}"
         progress = Progress(self._ctx.store, effect.id)
         told = _Telling(progress, steps.length(there.kind))
         try:

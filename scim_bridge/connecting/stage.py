@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from scim_bridge.kernel.errors import Refused
 from scim_bridge.kernel.outbound import Outbound
+from scim_bridge.kernel.paths import SCIM_PATH
 
 if TYPE_CHECKING:
     import uvicorn
@@ -106,7 +107,7 @@ class Stage:
         own = str(ready["url"]).removeprefix("https://")
         self._reach(own)
         out = Outbound(allow=(own,), ca_file=ready["ca_file"])
-        return Scene(kind, ready["url"], ready["ca_file"], f"https://{place}/scim/v2", process, token, out)
+        return Scene(kind, ready["url"], ready["ca_file"], f"https://{place}{SCIM_PATH}", process, token, out)
 
     async def _listen(self, **tls: Any) -> str:
         """Serve this bridge on a free port of this machine; its host:port."""

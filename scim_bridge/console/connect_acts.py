@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from scim_bridge.connecting import steps
 from scim_bridge.connecting.asked import KINDS, PROBE, PROOF, REHEARSAL, ask
-from scim_bridge.connecting.pages import OKTA_SCOPES, VENDORS
+from scim_bridge.connecting.pages import VENDORS
 from scim_bridge.connecting.shown import made_once, still_shown, token_of
 from scim_bridge.console.acting import sent
-from scim_bridge.console.connecting import FIELDS, HERE, index, token_url, url_of, vendor_of, wizard
+from scim_bridge.console.connect_form import told
+from scim_bridge.console.connecting import HERE, index, token_url, url_of, vendor_of, wizard
 from scim_bridge.console.door import Screen, redirect, required_session
 from scim_bridge.console.known import Known
 from scim_bridge.console.pages import Pages
@@ -25,7 +25,6 @@ from scim_bridge.kernel.pages import html
 from scim_bridge.registry.connections import Connection, checked_name, connection
 
 SENT_ONCE = re.compile(r"[\w-]{16,64}", re.ASCII)
-SETTINGS = ("org_url", "tenant_id")
 
 
 class ConnectActs:
@@ -42,7 +41,7 @@ class ConnectActs:
         return {
             HERE: Screen(ctx, pages, get=self._index, post=self._begin),
             f"{one}/token": Following(ctx, pages, get=self._shown, post=self._token),
-            f"{one}/credentials": Screen(ctx, pages, post=self._credentials),
+            f"{one}/credentials": Following(ctx, pages, post=self._credentials),
             f"{one}/check": Screen(ctx, pages, post=self._check),
         }
 
@@ -89,13 +88,19 @@ class ConnectActs:
         return html(await wizard(ctx, self._pages, self._known, session, there, token, once))
 
     async def _credentials(self, request: Request) -> Response:
-        """The credentials of the way back, sealed; then a worker asks what can be used with them."""
+        """The credentials of the way back, sealed; then a worker asks what can be used with them.
+
+        What cannot be meant leads to the same form with the reason, and without the secrets.
+        """
         session = await required_session(self._ctx, request)
         form = await sent(self._ctx, request, session)
-        there = await self._there(request)
-        settings, secrets = _told(there.kind, form)
-        actor = session.actor(request)
-        await steps.credentialed(self._ctx, actor, there.name, settings, secrets)
+        there, actor = await self._there(request), session.actor(request)
+        try:
+            settings, secrets = told(there.kind, form)
+            await steps.credentialed(self._ctx, actor, there.name, settings, secrets)
+        except Invalid as wrong:
+            page = wizard(self._ctx, self._pages, self._known, session, there, wrong=wrong, kept=form)
+            return html(await page, wrong.status)
         kept = await self._there(request)
         await self._ctx.store.transact(actor, lambda work: ask(work, kept, PROBE, anew=True))
         return redirect(url_of(there.name) + "#way-back")
@@ -127,17 +132,3 @@ class ConnectActs:
                 "The suite makes users and groups of its own here, and deletes them.",
                 "Tick the box if that is right, or prove a copy: docs/how-to/prove-a-deployment.md.",
             )
-
-
-def _told(kind: str, form: dict[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Settings and secrets of a form; Invalid when one is missing."""
-    settings: dict[str, Any] = {}
-    secrets: dict[str, Any] = {}
-    for name, label, _ in FIELDS[kind]:
-        value = form.get(name, "").replace("\r\n", "\n").strip()
-        if not value:
-            raise Invalid("credentials-missing", f"{label} is missing.", "Go back and fill it in.")
-        (settings if name in SETTINGS else secrets)[name] = value
-    if kind == "okta":
-        secrets["scopes"] = list(OKTA_SCOPES)
-    return settings, secrets

@@ -19,6 +19,7 @@ from scim_bridge.connecting.shown import MINUTES
 from scim_bridge.connecting.shown import seen as seen_tokens
 from scim_bridge.connecting.steps import Standing, standing
 from scim_bridge.console.asked import Asked, newest_of
+from scim_bridge.console.connect_form import FORMS, NOTHING, fields_of
 from scim_bridge.console.door import Screen, required_session
 from scim_bridge.console.known import Known
 from scim_bridge.console.may import permitted
@@ -28,8 +29,9 @@ from scim_bridge.console.search import cleaned
 from scim_bridge.console.session import PATH, Session, form_key
 from scim_bridge.console.sync_shown import said
 from scim_bridge.kernel.context import Context
-from scim_bridge.kernel.errors import NotFound
+from scim_bridge.kernel.errors import Invalid, NotFound
 from scim_bridge.kernel.pages import html
+from scim_bridge.kernel.paths import SCIM_PATH
 from scim_bridge.registry.connections import Connection, connection, connections
 from scim_bridge.registry.first_calls import CHANGE, CREATE, DISCOVERY, GROUPS, LISTING, LOOK_UP
 from scim_bridge.sync.features import features_of
@@ -54,30 +56,6 @@ WAITED: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
 }
 # Where on the page that stands which a worker was asked for.
 PLACES: Mapping[str, str] = {PROBE: "way-back", PREVIEW: "s6", PROOF: "s5", REHEARSAL: "rehearse"}
-FIELDS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
-    "okta": (
-        ("org_url", "Org address, such as https://acme.okta.com (not -admin)", "text"),
-        ("client_id", "Client ID", "text"),
-        ("kid", "Key id (KID)", "text"),
-        ("private_key", "Private key (PEM)", "area"),
-    ),
-    "entra": (
-        ("tenant_id", "Directory (tenant) ID", "text"),
-        ("client_id", "Application (client) ID", "text"),
-        ("client_secret", "Client secret (its value)", "password"),
-    ),
-}
-# What the browser refuses by itself, so that nothing has to be entered again: a secret is shown once over there.
-FORMS: Mapping[str, tuple[str, str]] = {
-    "org_url": (
-        r"\s*https://(?![^\/]*-admin\.)[^\/?#@\s]+\/?\s*",
-        "https://host, without -admin and without a path",
-    ),
-    "tenant_id": (
-        r"\s*([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[a-zA-Z0-9\-]+(\.[a-zA-Z0-9\-]+)+)\s*",
-        "an id such as 7e0c5a3e-0000-4000-8000-000000000001, or a domain of the tenant",
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +175,17 @@ async def wizard(
     there: Connection,
     token: str = "",
     once: str = "",
+    wrong: Invalid | None = None,
+    kept: Mapping[str, str] = NOTHING,
 ) -> str:
-    """The whole page. `token` is one that the form `once` has just made: some minutes later nothing shows it."""
+    """The whole page. `token` is one that the form `once` has just made: some minutes later nothing shows it.
+
+    `wrong` is what keeps the credentials that were `kept` in their form from being taken.
+    """
     vendor = vendor_of(there)
     reads, now = ctx.store.reads, ctx.store.clock.now()
     stand, asked = await _how_far(ctx, there)
-    base_url = f"{ctx.public_url}/scim/v2"
+    base_url = f"{ctx.public_url}{SCIM_PATH}"
     values = {"base_url": base_url, "token": token or ANEW, "name": there.name, "bridge": ctx.public_url}
     proof, preview, probe, played = (asked.get(kind) for kind in (PROOF, PREVIEW, PROBE, REHEARSAL))
     previewed = [] if preview is None else preview.result.get("attributes", [])
@@ -226,15 +209,8 @@ async def wizard(
         seen_tokens=seen_tokens(stand),
         provisioning=_page(vendor.provisioning, values),
         way_back=_page(vendor.credentials, values),
-        fields=[
-            (
-                name,
-                label,
-                kind,
-                str(there.settings.get(name) or "") if name in ("org_url", "tenant_id") else "",
-            )
-            for name, label, kind in FIELDS[there.kind]
-        ],
+        fields=fields_of(there, kept),
+        wrong=wrong,
         forms=FORMS,
         waits=waits_of(there.kind, stand),
         heard=stand.heard,

@@ -18,6 +18,7 @@ from scim_bridge.kernel.errors import ConfigurationError
 from scim_bridge.kernel.worker import sole_worker
 from scim_bridge.registry.connections import Connection, connections
 from scim_bridge.registry.expiry import days_left, standing
+from scim_bridge.registry.odd_facts import COUNTED, odd_facts
 from scim_bridge.registry.rehearsed import rehearsed
 from scim_bridge.signals.doors import doors
 from scim_bridge.sync.features import features_of
@@ -64,6 +65,8 @@ async def look_at_life(bridge: Bridge) -> Life:
         agents=owned["agents"],
         unowned=owned["unowned"] or 0,
         unheard=owned["unheard"] or 0,
+        odd=tuple((one.slug, one.facts) for one in await odd_facts(reads)),
+        odd_counted=COUNTED,
         permits=permits,
         policies=trouble,
         denied=sum(1 for row in asked if not row["allowed"]),

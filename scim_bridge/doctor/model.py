@@ -115,7 +115,8 @@ class Door:
 class Life:
     """What the database says. Times are in seconds.
 
-    `overdue`: the age of the oldest effect that should have been handed on by now; `unheard`: agents none of
+    `odd`: agents, each with its facts in a form that no door takes any more, of which `odd_counted` are counted at
+    most. `overdue`: the age of the oldest effect that should have been handed on by now; `unheard`: agents none of
     whose owners has an address; `permits`: grants in the policies in force; `policies` why they are unusable.
     """
 
@@ -128,6 +129,8 @@ class Life:
     agents: int = 0
     unowned: int = 0
     unheard: int = 0
+    odd: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    odd_counted: int = 0
     permits: int | None = None
     policies: str = ""
     denied: int = 0

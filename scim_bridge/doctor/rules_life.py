@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scim_bridge.doctor.model import Door, Finding, Life, Place, Tenant, note, ok, wrong
+from scim_bridge.registry.model import ENVIRONMENTS, RISK_TIERS
 
 # `live` ones of `registry/expiry.py`, and those whose successor is made already.
 USABLE = ("live", "expiring", "rotated")
@@ -12,6 +13,7 @@ SOON = 7
 # A worker hands on within a second; a minute is not load any more.
 OVERDUE = 60
 FEW = 20
+NAMED = 5
 
 
 def of_life(life: Life, place: Place) -> Iterator[Finding]:
@@ -28,6 +30,7 @@ def of_life(life: Life, place: Place) -> Iterator[Finding]:
     yield worker(life)
     yield effects(life)
     yield from owners(life, place)
+    yield facts(life)
     yield policies(life)
     yield brakes(life)
 
@@ -178,6 +181,22 @@ def owners(life: Life, place: Place) -> Iterator[Finding]:
         )
     elif not life.unowned and not life.unheard:
         yield ok(check, f"{life.agents} agents have owners who can be told.")
+
+
+def facts(life: Life) -> Finding:
+    """Whether rules that go by an agent's facts meet every agent."""
+    if not life.odd:
+        return ok("facts", "Facts that rules go by have a form that is taken.")
+    named = "; ".join(f"{slug} ({', '.join(names)})" for slug, names in life.odd[:NAMED])
+    count = len(life.odd)
+    many = f"More than {life.odd_counted:,}" if count > life.odd_counted else f"{count:,}"
+    more = "; …" if count > NAMED else ""
+    return wrong(
+        "facts",
+        f"{many} agent(s) have facts in a form that is not taken any more, which no rule meets: {named}{more}.",
+        "Write them anew in the manifest (or at the IdP) and import it: environment is one of"
+        f" {', '.join(ENVIRONMENTS)}, riskTier one of {', '.join(RISK_TIERS)}, workloadId spiffe://domain/path.",
+    )
 
 
 def policies(life: Life) -> Finding:

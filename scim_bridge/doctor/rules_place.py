@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 from scim_bridge.connecting.place import inside, unreachable
 from scim_bridge.doctor.model import Finding, Place, Tenant, note, ok, wrong
 from scim_bridge.kernel.allow_list import AllowList
+from scim_bridge.kernel.paths import SCIM_PATH
 from scim_bridge.registry.setting_values import LOOPBACK
 
 NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "fuse.sshfs", "9p", "glusterfs"}
 NEARLY_FULL = 256 * 2**20
-SCIM_PATH = "/scim/v2"
 
 
 def of_place(place: Place, tenants: tuple[Tenant, ...] = ()) -> Iterator[Finding]:

@@ -33,9 +33,15 @@ class BridgeError(Exception):
 
 
 class Invalid(BridgeError):
-    """The input is not what was asked for."""
+    """The input is not what was asked for; `field` names the part of it that is wrong, where a form has one for it."""
 
     status = 400
+
+    def __init__(
+        self, code: str, message: str, fix: str = "", *, retry_after: int | None = None, field: str = ""
+    ) -> None:
+        super().__init__(code, message, fix, retry_after=retry_after)
+        self.field = field
 
 
 class BadFile(Invalid):

@@ -14,6 +14,7 @@ from typing import Any
 
 from scim_bridge.kernel.errors import Invalid
 from scim_bridge.registry.drift_rules import parse_drift
+from scim_bridge.registry.key_forms import secret_fault
 from scim_bridge.registry.scope import parse_scope
 from scim_bridge.registry.setting_values import (
     APP_ID,
@@ -273,7 +274,10 @@ def _check_value(name: str, known: Known, value: Any) -> None:
     text = str(value)
     if len(text) > LONGEST or not text.isprintable():
         raise Invalid(
-            "connection-value", f"{name} is not a short, printable text.", f"At most {LONGEST} characters."
+            "connection-value",
+            f"{name} is not a short, printable text.",
+            f"At most {LONGEST} characters.",
+            field=name,
         )
     try:
         known.check(text)
@@ -281,7 +285,7 @@ def _check_value(name: str, known: Known, value: Any) -> None:
         # An address may carry a password: what was written is not repeated.
         shown = "" if known.check in (https, this_machine, okta_org, server) else f" ({text[:40]!r})"
         said, fix = error.args if isinstance(error, WrongValue) else ("cannot be read", "Write https://host.")
-        raise Invalid("connection-value", f"{name} {said}{shown}.", fix) from error
+        raise Invalid("connection-value", f"{name} {said}{shown}.", fix, field=name) from error
 
 
 def _unknown(kind: str, name: str) -> Invalid:
@@ -318,7 +322,10 @@ def check_secrets(kind: str, secrets: Mapping[str, Any] | None) -> None:
                 nearest(name, SECRETS[kind]),
             )
         if wrong := _no_credential(name, value):
-            raise Invalid("connection-secret", f"{name} {wrong[0]}.", wrong[1])
+            raise Invalid("connection-secret", f"{name} {wrong[0]}.", wrong[1], field=name)
+    if (fault := secret_fault(kind, secrets or {})) is not None:
+        name, (said, fix) = fault[0], fault[1].args
+        raise Invalid("connection-key", f"{name} {said}.", fix, field=name)
 
 
 def _no_credential(name: str, value: Any) -> tuple[str, str] | None:

@@ -13,6 +13,7 @@ from scim_bridge.kernel import tracing
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.edge import Defect, given_id
 from scim_bridge.kernel.errors import BridgeError, NotFound, Unauthenticated
+from scim_bridge.kernel.paths import SCIM_PATH
 from scim_bridge.kernel.telemetry import LATENCY, REQUESTS, REWRITES, SCIM_REQUESTS, call_line
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.signal import React, Signal
@@ -41,7 +42,6 @@ from scim_bridge.signals.service import accept
 
 log = structlog.get_logger("scim_bridge.scim")
 
-BASE = "/scim/v2"
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"))
 BODIED = frozenset(("POST", "PUT", "PATCH"))
 
@@ -75,7 +75,7 @@ class ScimApp:
         self._door = Door(ctx, settings, told, catalogue=catalogue(settings.attributes), events=tuple(events))
         ctx.store.on_change(self._door.anchors.changed)
         ctx.store.on_change(self._door.roles.changed)
-        self._callers = Callers(ctx, ctx.public_url + BASE, settings.agent_mail_domain)
+        self._callers = Callers(ctx, ctx.public_url + SCIM_PATH, settings.agent_mail_domain)
         self._pace = Pace(ctx.store.clock, settings)
         self._firsts = Firsts(ctx.store)
 
@@ -88,7 +88,7 @@ class ScimApp:
         story = Story(str(identity or given_id(scope)))
         answer = await self._answer(scope, receive, story)
         if tracing.on():
-            told = {"route": BASE + story.template, "connection": story.connection or None}
+            told = {"route": SCIM_PATH + story.template, "connection": story.connection or None}
             scope.setdefault("state", {}).update(told)
         if identity is None:
             stamp = (b"x-request-id", story.request_id.encode())

@@ -121,6 +121,8 @@ async def keep_drifts(
     """Note what a reading found; what is no longer so for an agent it `compared` was undone there.
 
     The reading `began` then: it opens nothing that was settled since, and says nothing of what a later one saw.
+    That order is the processes' clocks', for a reading begins outside every transaction and rows keep no number of
+    the database's: one would take a counter of the connection and columns here that an older release leaves unwritten.
     """
     known = {(row.agent_id, row.attribute): row for row in await drifts_of(work.tx, connection_id)}
     settled = await _settled_since(work, connection_id, began) if found else frozenset()

@@ -10,7 +10,6 @@ import orjson
 from scim_bridge.audit.record import record
 from scim_bridge.kernel.clock import HOUR, MINUTE, iso
 from scim_bridge.kernel.database import Reader
-from scim_bridge.kernel.effects import lane
 from scim_bridge.kernel.frequency import read_frequency
 from scim_bridge.kernel.sql import marks
 from scim_bridge.kernel.work import Work, derived_id
@@ -38,7 +37,11 @@ def wants(route: AlertRouteSettings, kind: str, severity: str) -> bool:
 
 
 async def tell(work: Work, settings: AlertSettings, alert: Alert, event: str) -> None:
-    """Write an effect for each route that hears of this; a second time for the same event is none."""
+    """Write an effect for each route that hears of this; a second time for the same event is none.
+
+    A route has one lane: what waits for its next try holds a place among the worker's calls, and a route that does
+    not answer holds no more than one. The first of its alerts asks again with growing pauses, the others behind it.
+    """
     for route in settings.routes:
         if not wants(route, alert.kind, alert.severity) or (
             event == RESOLVED and route.kind not in HEARS_END
@@ -47,7 +50,7 @@ async def tell(work: Work, settings: AlertSettings, alert: Alert, event: str) ->
         await work.effect(
             ALERT,
             {"alert": alert.id, "route": route.name, "event": event},
-            lane=lane(f"alert:{route.name}", alert.id),
+            lane=f"alert:{route.name}",
             subject_id=alert.agent_id,
             key=_key(alert, route.name, event),
         )

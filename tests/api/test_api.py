@@ -18,6 +18,8 @@ from scim_bridge.kernel.work import Store
 from scim_bridge.registry.agents import create_agent
 from tests.api.house import application, client, context, furnished, token
 from tests.conftest import TESTER
+from tests.registry.keys import unusable
+from tests.registry.test_key_forms import shown
 
 CHANGES = [each for each in OPERATIONS if each.change is not None]
 HOSTILE = (
@@ -350,6 +352,19 @@ def test_a_secret_goes_in_and_no_answer_holds_one(on_api) -> None:
         assert (await api.delete(f"/api/v1/tokens/{rotated['id']}")).status_code == 404
         rows = await store.reads.all("SELECT detail FROM sb_audit")
         assert not any(secret in row["detail"] for row in rows)
+
+    on_api(body)
+
+
+def test_a_private_key_that_cannot_sign_is_refused_by_code_and_is_in_no_answer(on_api) -> None:
+    async def body(store: Store, names: dict[str, str], api: httpx2.AsyncClient) -> None:
+        for name, (text, said) in unusable().items():
+            wanted = {"name": "acme", "kind": "okta", "secrets": {"client_id": "0oa1", "private_key": text}}
+            answer = await api.post("/api/v1/connections", json=wanted)
+            told = answer.json()
+            assert (answer.status_code, told["code"]) == (400, "connection-key"), name
+            assert said in told["title"] and told["detail"] and not shown(answer.text, text), name
+        assert (await api.get("/api/v1/connections/acme")).status_code == 404
 
     on_api(body)
 

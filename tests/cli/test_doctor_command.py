@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 
+from scim_bridge.kernel.clock import ManualClock
+from scim_bridge.kernel.work import Store
 from tests.cli.command import Command
+from tests.conftest import run_with_store
 from tests.receiver import receiving
+from tests.registry.test_odd_facts import kept
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "examples" / "small.yaml"
 
@@ -108,3 +112,20 @@ def test_only_online_calls_out_and_then_a_wrong_clock_and_a_closed_door_come_out
     assert code == 1 and found["idp"][0]["state"] == "ok"
     assert "slow" in found["clock"][0]["found"] and "NTP" in found["clock"][0]["fix"]
     assert "something else than scim-bridge" in found["reach"][0]["found"]
+
+
+def test_agents_with_facts_of_an_odd_form_are_named_with_the_fix(
+    command: Command, database_url: str, monkeypatch: pytest.MonkeyPatch, clock: ManualClock
+) -> None:
+    monkeypatch.setenv("SCIM_BRIDGE_DATABASE_URL", database_url)
+    monkeypatch.setenv("SCIM_BRIDGE_SECRET_KEY", "an unguessable key of more than 32 bytes")
+    assert asked(command)[1].get("facts", [{"state": "ok"}])[0]["state"] == "ok"
+
+    async def body(store: Store) -> None:
+        await kept(store, ("sound", "dev", "low", None), ("odd", "Dev", "low", None))
+
+    run_with_store(database_url, clock, body)
+    code, found = asked(command)
+    (one,) = found["facts"]
+    assert code == 1 and one["state"] == "wrong" and "1 agent(s)" in one["found"]
+    assert "odd (environment)" in one["found"] and "dev, staging, production" in one["fix"]

@@ -35,6 +35,7 @@ from tests.conftest import MASTER, TESTER, run_with_store
 from tests.console.browser import Browser, company
 from tests.sync.bench import OneIdp
 from tests.sync.memory_idp import MemoryIdp
+from tests.sync.okta_org import private_key
 
 OUTSIDE = "https://bridge.example.com"
 SCIM = "application/scim+json"
@@ -368,7 +369,8 @@ def test_credentials_of_a_real_tenant_are_not_shown_to_the_sandbox_that_was_rehe
 
     async def body(store: Store) -> None:
         ctx = Context(store, MASTER, Outbound(), OUTSIDE, Path("/nonexistent"))
-        secrets = {"client_id": "app", ("private_key" if kind == "okta" else "client_secret"): "x"}
+        proof = {"private_key": private_key()} if kind == "okta" else {"client_secret": "x"}
+        secrets = {"client_id": "app", **proof}
         await store.transact(TESTER, lambda work: create_connection(work, MASTER, "there", kind))
         await steps.credentialed(ctx, TESTER, "there", told, secrets)
         again = {name: told[name] for name in ("org_url", "tenant_id") if name in told}

@@ -91,6 +91,7 @@ def test_a_mistake_in_settings_or_files_is_found_and_has_a_fix(place: Place, che
     assert words in found[0].found and found[0].fix
 
 
+ODD = tuple((f"bot-{number}", ("riskTier",)) for number in range(7))
 IN_LIFE = [
     (of(replace(OKTA, tokens=())), "token", "no token"),
     (tokens(standing="expired"), "token", "expired or was revoked"),
@@ -105,6 +106,11 @@ IN_LIFE = [
     (replace(LIFE, dead=2, dead_words="sync.write: 403"), "effects", "sync.write: 403"),
     (replace(LIFE, unowned=4), "owners", "4 of 30 agents have no owner"),
     (replace(LIFE, unheard=5), "owners", "no e-mail"),
+    (replace(LIFE, odd=ODD[:1], odd_counted=6), "facts", "1 agent(s)"),
+    (replace(LIFE, odd=ODD[:6], odd_counted=6), "facts", "6 agent(s)"),
+    (replace(LIFE, odd=ODD, odd_counted=6), "facts", "More than 6 agent(s)"),
+    (replace(LIFE, odd=ODD, odd_counted=6), "facts", "bot-0 (riskTier); bot-1 (riskTier)"),
+    (replace(LIFE, odd=ODD, odd_counted=6), "facts", "bot-4 (riskTier); …."),
     (replace(LIFE, permits=0), "policies", "every decision is no"),
     (replace(LIFE, policies="line 3: no such word"), "policies", "line 3"),
     (replace(LIFE, allowed=0), "policies", "all said no"),

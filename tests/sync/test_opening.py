@@ -44,9 +44,11 @@ def other_key(passphrase: bytes | None = None) -> str:
 
 async def opened(store: Store, kind: str, settings: dict[str, Any], content: dict[str, Any] | None) -> Idps:
     async def body(work: Work) -> None:
-        await create_connection(work, MASTER, "there", kind, secrets=content)
-        # As it may stand in a database from before settings were checked when they are set.
-        await work.tx.run("UPDATE sb_connection SET settings = ?", orjson.dumps(settings).decode())
+        made = await create_connection(work, MASTER, "there", kind)
+        # As it may stand in a database from before settings and keys were checked when they are set.
+        kept = content and MASTER.seal(f"sb_connection:{made.id}:secrets", orjson.dumps(content))
+        told = orjson.dumps(settings).decode()
+        await work.tx.run("UPDATE sb_connection SET settings = ?, secrets = ?", told, kept)
 
     await store.transact(TESTER, body)
     return Idps(Context(store, MASTER, Outbound(), "http://127.0.0.1", Path()))
@@ -72,9 +74,9 @@ async def opened(store: Store, kind: str, settings: dict[str, Any], content: dic
         ("okta", {"org_url": "https://acme.okta.test/api"}, secrets(), "org_url"),
         ("okta", {"org_url": "https://acme-admin.okta.test"}, secrets(), "Admin Console"),
         ("okta", URL, secrets(private_key=None, scopes=None), "private_key, scopes"),
-        ("okta", URL, secrets(private_key="-----BEGIN PRIVATE KEY-----\nnone\n"), "cannot be read as"),
-        ("okta", URL, secrets(private_key="/etc/hostname"), "cannot be read as a private key in PEM form"),
-        ("okta", URL, secrets(private_key=other_key()), "another kind than RSA"),
+        ("okta", URL, secrets(private_key="-----BEGIN PRIVATE KEY-----\nnone\n"), "is cut off"),
+        ("okta", URL, secrets(private_key="/etc/hostname"), "is no private key in PEM form"),
+        ("okta", URL, secrets(private_key=other_key()), "is an EC key"),
         ("okta", URL, secrets(private_key=other_key(b"locked")), "locked with a passphrase"),
         ("okta", {**URL, "ca_file": "/nowhere/ca.pem"}, secrets(), "/nowhere/ca.pem"),
     ],

@@ -15,6 +15,7 @@ from scim_bridge.cli.story.parts import Parts
 from scim_bridge.cli.story.play import example
 from scim_bridge.cli.story.world import World
 from scim_bridge.connecting import clicks
+from scim_bridge.kernel.paths import SCIM_PATH
 
 
 class Rehearsal:
@@ -28,7 +29,7 @@ class Rehearsal:
     @property
     def base_url(self) -> str:
         """What the IdP is told."""
-        return f"{self._world.bridge_tls}/scim/v2"
+        return f"{self._world.bridge_tls}{SCIM_PATH}"
 
     @property
     def ca_file(self) -> str:

@@ -16,9 +16,9 @@ from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.connecting import steps
 from scim_bridge.connecting.pages import Vendor
 from scim_bridge.doctor.model import Place, State, Tenant
-from scim_bridge.doctor.rules_place import SCIM_PATH
 from scim_bridge.doctor.rules_place import address as judged_address
 from scim_bridge.kernel.errors import BridgeError
+from scim_bridge.kernel.paths import SCIM_PATH
 
 ANEW = "(the token was shown once, when it was made)"
 

@@ -14,6 +14,7 @@ from scim_bridge.cli.story import people
 from scim_bridge.cli.story.world import World, must
 from scim_bridge.connecting.pages import ENTRA_ROLES, OKTA_SCOPES
 from scim_bridge.inventory.manifest import Manifest
+from scim_bridge.kernel.paths import SCIM_PATH
 
 
 def import_agents(world: World, file: Path) -> str:
@@ -84,7 +85,7 @@ def point(world: World, name: str, dialect: str) -> None:
         "POST",
         "/scim/configure",
         {
-            "base_url": f"{world.bridge_tls}/scim/v2",
+            "base_url": f"{world.bridge_tls}{SCIM_PATH}",
             "token": world.notes.get(f"token:{name}"),
             "dialect": dialect,
             "ca_file": world.ca_file,

@@ -13,6 +13,7 @@ import httpx2
 
 from scim_bridge.cli.story.hand import Hand
 from scim_bridge.cli.story.notes import Notes
+from scim_bridge.kernel.paths import SCIM_PATH
 
 PATIENCE = 60.0
 
@@ -78,7 +79,7 @@ class World:
     def scim(self, method: str, path: str, token: str, body: Any = None) -> tuple[int, Any]:
         """A SCIM call of our own, to look at what the IdP sees."""
         answer = self._http.request(
-            method, f"{self.bridge}/scim/v2{path}", json=body, headers={"Authorization": f"Bearer {token}"}
+            method, f"{self.bridge}{SCIM_PATH}{path}", json=body, headers={"Authorization": f"Bearer {token}"}
         )
         return answer.status_code, answer.json() if answer.content else None
 

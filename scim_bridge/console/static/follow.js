@@ -3,8 +3,9 @@
   const FIRST = 1000, SLOWEST = 5000, LONGEST = 30 * 60e3;
   const pause = ms => new Promise(done => setTimeout(done, ms));
 
-  // What somebody has begun to fill in is not taken away from them.
-  const typing = () => [...document.querySelectorAll("input, textarea")].some(one => one.type !== "hidden" && one.value !== one.defaultValue);
+  // What somebody has begun to fill in, or has to mend, is not taken away from them.
+  const refused = () => document.querySelector("[aria-invalid]") !== null;
+  const typing = () => refused() || [...document.querySelectorAll("input, textarea")].some(one => one.type !== "hidden" && one.value !== one.defaultValue);
 
   async function follow(place) {
     const until = Date.now() + LONGEST;

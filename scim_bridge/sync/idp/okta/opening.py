@@ -68,7 +68,8 @@ def _credentials(connection: Connection, secrets: Mapping[str, Any]) -> Credenti
     scopes = secrets["scopes"]
     return Credentials(
         client_id=str(secrets["client_id"]),
-        private_key=str(secrets["private_key"]),
+        # The SDK knows a JWK by its first character.
+        private_key=str(secrets["private_key"]).strip(),
         kid=str(secrets.get("kid") or ""),
         scopes=tuple(scopes.split() if isinstance(scopes, str) else scopes),
     )
