@@ -14,14 +14,16 @@ from scim_bridge.registry.connection_settings import check_settings
 from scim_bridge.registry.drift_rules import DriftRules, parse_drift
 from scim_bridge.registry.model import AGENT_URN
 from scim_bridge.sync.apply import apply_now
+from scim_bridge.sync.desired import buried
 from scim_bridge.sync.draft import draft_plan
 from scim_bridge.sync.drift import Reading
 from scim_bridge.sync.idp.port import ENABLED, IdpError, Observed, Wanted
 from scim_bridge.sync.mapping import Row, rule_of, taken_in
 from scim_bridge.sync.mapping_store import keep_mapping
 from scim_bridge.sync.meaning import meaning_of
-from scim_bridge.sync.model import Pushed, buried, same
 from scim_bridge.sync.plan import changes_of, save_plan
+from scim_bridge.sync.pushed import Pushed
+from scim_bridge.sync.sameness import same
 from scim_bridge.sync.service import status
 from scim_bridge.sync.taking import take
 from tests.conftest import TESTER
