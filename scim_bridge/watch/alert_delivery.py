@@ -15,7 +15,8 @@ from scim_bridge.kernel.outbound import OutboundError
 from scim_bridge.kernel.webhook import NOT_FOLLOWED, PASSING, deliver, retry_after
 from scim_bridge.settings.watch import PAGERDUTY, AlertRouteSettings, AlertSettings
 from scim_bridge.watch import apprise_target
-from scim_bridge.watch.alerts import Alert, alert
+from scim_bridge.watch.alert_model import Alert
+from scim_bridge.watch.alerts import alert
 from scim_bridge.watch.baseline_model import HIGH, LOW, MEDIUM
 from scim_bridge.watch.telling import ALERT, OPENED, RESOLVED
 

@@ -40,8 +40,9 @@ from scim_bridge.registry.tokens import create_token
 from scim_bridge.server import signed_in
 from scim_bridge.settings.attestations import AttestationSettings
 from scim_bridge.settings.model import Settings
-from scim_bridge.watch.alerts import add_alert, mute
+from scim_bridge.watch.alerts import add_alert
 from scim_bridge.watch.baseline_model import KINDS, Finding
+from scim_bridge.watch.muting import mute
 from tests.conftest import MASTER, TESTER
 from tests.departures.house import furnish, heard, left
 

@@ -26,7 +26,7 @@ from scim_bridge.settings.watch import (
     check_watching,
 )
 from scim_bridge.watch import alerts as watch
-from scim_bridge.watch import baseline_model
+from scim_bridge.watch import baseline_model, muting
 from scim_bridge.watch.activity_store import decided
 from scim_bridge.watch.alert_delivery import handlers
 from scim_bridge.watch.telling import RESOLVED, respond
@@ -140,15 +140,15 @@ def test_a_mute_keeps_the_alert_and_tells_nobody_until_it_ends(on_store, clock) 
         agent = sender.agents["triage"]
 
         async def muted(work: Any) -> str:
-            return await watch.mute(work, agent, "undeclared-tool", "a trial of shell", work.now + DAY)
+            return await muting.mute(work, agent, "undeclared-tool", "a trial of shell", work.now + DAY)
 
         mute = await sender.store.transact(TESTER, muted)
         await sender.sent(sender.event(tool="shell"))
         [found] = await sender.looked(settings())
         assert found["muted"] == mute and not await told_effects(sender)
-        [listed] = await watch.mutes(sender.store.reads, clock.now())
+        [listed] = await muting.mutes(sender.store.reads, clock.now())
         assert (listed["agent"], listed["reason"]) == ("triage", "a trial of shell")
-        await sender.store.transact(TESTER, lambda work: watch.unmute(work, mute))
+        await sender.store.transact(TESTER, lambda work: muting.unmute(work, mute))
         await sender.sent(sender.event(tool="shell"))
         [found] = await sender.looked(settings())
         assert found["muted"] is None and {one["route"] for one in await told_effects(sender)} == {
@@ -162,7 +162,7 @@ def test_a_mute_keeps_the_alert_and_tells_nobody_until_it_ends(on_store, clock) 
             (agent, None, "why", clock.now()),
         ):
             with pytest.raises(Invalid):
-                await sender.store.transact(TESTER, lambda work, one=wrong: watch.mute(work, *one))
+                await sender.store.transact(TESTER, lambda work, one=wrong: muting.mute(work, *one))
 
     with_sender(on_store, clock, body)
 
