@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pytest
 
 from scim_bridge.access.facts import facts_about
-from scim_bridge.kernel import database_sqlite, postgres_session
+from scim_bridge.kernel import postgres_session, sqlite_transaction
 from scim_bridge.kernel.errors import BridgeError
 from scim_bridge.registry.connections import configure_connection, create_connection
 from scim_bridge.registry.model import AGENT_URN, ENTERPRISE_URN, GROUP_URN
@@ -707,7 +707,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
         monkeypatch.setattr(owner, name, wrapped)
 
-    noted(database_sqlite.SqliteReader, "_execute")
+    noted(sqlite_transaction.SqliteReader, "_execute")
     for name in ("one", "all", "run", "many"):
         noted(postgres_session.Session, name)
     yield found
