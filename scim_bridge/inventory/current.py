@@ -13,7 +13,7 @@ from scim_bridge.inventory.manifest import AgentEntry, CredentialEntry, GroupEnt
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.rows import among, listed
 from scim_bridge.kernel.sql import marks
-from scim_bridge.registry.agents import AgentFacts, facts_of
+from scim_bridge.registry.agent_facts import AgentFacts, facts_of
 from scim_bridge.registry.model import (
     ENTERPRISE_URN,
     GROUP_EXTENSION_URN,

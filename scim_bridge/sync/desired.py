@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scim_bridge.registry.agents import AgentFacts
+from scim_bridge.registry.agent_facts import AgentFacts
 from scim_bridge.registry.model import display_name, primary_email
 from scim_bridge.sync.idp.port import DesiredAgent
 from scim_bridge.sync.sources import beside

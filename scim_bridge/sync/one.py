@@ -11,7 +11,7 @@ from scim_bridge.audit.record import record
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.agents import find_agent
+from scim_bridge.registry.agent_facts import find_agent
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.model import AGENT
 from scim_bridge.registry.outward import IDP_PUSH, idp_lane

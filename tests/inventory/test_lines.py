@@ -23,7 +23,8 @@ from scim_bridge.inventory.service import import_manifest
 from scim_bridge.inventory.source import MAX_BYTES, Unreadable, decoded
 from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.kernel.work import Store, Work
-from scim_bridge.registry.agents import delete_agent, find_agent
+from scim_bridge.registry.agent_facts import find_agent
+from scim_bridge.registry.agents import delete_agent
 from tests.conftest import TESTER, run_with_store
 from tests.inventory.registry import contents
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scim_bridge.kernel.work import Store
-from scim_bridge.registry.agents import AgentFacts, find_agent
+from scim_bridge.registry.agent_facts import AgentFacts, find_agent
 from scim_bridge.sync.drift_keeping import KeptDrift, drifts_of
 from scim_bridge.sync.idp.explaining import LastChange, Origin
 from scim_bridge.sync.idp.port import IdpError, Observed

@@ -14,7 +14,7 @@ from scim_bridge.kernel.effects import Dead, Done, Effect, Retry
 from scim_bridge.kernel.errors import ConfigurationError, Invalid, NotFound, Refused
 from scim_bridge.kernel.webhook import check
 from scim_bridge.kernel.work import SYSTEM, Work
-from scim_bridge.registry.agents import find_agent
+from scim_bridge.registry.agent_facts import find_agent
 from scim_bridge.registry.holds import place_hold
 from scim_bridge.registry.throttles import release_throttle, throttles
 from scim_bridge.settings import watch as watching
