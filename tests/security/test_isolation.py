@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from scim_bridge.doors import SCIM, SCIM_OF_ANY_VERSION
 from scim_bridge.scim import routing
-from scim_bridge.server import SCIM, SCIM_OF_ANY_VERSION
 from tests.security.everything import MARK, World, everything
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
