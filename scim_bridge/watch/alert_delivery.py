@@ -11,7 +11,7 @@ from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.effects import Dead, Done, Effect, Handler, Outcome, Retry
 from scim_bridge.kernel.errors import NotFound
-from scim_bridge.kernel.outbound import OutboundError
+from scim_bridge.kernel.outbound_error import OutboundError
 from scim_bridge.kernel.webhook import NOT_FOLLOWED, PASSING, deliver, retry_after
 from scim_bridge.settings.watch import PAGERDUTY, AlertRouteSettings, AlertSettings
 from scim_bridge.watch import apprise_target
