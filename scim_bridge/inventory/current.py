@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from scim_bridge.inventory.diff import CurrentInventory
+from scim_bridge.inventory.current_inventory import CurrentInventory
 from scim_bridge.inventory.manifest import AgentEntry, CredentialEntry, GroupEntry, Manifest, PersonEntry
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.rows import among, listed
