@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from scim_bridge.audit.record import record_all
-from scim_bridge.inventory.current import ORIGIN, Registered
+from scim_bridge.inventory.current_agents import ORIGIN
+from scim_bridge.inventory.current_inventory import Registered
 from scim_bridge.inventory.documents import agent_document, person_document
 from scim_bridge.inventory.manifest import AgentEntry, CredentialEntry, PersonEntry
 from scim_bridge.kernel.errors import Conflict

@@ -9,7 +9,8 @@ from scim_bridge.audit.record import record
 from scim_bridge.inventory.apply import apply
 from scim_bridge.inventory.check import check
 from scim_bridge.inventory.creating import Taken
-from scim_bridge.inventory.current import Registered, registered
+from scim_bridge.inventory.current import registered
+from scim_bridge.inventory.current_inventory import Registered
 from scim_bridge.inventory.diff import diff
 from scim_bridge.inventory.import_diff import ImportDiff
 from scim_bridge.inventory.leavers import departed, employment

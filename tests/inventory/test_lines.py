@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scim_bridge.inventory import current
+from scim_bridge.inventory import current, current_people
 from scim_bridge.inventory.lines.careful import careful
 from scim_bridge.inventory.lines.quick import KINDS, quick
 from scim_bridge.inventory.lines.service import import_lines
@@ -335,7 +335,7 @@ def test_an_import_walks_no_table_to_find_what_its_file_names(sqlite_url: str, c
             reader, [agent_of({**AGENT, "risk_tier": "low"} | {"given": ()})]
         )
         assert found.agents and found.people and found.groups
-        assert await current.by_email(reader, ["ann@corp.example"])
+        assert await current_people.by_email(reader, ["ann@corp.example"])
 
     def agent_of(said: dict[str, Any]) -> AgentEntry:
         names = {field.name for field in fields(AgentEntry)}

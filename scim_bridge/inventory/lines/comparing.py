@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from scim_bridge.inventory.current import Registered, registered, registered_agents
+from scim_bridge.inventory.current import registered, registered_agents
+from scim_bridge.inventory.current_inventory import Registered
 from scim_bridge.inventory.diff import diff
 from scim_bridge.inventory.import_diff import ImportDiff, Membership
 from scim_bridge.inventory.leavers import departed, employment

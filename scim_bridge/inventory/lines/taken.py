@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from scim_bridge.inventory.creating import name_deleted
-from scim_bridge.inventory.current import live_agents
+from scim_bridge.inventory.current_agents import live_agents
 from scim_bridge.inventory.lines.findings import Findings
 from scim_bridge.inventory.manifest import default_user_name
 from scim_bridge.kernel.database import Reader
