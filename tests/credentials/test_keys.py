@@ -32,7 +32,8 @@ from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.ownership import claim, follow
 from scim_bridge.kernel.webhook import Untrusted, check, signed
 from scim_bridge.kernel.work import Store, Work
-from scim_bridge.master_rotation import CLEAR, PASSING, SEALED, MasterRotation, left
+from scim_bridge.master_key_places import CLEAR, PASSING, SEALED, left
+from scim_bridge.master_rotation import MasterRotation
 from scim_bridge.migrations.rooms import metadata
 from scim_bridge.oauth import clients as oauth
 from scim_bridge.oauth.routes import routes as oauth_routes
@@ -560,7 +561,7 @@ def test_every_column_of_bytes_is_known_as_sealed_or_clear() -> None:
         for column in table.columns
         if isinstance(column.type, LargeBinary) and table.name.startswith("sb_")
     }
-    assert found <= known, "put it into SEALED of master_rotation.py, or a rotated master key loses it"
+    assert found <= known, "put it into SEALED of master_key_places.py, or a rotated master key loses it"
 
 
 def test_a_digest_that_names_its_key_matches_with_and_without_the_name() -> None:
