@@ -1,7 +1,7 @@
 """The composition root, lower half: an open bridge and who performs which effect.
 
-Commands need only this; `server.py` adds the worker and HTTP. Rooms never import each other: what
-one needs of another is handed over in these two files.
+Commands need only this; `duties.py` adds the worker, `doors.py` HTTP, `server.py` both. Rooms never import
+each other: what one needs of another is handed over in these files.
 """
 
 from __future__ import annotations

@@ -14,7 +14,9 @@ from scim_bridge.inventory.manifest import default_user_name
 from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.errors import Invalid, NotFound
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.agents import AgentFacts, add_agent, facts_of, find_agent, update_agent
+from scim_bridge.registry.agent_creation import add_agent
+from scim_bridge.registry.agent_facts import AgentFacts, facts_of, find_agent
+from scim_bridge.registry.agents import update_agent
 from scim_bridge.registry.fact_forms import workload_fault
 from scim_bridge.registry.findings import findings_of
 from scim_bridge.registry.groups import groups_of

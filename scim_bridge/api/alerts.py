@@ -25,8 +25,10 @@ from scim_bridge.api.shapes import (
 )
 from scim_bridge.kernel.clock import HOUR, iso
 from scim_bridge.kernel.work import Work
-from scim_bridge.watch.alerts import Alert, alert, alerts, mute, mutes, resolve, unmute
+from scim_bridge.watch.alert_model import Alert
+from scim_bridge.watch.alerts import alert, alerts, resolve
 from scim_bridge.watch.baseline_model import KINDS
+from scim_bridge.watch.muting import mute, mutes, unmute
 from scim_bridge.watch.telling import RESOLVED, tell, told
 
 TAG = "Alerts"

@@ -15,7 +15,7 @@ from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.crypto import equal
 from scim_bridge.kernel.errors import Forbidden, NotFound
 from scim_bridge.kernel.work import Actor
-from scim_bridge.registry.agents import find_agent
+from scim_bridge.registry.agent_facts import find_agent
 from scim_bridge.registry.callers import role_caller
 from scim_bridge.registry.roles import ADMIN, PERMISSIONS, Reach, reach
 

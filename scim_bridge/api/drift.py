@@ -7,7 +7,8 @@ from typing import Any
 
 from scim_bridge.api.model import Asked, Operation, Page, Parameter, changes, lists
 from scim_bridge.api.shapes import ANYTHING, AT, FREE, TEXT, TRUTH, Schema, closed, maybe, page_of, ref, text
-from scim_bridge.api.sync import HERE, REASON, TAG, there_of, when
+from scim_bridge.api.sync import HERE, REASON, TAG, there_of
+from scim_bridge.api.sync_shown import when
 from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.errors import Refused
 from scim_bridge.kernel.work import Work

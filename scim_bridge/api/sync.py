@@ -20,17 +20,16 @@ from scim_bridge.api.shapes import (
     ref,
     text,
 )
-from scim_bridge.kernel.clock import iso
+from scim_bridge.api.sync_shown import change_shown, plan_shown, run_shown, status_shown
 from scim_bridge.kernel.errors import Refused
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.connections import Connection, connection, connections
-from scim_bridge.registry.findings import findings_at
 from scim_bridge.sync.asked import ask_for_plan, ask_to_apply
-from scim_bridge.sync.plan import APPLIED, KeptChange, Plan, change_of
+from scim_bridge.sync.plan import APPLIED, change_of
 from scim_bridge.sync.plan import plan as kept_plan
-from scim_bridge.sync.run import RUNNING, Run, cancel_run
+from scim_bridge.sync.run import RUNNING, cancel_run
 from scim_bridge.sync.run import run as kept_run
-from scim_bridge.sync.service import Trouble, status, troubles_of
+from scim_bridge.sync.service import troubles_of
 
 TAG = "Sync"
 SCHEMAS: Mapping[str, Schema] = {
@@ -114,106 +113,9 @@ SCHEMAS: Mapping[str, Schema] = {
 }
 
 
-def when(instant: int | None) -> str | None:
-    """An instant in microseconds as the document writes it."""
-    return None if instant is None else iso(instant)
-
-
-def _plan(of: Plan, name: str) -> dict[str, Any]:
-    return {
-        "id": of.id,
-        "connection": name,
-        "state": of.state,
-        "created": iso(of.created),
-        "by": of.created_by,
-        "digest": of.digest,
-        "creates": of.creates,
-        "updates": of.updates,
-        "retires": of.retires,
-        "stops": of.stops,
-        "agents": of.agents,
-        "listed": of.listed,
-        "notes": list(of.notes),
-        "setup": [f"{kind} {what}" for kind, what in of.setup],
-        "held": of.reason or None,
-    }
-
-
-def _change(of: KeptChange) -> dict[str, Any]:
-    change = of.change
-    return {
-        "id": of.id,
-        "agent": change.slug,
-        "action": change.action,
-        "remote": change.remote_id,
-        "attributes": [
-            {"name": name, "old": change.before.get(name), "new": value, "why": of.reasons.get(name, "")}
-            for name, value in change.after.items()
-        ],
-        "notes": list(of.notes),
-        "state": of.state,
-        "reason": of.reason or "",
-    }
-
-
-def _trouble(of: Trouble) -> dict[str, Any]:
-    return {
-        "agent": of.change.change.slug,
-        "action": of.change.change.action,
-        "state": of.change.state,
-        "why": of.reason or "",
-        "attempts": of.attempts,
-        "next_try": when(of.next_try),
-        "effect": of.effect_id,
-    }
-
-
-def _run(of: Run, troubles: tuple[Trouble, ...] | list[Trouble]) -> dict[str, Any]:
-    return {
-        "id": of.id,
-        "plan": of.plan_id,
-        "state": of.state,
-        "stage": of.stage,
-        "started": iso(of.started),
-        "by": of.started_by,
-        "finished": when(of.finished),
-        "total": of.total,
-        "done": of.done,
-        "failed": of.failed,
-        "moved": of.moved,
-        "cancelled": of.cancelled,
-        "reason": of.reason,
-        "parked": [_trouble(each) for each in troubles],
-    }
-
-
-async def _status(asked: Asked, there: Connection) -> dict[str, Any]:
-    of = await status(asked.reader, there)
-    return {
-        "connection": there.name,
-        "push": there.has_secrets,
-        "written": of.written,
-        "retired": of.retired,
-        "drifts": of.drifts,
-        "strangers": of.strangers,
-        "next_try": when(of.next_try),
-        "plan": None if of.plan is None else _plan(of.plan, there.name),
-        "runs": [_run(each, of.troubles if n == 0 else ()) for n, each in enumerate(of.runs)],
-        "findings": [
-            {
-                "agent": kept.slug,
-                "code": kept.finding.code,
-                "message": kept.finding.message,
-                "since": iso(kept.since),
-            }
-            for kept in await findings_at(asked.reader, there.id)
-        ],
-    }
-
-
 async def all_(asked: Asked) -> dict[str, Any]:
     """GET /sync."""
-    return {"items": [await _status(asked, each) for each in await connections(asked.reader)]}
+    return {"items": [await status_shown(asked, each) for each in await connections(asked.reader)]}
 
 
 async def there_of(asked: Asked) -> Connection:
@@ -223,7 +125,7 @@ async def there_of(asked: Asked) -> Connection:
 
 async def one(asked: Asked) -> dict[str, Any]:
     """GET /connections/{connection}/sync."""
-    return await _status(asked, await there_of(asked))
+    return await status_shown(asked, await there_of(asked))
 
 
 async def make(work: Work, asked: Asked) -> dict[str, Any]:
@@ -241,7 +143,7 @@ async def make(work: Work, asked: Asked) -> dict[str, Any]:
 async def show_plan(asked: Asked) -> dict[str, Any]:
     """GET /plans/{plan}."""
     of = await kept_plan(asked.reader, asked.path["plan"])
-    return _plan(of, (await connection(asked.reader, of.connection_id)).name)
+    return plan_shown(of, (await connection(asked.reader, of.connection_id)).name)
 
 
 async def plan_changes(asked: Asked) -> Page:
@@ -254,7 +156,7 @@ async def plan_changes(asked: Asked) -> Page:
         asked.reach,
     )
     kept, key = asked.cut(rows, lambda last: [last["seq"]])
-    return Page([_change(change_of(row)) for row in kept], key)
+    return Page([change_shown(change_of(row)) for row in kept], key)
 
 
 async def apply(work: Work, asked: Asked) -> dict[str, Any]:
@@ -273,7 +175,7 @@ async def apply(work: Work, asked: Asked) -> dict[str, Any]:
 async def show_run(asked: Asked) -> dict[str, Any]:
     """GET /runs/{run}."""
     of = await kept_run(asked.reader, asked.path["run"])
-    return _run(of, await troubles_of(asked.reader, of))
+    return run_shown(of, await troubles_of(asked.reader, of))
 
 
 async def cancel(work: Work, asked: Asked) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from scim_bridge.kernel.clock import DAY, MINUTE, iso, parse_iso
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.crypto import signing_key
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.agents import AgentFacts
+from scim_bridge.registry.agent_facts import AgentFacts
 from scim_bridge.registry.certification import APPROVE, Certification, Certified
 from scim_bridge.registry.model import AGENT, PersonRef
 from scim_bridge.registry.people_refs import people

@@ -21,7 +21,7 @@ from scim_bridge.kernel.clock import DAY, HOUR, iso
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.work import SYSTEM, Work
 from scim_bridge.registry import outward
-from scim_bridge.registry.agents import AgentFacts, facts_of
+from scim_bridge.registry.agent_facts import AgentFacts, facts_of
 from scim_bridge.registry.holds import place_hold
 from scim_bridge.registry.model import AGENT, PersonRef
 from scim_bridge.registry.people import manager_of

@@ -10,7 +10,7 @@ import orjson
 from scim_bridge.attestations.model import Facts, Granted, Key, attested_facts
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.sql import marks
-from scim_bridge.registry.agents import AgentFacts, facts_of
+from scim_bridge.registry.agent_facts import AgentFacts, facts_of
 from scim_bridge.registry.groups import groups_of
 from scim_bridge.registry.model import GROUP_EXTENSION_URN
 

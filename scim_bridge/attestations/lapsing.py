@@ -11,7 +11,8 @@ from scim_bridge.kernel.clock import DAY, iso
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.work import SYSTEM, Work
 from scim_bridge.registry import outward
-from scim_bridge.registry.agents import AgentFacts, facts_of, set_attestation
+from scim_bridge.registry.agent_facts import AgentFacts, facts_of
+from scim_bridge.registry.agents import set_attestation
 from scim_bridge.registry.holds import place_hold
 from scim_bridge.registry.model import AGENT, Attestation
 from scim_bridge.registry.resources import find

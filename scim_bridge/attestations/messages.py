@@ -10,7 +10,7 @@ from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry import outward
-from scim_bridge.registry.agents import AgentFacts
+from scim_bridge.registry.agent_facts import AgentFacts
 from scim_bridge.registry.model import PersonRef
 
 TEMPLATES = {

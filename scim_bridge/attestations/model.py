@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from scim_bridge.kernel.clock import iso
-from scim_bridge.registry.agents import AgentFacts
+from scim_bridge.registry.agent_facts import AgentFacts
 from scim_bridge.registry.model import CO_OWNER, OWNER, SPONSOR, Owners, PersonRef
 
 FACTS_SCHEMA = "scim-bridge-attested-facts/1"

@@ -25,7 +25,7 @@ from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.throttle import Throttle, TooManyRequests
 from scim_bridge.kernel.work import Actor
-from scim_bridge.registry.agents import AgentFacts
+from scim_bridge.registry.agent_facts import AgentFacts
 from scim_bridge.registry.model import AGENT, OWNER, Owners, PersonRef
 from scim_bridge.registry.people_refs import people
 from scim_bridge.registry.recommendations import DROP, recommended

@@ -26,7 +26,7 @@ from scim_bridge.kernel.errors import NotFound, Refused
 from scim_bridge.kernel.throttle import Throttle
 from scim_bridge.kernel.work import Actor, Work
 from scim_bridge.registry import outward
-from scim_bridge.registry.agents import AgentFacts, facts_of
+from scim_bridge.registry.agent_facts import AgentFacts, facts_of
 from scim_bridge.registry.model import AGENT, OWNER, PersonRef
 from scim_bridge.registry.people_refs import find_person, people
 from scim_bridge.registry.resources import find

@@ -35,7 +35,7 @@ from scim_bridge.kernel.web import (
     request_id,
 )
 from scim_bridge.kernel.work import Actor
-from scim_bridge.registry.agents import facts_of
+from scim_bridge.registry.agent_facts import facts_of
 from scim_bridge.settings.attestations import AttestationSettings
 
 FORM = "application/x-www-form-urlencoded"

@@ -21,7 +21,8 @@ from scim_bridge.kernel.errors import Refused
 from scim_bridge.kernel.sql import marks
 from scim_bridge.kernel.work import SYSTEM, Work
 from scim_bridge.registry import outward
-from scim_bridge.registry.agents import AgentFacts, facts_of, set_attestation
+from scim_bridge.registry.agent_facts import AgentFacts, facts_of
+from scim_bridge.registry.agents import set_attestation
 from scim_bridge.registry.model import AGENT, Attestation
 from scim_bridge.registry.resources import find
 from scim_bridge.settings.attestations import LONGEST_NAME, AttestationSettings, CampaignSettings

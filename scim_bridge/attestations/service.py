@@ -14,7 +14,7 @@ from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import NotFound, Refused
 from scim_bridge.kernel.work import Actor, Work
 from scim_bridge.registry import outward
-from scim_bridge.registry.agents import AgentFacts, facts_of, find_agent
+from scim_bridge.registry.agent_facts import AgentFacts, facts_of, find_agent
 from scim_bridge.registry.bulk import Asking
 from scim_bridge.registry.model import AGENT, PersonRef
 from scim_bridge.registry.people_refs import find_person

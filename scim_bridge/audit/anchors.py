@@ -18,7 +18,8 @@ from scim_bridge.kernel.clock import MINUTE, iso
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.effects import Dead, Done, Effect, Handler, Outcome, Retry
-from scim_bridge.kernel.outbound import Outbound, OutboundError
+from scim_bridge.kernel.outbound import Outbound
+from scim_bridge.kernel.outbound_error import OutboundError
 from scim_bridge.kernel.webhook import deliver, retry_after
 from scim_bridge.kernel.work import SYSTEM, Work
 from scim_bridge.settings.audit import FILE, WEBHOOK, AnchorSettings, AuditSettings

@@ -12,7 +12,8 @@ from typing import Any
 from scim_bridge.audit.forms import form_of, framed, syslog_of
 from scim_bridge.kernel.appended import append
 from scim_bridge.kernel.errors import BridgeError
-from scim_bridge.kernel.outbound import Outbound, OutboundError
+from scim_bridge.kernel.outbound import Outbound
+from scim_bridge.kernel.outbound_error import OutboundError
 from scim_bridge.settings.audit import FILE, HOST_AND_PORT, SYSLOG, SinkSettings
 
 SECONDS = 15.0

@@ -15,7 +15,7 @@ from scim_bridge.console.quiet import quietly
 from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Invalid, NotFound
-from scim_bridge.registry.agents import find_agent
+from scim_bridge.registry.agent_facts import find_agent
 
 
 class Only(StrEnum):

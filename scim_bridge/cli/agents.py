@@ -30,7 +30,7 @@ from scim_bridge.inventory.problems import ManifestProblems
 from scim_bridge.inventory.service import ImportResult, import_agent, import_manifest
 from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.errors import NotFound
-from scim_bridge.registry.agents import AgentFacts, all_agents, find_agent
+from scim_bridge.registry.agent_facts import AgentFacts, all_agents, find_agent
 from scim_bridge.registry.credentials import credentials_of
 from scim_bridge.registry.findings import findings_of
 from scim_bridge.registry.groups import groups_of

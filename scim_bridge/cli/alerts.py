@@ -14,8 +14,10 @@ from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.ids import UuidV7
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.agent_names import agent_id_named
+from scim_bridge.watch import alert_model, muting
 from scim_bridge.watch import alerts as watch
 from scim_bridge.watch.alert_delivery import send, summary
+from scim_bridge.watch.alert_model import Alert
 from scim_bridge.watch.baseline_model import KINDS
 from scim_bridge.watch.telling import OPENED, RESOLVED, tell, told
 
@@ -36,7 +38,7 @@ async def _agent_id(reader: Any, name: str | None) -> str | None:
     return found
 
 
-def _line(found: watch.Alert) -> dict[str, Any]:
+def _line(found: Alert) -> dict[str, Any]:
     return {
         "id": found.id,
         "agent": found.agent,
@@ -60,7 +62,7 @@ def list_(
 ) -> None:
     """Alerts, those seen last first."""
 
-    async def body(bridge: Any) -> list[watch.Alert]:
+    async def body(bridge: Any) -> list[Alert]:
         reads = bridge.ctx.store.reads
         agent_id = await _agent_id(reads, agent)
         state = "" if all_ else "open"
@@ -99,8 +101,8 @@ def resolve(
 ) -> None:
     """End an alert. The hold or throttle it placed is released; routes that hear of the end are told."""
 
-    async def body(bridge: Any) -> watch.Alert:
-        async def end(work: Work) -> watch.Alert:
+    async def body(bridge: Any) -> Alert:
+        async def end(work: Work) -> Alert:
             found = await watch.resolve(work, alert_id, reason)
             await tell(work, bridge.settings.alerts, found, RESOLVED)
             return found
@@ -124,7 +126,7 @@ def mute(
     async def body(bridge: Any) -> str:
         async def make(work: Work) -> str:
             agent_id = await _agent_id(work.tx, agent)
-            return await watch.mute(work, agent_id, kind, reason, work.now + duration(span))
+            return await muting.mute(work, agent_id, kind, reason, work.now + duration(span))
 
         return await bridge.ctx.store.transact(actor(), make)  # type: ignore[no-any-return]
 
@@ -141,7 +143,7 @@ def unmute(
     """End a mute now (its id is in `alerts mutes`)."""
 
     async def body(bridge: Any) -> None:
-        await bridge.ctx.store.transact(actor(), lambda work: watch.unmute(work, mute_id))
+        await bridge.ctx.store.transact(actor(), lambda work: muting.unmute(work, mute_id))
 
     with_bridge(database_url, body)
     done(f"Ended {mute_id}.", {"id": mute_id, "state": "ended"}, output)
@@ -152,7 +154,7 @@ def mutes(database_url: DatabaseUrl = None, output: Output = Format.TABLE) -> No
     """What is muted, by whom, why and until when."""
 
     async def body(bridge: Any) -> list[dict[str, Any]]:
-        return await watch.mutes(bridge.ctx.store.reads, bridge.ctx.store.clock.now())
+        return await muting.mutes(bridge.ctx.store.reads, bridge.ctx.store.clock.now())
 
     show(with_bridge(database_url, body), output, empty="Nothing is muted.")
 
@@ -186,7 +188,7 @@ def routes_test(name: str, database_url: DatabaseUrl = None, output: Output = Fo
         if route is None:
             raise NotFound("route-unknown", f"There is no route {name!r}.", "See `alerts routes list`.")
         clock = ctx.store.clock
-        example = watch.example(UuidV7(clock).new(), clock.now())
+        example = alert_model.example(UuidV7(clock).new(), clock.now())
         sent = []
         for event in (OPENED, RESOLVED) if route.kind == "pagerduty" else (OPENED,):
             outcome = await send(ctx, route, settings.secrets[name], example, event, f"{example.id}:{event}")

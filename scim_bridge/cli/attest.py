@@ -17,7 +17,7 @@ from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.crypto import public_keys
 from scim_bridge.kernel.errors import NotFound
-from scim_bridge.registry.agents import find_agent
+from scim_bridge.registry.agent_facts import find_agent
 
 app = typer.Typer(no_args_is_help=True, help="Owner attestations.")
 

@@ -22,7 +22,7 @@ from scim_bridge.kernel.clock import DAY, parse_iso
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Invalid, NotFound
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.agents import AgentFacts, find_agent
+from scim_bridge.registry.agent_facts import AgentFacts, find_agent
 from scim_bridge.registry.connections import connection as there
 from scim_bridge.registry.credentials import KINDS, adopt, register_credential, revoke_all, revoke_one
 

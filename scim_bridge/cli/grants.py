@@ -16,7 +16,7 @@ from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Invalid, NotFound
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry import grants
-from scim_bridge.registry.agents import find_agent
+from scim_bridge.registry.agent_facts import find_agent
 
 STAYS = "stays in"
 app = typer.Typer(no_args_is_help=True, help="Memberships that end by themselves, at the decision.")

@@ -12,7 +12,7 @@ from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.key_holders import holders
 from scim_bridge.kernel.ownership import SHOWN, since
-from scim_bridge.master_rotation import left
+from scim_bridge.master_key_places import left
 from scim_bridge.oauth import clients as oauth
 from scim_bridge.registry.own_secrets import configured, own_secrets
 from scim_bridge.registry.signing_keys import signing_keys

@@ -13,7 +13,7 @@ from scim_bridge.cli.files import read
 from scim_bridge.cli.output import DatabaseUrl, Format, Output, say, show
 from scim_bridge.cli.session import actor, with_bridge
 from scim_bridge.kernel.errors import BadFile, Invalid, NotFound
-from scim_bridge.registry.agents import find_agent
+from scim_bridge.registry.agent_facts import find_agent
 from scim_bridge.registry.connections import Connection, connection
 from scim_bridge.sync.facts import desired_of
 from scim_bridge.sync.idp.port import Idp, Target

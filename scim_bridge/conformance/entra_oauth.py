@@ -16,7 +16,7 @@ from scim_bridge.conformance.reply import Reply, shown
 from scim_bridge.conformance.run import SCIM, Run
 from scim_bridge.conformance.target import form
 from scim_bridge.kernel.errors import Invalid
-from scim_bridge.kernel.outbound import OutboundError
+from scim_bridge.kernel.outbound_error import OutboundError
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 SHORTEST, LONGEST = 3600, 6 * 3600

@@ -14,7 +14,7 @@ from scim_bridge.conformance.model import Exchange, Finding, OAuthClient, Result
 from scim_bridge.conformance.reply import Reply, at, cut, one
 from scim_bridge.conformance.target import Query, Target
 from scim_bridge.kernel.errors import Unauthenticated
-from scim_bridge.kernel.outbound import OutboundError
+from scim_bridge.kernel.outbound_error import OutboundError
 
 SCIM: Final = {"accept": "application/scim+json"}
 MEDIA: Final = "application/scim+json; charset=utf-8"

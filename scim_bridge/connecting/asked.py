@@ -17,7 +17,7 @@ from scim_bridge.connecting.stage import Stage
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.effects import Dead, Done, Effect, Handler, Outcome, Retry
 from scim_bridge.kernel.errors import BridgeError, Refused
-from scim_bridge.kernel.outbound import OutboundError
+from scim_bridge.kernel.outbound_error import OutboundError
 from scim_bridge.kernel.paths import SCIM_PATH
 from scim_bridge.kernel.progress import Progress
 from scim_bridge.kernel.sql import marks

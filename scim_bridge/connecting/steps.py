@@ -13,7 +13,7 @@ from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Conflict, NotFound
 from scim_bridge.kernel.work import Actor, Work
 from scim_bridge.registry import connections as registry
-from scim_bridge.registry.agents import find_agent
+from scim_bridge.registry.agent_facts import find_agent
 from scim_bridge.registry.first_calls import PROOF, first_calls
 from scim_bridge.registry.tokens import CONNECTION_SCOPES, create_token, revoke_token
 from scim_bridge.sync.facts import desired_of

@@ -16,7 +16,7 @@ from scim_bridge.departures.model import Outcome
 from scim_bridge.departures.succession import POLICIES, Policies
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.sql import marks
-from scim_bridge.registry.agents import AgentFacts, find_agent
+from scim_bridge.registry.agent_facts import AgentFacts, find_agent
 from scim_bridge.registry.connections import connections
 from scim_bridge.registry.credentials import credentials_of
 from scim_bridge.registry.findings import KeptFinding, findings_of

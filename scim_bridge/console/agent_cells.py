@@ -11,7 +11,7 @@ from scim_bridge.console.addresses import agent_url, filter_url
 from scim_bridge.console.listing import Line
 from scim_bridge.kernel.clock import DAY
 from scim_bridge.kernel.pages import day
-from scim_bridge.registry.agents import AgentFacts
+from scim_bridge.registry.agent_facts import AgentFacts
 from scim_bridge.registry.model import Attestation, PersonRef
 
 # A statement that ends within this is shown as one to look at.

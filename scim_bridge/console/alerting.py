@@ -25,6 +25,8 @@ from scim_bridge.kernel.pages import moment
 from scim_bridge.kernel.work import Work
 from scim_bridge.settings.watch import AlertSettings
 from scim_bridge.watch import alerts as watch
+from scim_bridge.watch import muting
+from scim_bridge.watch.alert_model import Alert
 from scim_bridge.watch.evidence import DECISION, Evidence, shown_evidence
 from scim_bridge.watch.telling import RESOLVED, tell, told
 
@@ -75,7 +77,7 @@ class Alerting:
         ]
         sections = [(SHOWS[show][0], _listed(shown, SHOWS[show][1]), "")]
         if show != "resolved":
-            mutes = await watch.mutes(reads, now, limit=SHOWN + 1)
+            mutes = await muting.mutes(reads, now, limit=SHOWN + 1)
             rest = f"The {SHOWN} that end first are shown. All of them: scim-bridge alerts mutes"
             hint = rest if len(mutes) > SHOWN else ""
             sections.append(("What is muted, and until when", _mutes(mutes[:SHOWN]), hint))
@@ -114,7 +116,7 @@ class Alerting:
         calls = await told(reads, self._settings, found)
         if calls:
             sections.append(("Who is told", _calls(calls), ""))
-        lasting = await watch.mutes(reads, now, only=found.muted) if found.muted else []
+        lasting = await muting.mutes(reads, now, only=found.muted) if found.muted else []
         if lasting:
             sections.append(("Muted by", _mutes(lasting), ""))
         return Board(
@@ -150,7 +152,7 @@ class Alerting:
             found = await watch.alert(work.tx, alert_id)
             agent = None if of == "kind" else found.agent_id
             kind = None if of == "agent" else found.kind
-            await watch.mute(work, agent, kind, reason, work.now + int(lasts) * HOUR)
+            await muting.mute(work, agent, kind, reason, work.now + int(lasts) * HOUR)
 
         await self._ctx.store.transact(session.actor(request), body)
         return redirect(f"{HERE}?show=muted")
@@ -159,11 +161,11 @@ class Alerting:
         session = await required_session(self._ctx, request)
         await sent(self._ctx, request, session)
         mute_id = cleaned(request.path_params["id"])
-        await self._ctx.store.transact(session.actor(request), lambda work: watch.unmute(work, mute_id))
+        await self._ctx.store.transact(session.actor(request), lambda work: muting.unmute(work, mute_id))
         return redirect(HERE)
 
 
-def _older(show: str, last: watch.Alert) -> str:
+def _older(show: str, last: Alert) -> str:
     return f"{HERE}?{urlencode({'show': show, 'before': f'{last.last}.{last.id}'})}"
 
 
@@ -173,7 +175,7 @@ def _mark(text: str) -> tuple[int, str] | None:
     return (int(at), alert_id) if at.isascii() and at.isdigit() and len(at) < 19 else None
 
 
-def _mute_box(found: watch.Alert, url: str) -> Box:
+def _mute_box(found: Alert, url: str) -> Box:
     kind = found.kind.replace("-", " ")
     of = (
         ("both", f"{kind} of {found.agent}"),
@@ -188,7 +190,7 @@ def _mute_box(found: watch.Alert, url: str) -> Box:
     return Box("Mute", lines, "", f"{url}/mute", (("mute", "Mute", ""),), fields)
 
 
-def _listed(found: Sequence[watch.Alert], empty: str) -> Table:
+def _listed(found: Sequence[Alert], empty: str) -> Table:
     return Table(
         "Alerts, those seen last first",
         ("Alert", "Agent", "Severity", "Why", "Last seen"),

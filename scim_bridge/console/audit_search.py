@@ -12,7 +12,7 @@ from scim_bridge.kernel.clock import parse_iso
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Invalid
 from scim_bridge.kernel.sql import like
-from scim_bridge.registry.agents import find_agent
+from scim_bridge.registry.agent_facts import find_agent
 from scim_bridge.registry.people_refs import find_person
 
 # A search nothing is indexed for may have to look through everything: no longer than this.

@@ -11,7 +11,7 @@ from scim_bridge.console.search import Search, Term
 from scim_bridge.kernel import counters
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.sql import like, marks
-from scim_bridge.registry.agents import AgentFacts, facts_of
+from scim_bridge.registry.agent_facts import AgentFacts, facts_of
 from scim_bridge.registry.groups import groups_of
 from scim_bridge.registry.model import OWNER, fold
 from scim_bridge.registry.people_refs import find_person

@@ -24,7 +24,7 @@ from scim_bridge.console.tables import BAD, GOOD, WARN, Cell, Table, Tile, state
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import BridgeError, Forbidden
 from scim_bridge.kernel.pages import html
-from scim_bridge.registry.agents import AgentFacts, facts_of
+from scim_bridge.registry.agent_facts import AgentFacts, facts_of
 from scim_bridge.settings.attestations import AttestationSettings
 
 HERE = f"{PATH}/mine"

@@ -15,7 +15,7 @@ from scim_bridge.console.session import PATH, Session
 from scim_bridge.kernel.clock import MINUTE
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import Forbidden, NotFound
-from scim_bridge.registry.agents import find_agent
+from scim_bridge.registry.agent_facts import find_agent
 from scim_bridge.registry.bulk_model import ASKS_FOR
 from scim_bridge.registry.roles import ADMIN, OWNER, PERMISSIONS, Reach, reach
 

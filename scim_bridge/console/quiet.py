@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.database import Reader
-from scim_bridge.kernel.database_sqlite import drive
+from scim_bridge.kernel.sqlite_batch import drive
 
 T = TypeVar("T")
 

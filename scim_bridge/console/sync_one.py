@@ -22,7 +22,7 @@ from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import Invalid, NotFound
 from scim_bridge.kernel.pages import html
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.agents import find_agent
+from scim_bridge.registry.agent_facts import find_agent
 from scim_bridge.registry.connections import Connection, connection
 from scim_bridge.sync.asked import ask_for_one, lane_of
 

@@ -15,7 +15,7 @@ from scim_bridge.credentials.policy import ACK, HEALTH, STORE, TIME
 from scim_bridge.credentials.rotation import Rotation, move
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.effects import Done, Outcome
-from scim_bridge.kernel.outbound import OutboundError
+from scim_bridge.kernel.outbound_error import OutboundError
 from scim_bridge.kernel.work import Work
 
 PATH = "/credentials/v1/rotations"

@@ -14,7 +14,8 @@ from scim_bridge.departures.cases import outcomes_of, store_heard
 from scim_bridge.departures.model import ABSENCE, Case, Fate
 from scim_bridge.departures.returning import restore
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.agents import facts_of, set_owners
+from scim_bridge.registry.agent_facts import facts_of
+from scim_bridge.registry.agents import set_owners
 from scim_bridge.registry.holds import release_hold
 from scim_bridge.registry.model import CO_OWNER, OWNER, SPONSOR, Owners, PersonRef
 from scim_bridge.registry.people import set_on_leave

@@ -25,7 +25,8 @@ from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import Forbidden, NotFound, Refused
 from scim_bridge.kernel.work import SYSTEM, Work
 from scim_bridge.registry import outward
-from scim_bridge.registry.agents import AgentFacts, facts_of, find_agent, set_owners
+from scim_bridge.registry.agent_facts import AgentFacts, facts_of, find_agent
+from scim_bridge.registry.agents import set_owners
 from scim_bridge.registry.credentials import revoke_all
 from scim_bridge.registry.holds import place_hold, release_hold, restate_hold
 from scim_bridge.registry.model import AGENT, CO_OWNER, PERSON, SPONSOR, PersonRef

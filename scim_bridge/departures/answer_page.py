@@ -36,7 +36,7 @@ from scim_bridge.kernel.web import (
     request_id,
 )
 from scim_bridge.kernel.work import Actor, Work
-from scim_bridge.registry.agents import AgentFacts, facts_of
+from scim_bridge.registry.agent_facts import AgentFacts, facts_of
 from scim_bridge.registry.model import PersonRef
 from scim_bridge.registry.people_refs import find_person
 

@@ -22,7 +22,8 @@ from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import Refused
 from scim_bridge.kernel.work import SYSTEM, Actor, Work
 from scim_bridge.registry import outward
-from scim_bridge.registry.agents import create_agent, delete_agent
+from scim_bridge.registry.agent_creation import create_agent
+from scim_bridge.registry.agents import delete_agent
 from scim_bridge.registry.model import AGENT_URN
 from scim_bridge.registry.people import create_person, delete_person
 from scim_bridge.registry.resources import find

@@ -10,7 +10,7 @@ from scim_bridge.departures.model import ABSENCE, VOLUNTARY, Answerable, Case, L
 from scim_bridge.departures.succession import POLICIES, Policies, decide
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.agents import AgentFacts, facts_of
+from scim_bridge.registry.agent_facts import AgentFacts, facts_of
 from scim_bridge.registry.model import AGENT, OWNER, PersonRef
 from scim_bridge.registry.people import agents_answered_for, manager_of
 from scim_bridge.registry.people_refs import find_person, people

@@ -10,7 +10,8 @@ from scim_bridge.departures.model import Case, Fate, minute
 from scim_bridge.kernel.errors import NotFound, Refused
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry import outward
-from scim_bridge.registry.agents import facts_of, find_agent, set_owners
+from scim_bridge.registry.agent_facts import facts_of, find_agent
+from scim_bridge.registry.agents import set_owners
 from scim_bridge.registry.holds import release_hold
 from scim_bridge.registry.model import AGENT, PERSON, Hold, Owners, PersonRef
 from scim_bridge.registry.people_refs import find_person

@@ -8,7 +8,7 @@ from scim_bridge.departures.rules import Rules
 from scim_bridge.departures.succession import IGNORE
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry import outward
-from scim_bridge.registry.agents import facts_of
+from scim_bridge.registry.agent_facts import facts_of
 from scim_bridge.registry.model import PERSON, PersonRef
 from scim_bridge.registry.people import agents_answered_for
 from scim_bridge.registry.signal import Signal

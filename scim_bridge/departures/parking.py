@@ -13,7 +13,7 @@ from scim_bridge.departures.model import Answerable, Case, Fate, Outcome, State,
 from scim_bridge.kernel import counters
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry import outward
-from scim_bridge.registry.agents import facts_of
+from scim_bridge.registry.agent_facts import facts_of
 from scim_bridge.registry.holds import place_hold
 from scim_bridge.registry.model import OWNER, PersonRef
 from scim_bridge.registry.people import agents_answered_for, set_disputed

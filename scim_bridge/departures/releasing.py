@@ -14,7 +14,7 @@ from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Invalid, NotFound, Refused
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.agents import facts_of
+from scim_bridge.registry.agent_facts import facts_of
 from scim_bridge.registry.holds import release_hold
 from scim_bridge.registry.people import set_employed, set_leave
 from scim_bridge.registry.people_refs import people

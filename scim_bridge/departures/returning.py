@@ -15,7 +15,8 @@ from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import NotFound, Refused
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry import outward
-from scim_bridge.registry.agents import facts_of, find_agent, set_owners
+from scim_bridge.registry.agent_facts import facts_of, find_agent
+from scim_bridge.registry.agents import set_owners
 from scim_bridge.registry.credentials import credentials_of
 from scim_bridge.registry.holds import release_hold
 from scim_bridge.registry.model import AGENT, CO_OWNER, OWNER, PERSON, SPONSOR, Hold, Owners, PersonRef

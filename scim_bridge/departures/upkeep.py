@@ -15,7 +15,7 @@ from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import NotFound, Refused
 from scim_bridge.kernel.work import SYSTEM, Work
 from scim_bridge.registry import outward
-from scim_bridge.registry.agents import facts_of, find_agent
+from scim_bridge.registry.agent_facts import facts_of, find_agent
 from scim_bridge.registry.holds import place_hold, release_hold
 from scim_bridge.registry.model import AGENT
 from scim_bridge.registry.resources import find

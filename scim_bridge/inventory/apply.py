@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from scim_bridge.audit.record import record
 from scim_bridge.inventory.creating import Taken, create_agents, create_people
-from scim_bridge.inventory.current import ORIGIN, Registered
-from scim_bridge.inventory.diff import Create, ImportDiff, Membership, Update
+from scim_bridge.inventory.current_agents import ORIGIN
+from scim_bridge.inventory.current_inventory import Registered
 from scim_bridge.inventory.documents import agent_document, group_document, person_document
+from scim_bridge.inventory.import_diff import Create, ImportDiff, Membership, Update
 from scim_bridge.inventory.manifest import AgentEntry, CredentialEntry, GroupEntry, PersonEntry
 from scim_bridge.kernel.errors import Conflict
 from scim_bridge.kernel.work import Work

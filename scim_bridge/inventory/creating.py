@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import TypeVar
 
 from scim_bridge.audit.record import record_all
-from scim_bridge.inventory.current import ORIGIN, Registered
+from scim_bridge.inventory.current_agents import ORIGIN
+from scim_bridge.inventory.current_inventory import Registered
 from scim_bridge.inventory.documents import agent_document, person_document
 from scim_bridge.inventory.manifest import AgentEntry, CredentialEntry, PersonEntry
 from scim_bridge.kernel.errors import Conflict
 from scim_bridge.kernel.work import Work
+from scim_bridge.registry.agent_creation import new_agent, slug_taken
 from scim_bridge.registry.agent_names import workload_id_taken, workload_ids_in_use
-from scim_bridge.registry.agents import new_agent, slug_taken
 from scim_bridge.registry.arrivals import NOBODY, Arrival, arrive, in_use, pointers_to
 from scim_bridge.registry.credentials import CREDENTIALS, credential_detail
 from scim_bridge.registry.graves import give_up_names

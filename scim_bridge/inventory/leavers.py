@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from scim_bridge.inventory.diff import Create, ImportDiff, Update
+from scim_bridge.inventory.import_diff import Create, ImportDiff, Update
 from scim_bridge.inventory.manifest import AgentEntry, Manifest
 from scim_bridge.inventory.problems import Problem, shown
 from scim_bridge.registry.model import fold

@@ -9,8 +9,10 @@ from scim_bridge.audit.record import record
 from scim_bridge.inventory.apply import apply
 from scim_bridge.inventory.check import check
 from scim_bridge.inventory.creating import Taken
-from scim_bridge.inventory.current import Registered, registered
-from scim_bridge.inventory.diff import ImportDiff, diff
+from scim_bridge.inventory.current import registered
+from scim_bridge.inventory.current_inventory import Registered
+from scim_bridge.inventory.diff import diff
+from scim_bridge.inventory.import_diff import ImportDiff
 from scim_bridge.inventory.leavers import departed, employment
 from scim_bridge.inventory.manifest import AgentEntry, Manifest
 from scim_bridge.inventory.problems import ManifestProblems, Problem

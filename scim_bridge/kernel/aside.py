@@ -9,8 +9,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 
-from scim_bridge.kernel.database_sqlite import SqliteReader, drive, translate
 from scim_bridge.kernel.errors import TooLong
+from scim_bridge.kernel.sqlite_batch import drive
+from scim_bridge.kernel.sqlite_transaction import SqliteReader, translate
 
 T = TypeVar("T")
 

@@ -8,25 +8,20 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from scim_bridge.kernel.database import Reader
-from scim_bridge.kernel.errors import ConfigurationError, Moved, StoreUnavailable, TooLong, UniqueViolation
-from scim_bridge.kernel.later import Later, returns
-from scim_bridge.kernel.rows import Insert
-from scim_bridge.kernel.sql import compiled, writes
+from scim_bridge.kernel.errors import ConfigurationError, StoreUnavailable
+from scim_bridge.kernel.sqlite_batch import Job, drive, settle, undone
+from scim_bridge.kernel.sqlite_transaction import SqliteReader, SqliteTx, translate
 
 if TYPE_CHECKING:
-    from sqlalchemy.sql import Select
-    from sqlmodel import SQLModel
-
     from scim_bridge.kernel.aside import Aside
 
 T = TypeVar("T")
-M = TypeVar("M", bound="SQLModel")
 
 # SQLite's own two megabytes do not hold the inner pages of a million agents' indexes: each GET then reads a
 # dozen pages anew, and takes three times as long as with sixteen. Only what is touched is ever taken.
@@ -47,172 +42,6 @@ def path_of(url: str) -> Path:
     return Path(text)
 
 
-def translate(error: sqlite3.Error) -> Exception:
-    """Name what SQLite reported: a taken unique value, an unreachable store, or a bug of ours."""
-    text = str(error)
-    if isinstance(error, sqlite3.IntegrityError) and text.startswith("UNIQUE constraint failed: "):
-        return UniqueViolation(text.removeprefix("UNIQUE constraint failed: "))
-    if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
-        return error
-    if "syntax error" in text or "no such" in text:
-        return error
-    if text == "interrupted":
-        return TooLong()
-    return StoreUnavailable(f"The database file cannot be used now ({text}).")
-
-
-class SqliteReader:
-    """Reads on one connection; nothing here ever suspends."""
-
-    backend = "sqlite"
-
-    def __init__(self, connection: sqlite3.Connection, check: Callable[[], None] | None = None) -> None:
-        self._connection = connection
-        self._check = check
-
-    def _execute(self, sql: str, values: Sequence[Any]) -> sqlite3.Cursor:
-        if self._check is not None:
-            self._check()
-        try:
-            return self._connection.execute(sql, values)
-        except sqlite3.Error as error:
-            raise translate(error) from error
-
-    async def one(self, sql: str, *values: Any) -> Any:
-        """The first row, or None."""
-        return self._execute(sql, values).fetchone()
-
-    async def all(self, sql: str, *values: Any) -> Sequence[Any]:
-        """Every row."""
-        return self._execute(sql, values).fetchall()
-
-    async def models(self, statement: Select[tuple[M]]) -> list[M]:
-        """Rows of a SQLModel select as table objects."""
-        sql, values = compiled(statement, "sqlite")
-        model = cast("type[M]", statement.column_descriptions[0]["entity"])
-        return [model(**dict(row)) for row in self._execute(sql, values).fetchall()]
-
-
-class SqliteTx(SqliteReader):
-    """One savepoint on the writer's connection."""
-
-    for_update = ""
-    # Nobody else writes while this transaction is open.
-    contended = False
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        super().__init__(connection)
-        self.writes = 0
-
-    def _execute(self, sql: str, values: Sequence[Any]) -> sqlite3.Cursor:
-        self.writes += writes(sql)
-        return super()._execute(sql, values)
-
-    async def run(self, sql: str, *values: Any) -> int:
-        """Run a statement; the number of rows it touched."""
-        return self._execute(sql, values).rowcount
-
-    async def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run one statement for many rows of values."""
-        self.writes += 1
-        try:
-            self._connection.executemany(sql, rows)
-        except sqlite3.Error as error:
-            raise translate(error) from error
-
-    def later(
-        self, sql: str, *values: Any, must: int = 0, taken: Callable[[], Exception] | None = None
-    ) -> Later:
-        """Run a write at once: here nothing is saved by waiting."""
-        write = Later(sql, values, must, taken)
-        try:
-            cursor = self._execute(sql, values)
-            if returns(sql):
-                row = cursor.fetchone()
-                write.value = None if row is None else row[0]
-                touched = int(row is not None)
-            else:
-                touched = cursor.rowcount
-        except UniqueViolation as error:
-            if taken is None:
-                raise
-            raise taken() from error
-        if touched < must:
-            raise Moved
-        return write
-
-    def add_all(
-        self, into: Insert, rows: Sequence[Sequence[Any]], *, taken: Callable[[], Exception] | None = None
-    ) -> None:
-        """Add many rows at once."""
-        self.writes += 1
-        try:
-            self._connection.executemany(into.single, rows)
-        except sqlite3.Error as error:
-            named = translate(error)
-            if taken is not None and isinstance(named, UniqueViolation):
-                named = taken()
-            raise named from error
-
-
-def drive(body: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that never suspends; RuntimeError when it tries to wait for something else."""
-    try:
-        body.send(None)
-    except StopIteration as done:
-        return cast("T", done.value)
-    body.close()
-    raise RuntimeError("a transaction body may await only its own statements")
-
-
-def _undone(why: object) -> StoreUnavailable:
-    """What every caller of a batch is told when the database undid it."""
-    if isinstance(why, StoreUnavailable):
-        return why
-    return StoreUnavailable("The database undid the transaction.")
-
-
-class _Job:
-    __slots__ = ("body", "future", "loop", "outcome")
-
-    def __init__(
-        self,
-        body: Callable[[Any], Awaitable[Any]],
-        loop: asyncio.AbstractEventLoop,
-        future: asyncio.Future[Any],
-    ) -> None:
-        self.body = body
-        self.loop = loop
-        self.future = future
-        self.outcome: tuple[bool, Any] = (False, None)
-
-    def deliver(self) -> None:
-        """Hand the outcome to the waiting coroutine; on its own loop."""
-        ok, value = self.outcome
-        if self.future.cancelled():
-            return
-        if ok:
-            self.future.set_result(value)
-        else:
-            self.future.set_exception(value)
-
-
-def settle(batch: Iterable[_Job]) -> None:
-    """Hand every outcome to who waits for it, waking each loop once."""
-    loops: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
-    for job in batch:
-        loops.setdefault(job.loop, []).append(job)
-    for loop, jobs in loops.items():
-        # A loop that is closed: its callers are gone, the commit stands.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(_deliver, jobs)
-
-
-def _deliver(jobs: Iterable[_Job]) -> None:
-    for job in jobs:
-        job.deliver()
-
-
 class SqliteDatabase:
     """An open SQLite file."""
 
@@ -230,7 +59,7 @@ class SqliteDatabase:
         self._reads = SqliteReader(self._read, self._present)
         self._spare: list[sqlite3.Connection] = []
         self._aside: Aside | None = None
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._closed = False
         self._thread = threading.Thread(target=self._writer, name="sqlite-writer", daemon=True)
         self._thread.start()
@@ -284,7 +113,7 @@ class SqliteDatabase:
             raise StoreUnavailable("The database is closed.")
         self._present()
         loop = asyncio.get_running_loop()
-        job = _Job(body, loop, loop.create_future())
+        job = Job(body, loop, loop.create_future())
         self._jobs.put(job)
         return cast("T", await job.future)
 
@@ -310,14 +139,14 @@ class SqliteDatabase:
                 break
         connection.close()
 
-    def _commit(self, connection: sqlite3.Connection, batch: list[_Job]) -> None:
+    def _commit(self, connection: sqlite3.Connection, batch: list[Job]) -> None:
         try:
             connection.execute("BEGIN IMMEDIATE")
             for job in batch:
                 self._attempt(connection, job)
                 if not connection.in_transaction:
                     # A full disk makes SQLite undo all of it by itself. What came now would commit alone, untold.
-                    raise _undone(job.outcome[1])
+                    raise undone(job.outcome[1])
             # Two microseconds a batch: nothing is answered as done that went into a file nobody finds again.
             self._same()
             connection.execute("COMMIT")
@@ -328,7 +157,7 @@ class SqliteDatabase:
                 job.outcome = (False, translate(error) if isinstance(error, sqlite3.Error) else error)
         settle(batch)
 
-    def _attempt(self, connection: sqlite3.Connection, job: _Job) -> None:
+    def _attempt(self, connection: sqlite3.Connection, job: Job) -> None:
         connection.execute("SAVEPOINT request")
         try:
             job.outcome = (True, drive(cast("Coroutine[Any, Any, Any]", job.body(SqliteTx(connection)))))

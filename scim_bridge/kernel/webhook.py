@@ -18,7 +18,8 @@ from scim_bridge.kernel.clock import MINUTE, SECOND
 from scim_bridge.kernel.crypto import equal
 from scim_bridge.kernel.effects import Dead, Done, Outcome, Retry
 from scim_bridge.kernel.errors import Unauthenticated
-from scim_bridge.kernel.outbound import Outbound, OutboundError
+from scim_bridge.kernel.outbound import Outbound
+from scim_bridge.kernel.outbound_error import OutboundError
 
 WINDOW = 5 * MINUTE
 SIGNATURES = 10

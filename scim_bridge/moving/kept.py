@@ -1,6 +1,6 @@
 """What each table grows with and what bounds it. A table without an entry fails the tests.
 
-`bound` names the duty of the server that deletes (`server.py`), or the code that does it in passing, or says why
+`bound` names the duty of the server that deletes (`duties.py`), or the code that does it in passing, or says why
 nothing is deleted. `at` is the column that tells when a row came, for the growth of the last day.
 """
 

@@ -19,7 +19,7 @@ from scim_bridge.kernel.clock import DAY, HOUR, MINUTE, SECOND, iso
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Invalid
-from scim_bridge.kernel.outbound import OutboundError
+from scim_bridge.kernel.outbound_error import OutboundError
 from scim_bridge.kernel.work import SYSTEM, Work
 from scim_bridge.oauth.assertion import PublicKey, public_key
 from scim_bridge.oauth.model import ALGORITHM, OAuthError

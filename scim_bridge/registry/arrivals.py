@@ -11,7 +11,7 @@ from scim_bridge.audit.record import record_all
 from scim_bridge.kernel import counters
 from scim_bridge.kernel.rows import Insert, among, listed
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.agents import agent_row, created
+from scim_bridge.registry.agent_creation import agent_row, created
 from scim_bridge.registry.model import AGENT, PERSON, Doc, Pointers, indexed, pointer
 from scim_bridge.registry.people import person_row
 from scim_bridge.registry.people_refs import PERSON_COLUMNS, ref_of

@@ -17,7 +17,7 @@ from scim_bridge.kernel.clock import DAY
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Invalid, NotFound, Refused
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.agents import AgentFacts, facts_of
+from scim_bridge.registry.agent_facts import AgentFacts, facts_of
 from scim_bridge.registry.bulk_model import (
     ACTIONS,
     ATTEST,

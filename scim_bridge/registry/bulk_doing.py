@@ -5,7 +5,8 @@ from __future__ import annotations
 from scim_bridge.audit.record import record
 from scim_bridge.kernel.errors import BridgeError, StoreUnavailable
 from scim_bridge.kernel.work import Actor, Store, Work
-from scim_bridge.registry.agents import facts_of, set_owners
+from scim_bridge.registry.agent_facts import facts_of
+from scim_bridge.registry.agents import set_owners
 from scim_bridge.registry.bulk import RUNNING, Asking, Bulk, Item, bulk, steps_of, target_of
 from scim_bridge.registry.bulk_model import (
     ADMIN,

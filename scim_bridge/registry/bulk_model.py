@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from scim_bridge.registry.agents import AgentFacts
+from scim_bridge.registry.agent_facts import AgentFacts
 from scim_bridge.registry.model import Owners, PersonRef
 
 ADMIN = "admin"

@@ -16,8 +16,8 @@ from scim_bridge.kernel.errors import Conflict
 from scim_bridge.kernel.rows import among, listed
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry import outward
+from scim_bridge.registry.agent_columns import workload_id_in
 from scim_bridge.registry.agent_names import check_name, workload_ids_in_use
-from scim_bridge.registry.agents import workload_id_in
 from scim_bridge.registry.groups import Seen, leave
 from scim_bridge.registry.model import (
     AGENT,

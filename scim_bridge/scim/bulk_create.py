@@ -12,8 +12,9 @@ from typing import Any
 
 from scim_bridge.kernel.errors import BridgeError, Conflict
 from scim_bridge.kernel.work import Work
+from scim_bridge.registry.agent_columns import workload_id_in
+from scim_bridge.registry.agent_creation import new_agent, slug_of
 from scim_bridge.registry.agent_names import workload_ids_taken
-from scim_bridge.registry.agents import new_agent, slug_of, workload_id_in
 from scim_bridge.registry.arrivals import NOBODY, Arrival, arrive, in_use, pointers_to
 from scim_bridge.registry.model import AGENT, ENTERPRISE_URN, PERSON, USER_SPACE, Doc, fold
 from scim_bridge.registry.owning import owners_named, people_named

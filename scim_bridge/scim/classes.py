@@ -12,15 +12,9 @@ import orjson
 from scim2_models import EnterpriseUser, Extension, Group, Resource, User
 
 from scim_bridge.registry.model import APPLICATION_URN, ENTERPRISE_URN, GROUP_URN
-from scim_bridge.scim.extension import (
-    Agent,
-    AgentExtension,
-    AgenticApplication,
-    Common,
-    GroupExtension,
-    OktaEntitlement,
-    OktaRole,
-)
+from scim_bridge.scim.draft_resources import Agent, AgenticApplication
+from scim_bridge.scim.extension import AgentExtension, Common, GroupExtension
+from scim_bridge.scim.okta_discovery import OktaEntitlement, OktaRole
 from scim_bridge.scim.schema import FILE, walk
 
 CLASSES = (

@@ -8,7 +8,7 @@ from typing import Any
 from scim_bridge.audit.record import record
 from scim_bridge.kernel.errors import Conflict, Forbidden
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.agents import add_agent, slug_of
+from scim_bridge.registry.agent_creation import add_agent, slug_of
 from scim_bridge.registry.graves import bring_back, buried, give_up_external_id, give_up_names
 from scim_bridge.registry.groups import add_group, join
 from scim_bridge.registry.model import AGENT, GROUP_SPACE, PERSON, USER_SPACE, Resource, fold

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from scim_bridge.registry.agents import slug_of
+from scim_bridge.registry.agent_creation import slug_of
 
 Doc = dict[str, Any]
 

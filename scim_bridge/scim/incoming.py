@@ -7,7 +7,7 @@ from typing import Any
 from unicodedata import category
 
 from scim_bridge.kernel.clock import parse_iso
-from scim_bridge.registry.agents import slug_of
+from scim_bridge.registry.agent_creation import slug_of
 from scim_bridge.registry.model import (
     AGENT_URN,
     CUSTOM_AGENT_URN,

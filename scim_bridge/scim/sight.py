@@ -15,7 +15,7 @@ from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Forbidden
 from scim_bridge.kernel.rows import among, listed
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.agents import facts_in
+from scim_bridge.registry.agent_columns import facts_in
 from scim_bridge.registry.model import AGENT, ENTERPRISE_URN, USER_SPACE, Doc, Resource, fold
 from scim_bridge.registry.scope import GROUP, Scope
 from scim_bridge.registry.standing import Standing

@@ -15,7 +15,8 @@ from scim_bridge.audit.record import record_refusal
 from scim_bridge.kernel.clock import MINUTE, SECOND
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import BridgeError
-from scim_bridge.kernel.outbound import Answer, OutboundError
+from scim_bridge.kernel.outbound import Answer
+from scim_bridge.kernel.outbound_error import OutboundError
 from scim_bridge.kernel.webhook import retry_after
 from scim_bridge.kernel.work import SYSTEM, Actor, Work
 from scim_bridge.registry.signal import React

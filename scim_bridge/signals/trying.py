@@ -12,7 +12,8 @@ import orjson
 from scim_bridge.kernel.clock import SECOND
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import Invalid, NotFound
-from scim_bridge.kernel.outbound import Outbound, OutboundError
+from scim_bridge.kernel.outbound import Outbound
+from scim_bridge.kernel.outbound_error import OutboundError
 from scim_bridge.kernel.vendor_webhook import STANDARD, signature
 from scim_bridge.kernel.webhook import signed
 from scim_bridge.kernel.work import Actor, Work

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from scim_bridge.kernel.errors import Conflict, Invalid, NotFound, Refused
 from scim_bridge.kernel.work import Work
+from scim_bridge.registry.agent_creation import create_agent
 from scim_bridge.registry.agent_names import agent_id_named
-from scim_bridge.registry.agents import create_agent
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.drift_rules import DISPLAY_NAME, FACTS
 from scim_bridge.registry.fact_forms import fact_fault

@@ -7,8 +7,8 @@ import hashlib
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Conflict
 from scim_bridge.registry.connections import Connection
+from scim_bridge.sync.digests import canonical
 from scim_bridge.sync.mapping_store import mapping_rows
-from scim_bridge.sync.model import canonical
 
 # How carefully and how fast is decided anew when a plan is applied.
 CARE = {"brake_count", "brake_percent", "four_eyes", "rate_reserve"}

@@ -8,10 +8,10 @@ from scim_bridge.kernel.errors import BridgeError, Conflict, Refused
 from scim_bridge.kernel.work import Actor, Work
 from scim_bridge.registry.connections import Connection
 from scim_bridge.sync.aim import same_aim
+from scim_bridge.sync.digests import desired_digest
 from scim_bridge.sync.draft import Tell, patiently, untold
 from scim_bridge.sync.facts import desired_of
 from scim_bridge.sync.idp.port import Idp
-from scim_bridge.sync.model import desired_digest
 from scim_bridge.sync.plan import APPLIED, HELD, KeptChange, Plan, changes_of, make_plan
 from scim_bridge.sync.release import persons_needed, release_plan, still_held
 from scim_bridge.sync.run import FAILED, note_failure, start_run

@@ -11,7 +11,7 @@ from typing import Any
 
 from scim_bridge.kernel.errors import Invalid
 from scim_bridge.registry.connection_settings import BRAKE_MOST
-from scim_bridge.sync.model import Counts
+from scim_bridge.sync.counts import Counts
 
 # Two of four is "half" and still two: a share says something only from this number on.
 FEW = 3

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from scim_bridge.kernel.database import Reader
 from scim_bridge.sync.idp.port import Observed
-from scim_bridge.sync.model import Pushed
+from scim_bridge.sync.pushed import Pushed
 
 
 def writers(pushed: Mapping[str, Pushed]) -> dict[str, str]:

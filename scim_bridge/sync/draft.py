@@ -11,6 +11,10 @@ from scim_bridge.kernel.context import Context
 from scim_bridge.registry.connections import Connection
 from scim_bridge.sync.brake import Limits, Listing, held, limits_of
 from scim_bridge.sync.claims import claimed_by, writers
+from scim_bridge.sync.counts import Counts, counted
+from scim_bridge.sync.desired import buried
+from scim_bridge.sync.difference import Difference, difference, marked_anothers
+from scim_bridge.sync.digests import desired_digest, plan_digest
 from scim_bridge.sync.drift import Drift, Reading, reading_of, spared
 from scim_bridge.sync.facts import desired_pages, pushed_all
 from scim_bridge.sync.idp.port import (
@@ -23,18 +27,7 @@ from scim_bridge.sync.idp.port import (
     SetupStep,
     Wanted,
 )
-from scim_bridge.sync.model import (
-    Counts,
-    Difference,
-    Pushed,
-    buried,
-    counted,
-    desired_digest,
-    difference,
-    marked_anothers,
-    plan_digest,
-    remembered,
-)
+from scim_bridge.sync.pushed import Pushed, remembered
 from scim_bridge.sync.shelf import Shelf
 from scim_bridge.sync.stranger_keeping import decisions
 from scim_bridge.sync.strangers import IGNORED, NOBODYS, OPEN, RETIRING, Stranger

@@ -11,10 +11,12 @@ from typing import Any
 
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.drift_rules import ASK, OURS, THEIRS, DriftRules, parse_drift
+from scim_bridge.sync.difference import marked_anothers
 from scim_bridge.sync.idp.port import ENABLED, SHARED, DesiredAgent, Idp, Observed, Wanted
 from scim_bridge.sync.mapping import Rule, taken_in
 from scim_bridge.sync.meaning import meaning_of, ours_of
-from scim_bridge.sync.model import Pushed, absent, kept_as, marked_anothers, same
+from scim_bridge.sync.pushed import Pushed
+from scim_bridge.sync.sameness import absent, kept_as, same
 
 # How a drift stands: nobody decided yet; the registry took it over; ours was written over it; they undid it.
 OPEN = "open"

@@ -15,10 +15,10 @@ from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.sql import marks
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.model import AGENT
+from scim_bridge.sync.digests import canonical
 from scim_bridge.sync.drift import OPEN, OVERRIDDEN, UNDONE, Drift
 from scim_bridge.sync.idp.explaining import NOT_YET, LastChange, last_change
 from scim_bridge.sync.idp.port import Attributes, Idp
-from scim_bridge.sync.model import canonical
 
 # Audit logs are slow and few calls are allowed (Entra: five in ten seconds).
 ASKED = 20

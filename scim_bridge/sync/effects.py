@@ -21,24 +21,19 @@ from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.model import AGENT
 from scim_bridge.registry.outward import IDP_PUSH, push_to_idp
 from scim_bridge.sync.claims import anothers
+from scim_bridge.sync.difference import difference
+from scim_bridge.sync.digests import desired_digest
 from scim_bridge.sync.drift import reading_of, spared
 from scim_bridge.sync.drift_keeping import written_over
 from scim_bridge.sync.facts import desired_of, pushed_of, remember, state_of
 from scim_bridge.sync.idp.open import Idps
 from scim_bridge.sync.idp.port import CREATE, RETIRE, Idp, IdpError, ObjectChange
 from scim_bridge.sync.idp.rate import urgently
-from scim_bridge.sync.model import (
-    Pushed,
-    announced,
-    desired_digest,
-    difference,
-    left_to_do,
-    moved,
-    remembered,
-)
 from scim_bridge.sync.plan import change as kept_change
+from scim_bridge.sync.pushed import Pushed, announced, remembered
 from scim_bridge.sync.retiring import retire_nobodys
 from scim_bridge.sync.run import SYNC_CHANGE, ever_applied, settle_change
+from scim_bridge.sync.since_planned import left_to_do, moved
 from scim_bridge.sync.strangers import NOBODYS
 from scim_bridge.sync.wanting import rules_of, wanted_there
 

@@ -10,11 +10,12 @@ import orjson
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.sql import marks
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.agents import agent_ids, facts_of
+from scim_bridge.registry.agent_facts import agent_ids, facts_of
 from scim_bridge.registry.connections import Connection
+from scim_bridge.sync.desired import buried, desired
 from scim_bridge.sync.groups import groups_to_push
 from scim_bridge.sync.idp.port import Attributes, DesiredAgent
-from scim_bridge.sync.model import BEGUN, Pushed, buried, desired
+from scim_bridge.sync.pushed import BEGUN, Pushed
 from scim_bridge.sync.scoping import scoped
 
 PAGE = 100

@@ -12,7 +12,7 @@ from scim_bridge.kernel.sql import marks
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.model import fold
 from scim_bridge.sync.idp.port import GROUPS
-from scim_bridge.sync.model import BEGUN
+from scim_bridge.sync.pushed import BEGUN
 
 SETTING = "push_groups"
 EVERY = "*"

@@ -11,16 +11,18 @@ from scim_bridge.audit.record import record
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.agents import find_agent
+from scim_bridge.registry.agent_facts import find_agent
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.model import AGENT
 from scim_bridge.registry.outward import IDP_PUSH, idp_lane
 from scim_bridge.sync.claims import anothers
+from scim_bridge.sync.difference import Difference, difference
+from scim_bridge.sync.digests import canonical
 from scim_bridge.sync.drift import reading_of, spared
 from scim_bridge.sync.facts import desired_of, pushed_of
 from scim_bridge.sync.idp.port import DesiredAgent, Idp, Observed, Wanted
 from scim_bridge.sync.mapping import Step, traced
-from scim_bridge.sync.model import Difference, Pushed, canonical, difference
+from scim_bridge.sync.pushed import Pushed
 from scim_bridge.sync.run import open_run
 from scim_bridge.sync.scoping import outside
 from scim_bridge.sync.wanting import Rules, rules_of, wanted_there

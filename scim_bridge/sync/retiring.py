@@ -5,8 +5,9 @@ from __future__ import annotations
 from scim_bridge.kernel.effects import Done
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.connections import Connection
+from scim_bridge.sync.desired import buried
 from scim_bridge.sync.idp.port import Idp, ObjectChange
-from scim_bridge.sync.model import buried, left_to_do, moved
+from scim_bridge.sync.since_planned import left_to_do, moved
 from scim_bridge.sync.stranger_keeping import decide, stranger
 from scim_bridge.sync.strangers import RETIRED, RETIRING
 

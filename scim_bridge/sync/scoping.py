@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.sql import marks
-from scim_bridge.registry.agents import AgentFacts
+from scim_bridge.registry.agent_facts import AgentFacts
 from scim_bridge.registry.connections import Connection
 from scim_bridge.registry.memberships import direct_groups
 from scim_bridge.registry.scope import GROUP, parse_scope

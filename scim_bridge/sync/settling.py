@@ -18,7 +18,7 @@ from scim_bridge.sync.brake import Limits, many
 from scim_bridge.sync.drift import OVERRIDDEN, TAKEN, Drift
 from scim_bridge.sync.drift_keeping import KeptDrift, close_drift, drift_of, not_taken
 from scim_bridge.sync.idp.port import ENABLED
-from scim_bridge.sync.model import BEGUN
+from scim_bridge.sync.pushed import BEGUN
 from scim_bridge.sync.taking import take
 
 UNKNOWN = "drift-unknown"

@@ -6,8 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from scim_bridge.registry.model import fold
+from scim_bridge.sync.difference import marked_anothers
 from scim_bridge.sync.idp.port import DesiredAgent, Observed, Wanted
-from scim_bridge.sync.model import Pushed, marked_anothers
+from scim_bridge.sync.pushed import Pushed
 from scim_bridge.sync.strangers import Stranger, strangers
 
 

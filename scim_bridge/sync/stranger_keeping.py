@@ -13,9 +13,9 @@ from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import NotFound
 from scim_bridge.kernel.sql import marks
 from scim_bridge.kernel.work import Work
+from scim_bridge.sync.digests import canonical
 from scim_bridge.sync.idp.explaining import NOT_YET, Origin, origin
 from scim_bridge.sync.idp.port import ENABLED, Idp
-from scim_bridge.sync.model import canonical
 from scim_bridge.sync.strangers import ADOPTED, GONE, OPEN, RETIRED, RETIRING, Stranger
 
 ASKED = 20

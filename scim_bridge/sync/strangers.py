@@ -12,7 +12,7 @@ from typing import Any
 
 from scim_bridge.registry.drift_rules import DISPLAY_NAME, FACTS
 from scim_bridge.sync.idp.port import Observed
-from scim_bridge.sync.model import absent
+from scim_bridge.sync.sameness import absent
 
 # How a stranger stands: nobody decided; left alone for good; an agent here; to be switched off there; off; gone.
 OPEN = "open"

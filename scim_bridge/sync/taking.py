@@ -26,7 +26,7 @@ from scim_bridge.registry.holds import place_hold
 from scim_bridge.registry.model import AGENT, AGENT_URN, Owners, PersonRef
 from scim_bridge.registry.people_refs import find_person, owners_of
 from scim_bridge.registry.standing import save, standing
-from scim_bridge.sync.model import absent
+from scim_bridge.sync.sameness import absent
 
 
 async def take(work: Work, agent_id: str, name: str, value: Any, where: str, reason: str) -> None:

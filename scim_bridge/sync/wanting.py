@@ -10,7 +10,8 @@ from scim_bridge.kernel.database import Reader
 from scim_bridge.sync.idp.port import DesiredAgent, Idp, Wanted
 from scim_bridge.sync.mapping import Row, Rule, mapped, rule_of
 from scim_bridge.sync.mapping_store import mapping_rows
-from scim_bridge.sync.model import Pushed, absent
+from scim_bridge.sync.pushed import Pushed
+from scim_bridge.sync.sameness import absent
 from scim_bridge.sync.scoping import only_stops
 
 Rules = tuple[Rule, ...]

@@ -11,11 +11,12 @@ from scim_bridge.kernel.clock import iso
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.effects import Dead, Done, Effect, Handler, Outcome, Retry
 from scim_bridge.kernel.errors import NotFound
-from scim_bridge.kernel.outbound import OutboundError
+from scim_bridge.kernel.outbound_error import OutboundError
 from scim_bridge.kernel.webhook import NOT_FOLLOWED, PASSING, deliver, retry_after
 from scim_bridge.settings.watch import PAGERDUTY, AlertRouteSettings, AlertSettings
 from scim_bridge.watch import apprise_target
-from scim_bridge.watch.alerts import Alert, alert
+from scim_bridge.watch.alert_model import Alert
+from scim_bridge.watch.alerts import alert
 from scim_bridge.watch.baseline_model import HIGH, LOW, MEDIUM
 from scim_bridge.watch.telling import ALERT, OPENED, RESOLVED
 

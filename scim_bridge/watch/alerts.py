@@ -1,117 +1,24 @@
-"""Alerts: opened once for an agent, kind and subject, seen again, muted for a reason, resolved by somebody."""
+"""Alerts: opened once for an agent, kind and subject, seen again, resolved by somebody; found and counted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
 from scim_bridge.audit.record import record
-from scim_bridge.kernel.clock import DAY, HOUR, iso
+from scim_bridge.kernel.clock import HOUR
 from scim_bridge.kernel.database import Reader
-from scim_bridge.kernel.errors import Invalid, NotFound, Refused
+from scim_bridge.kernel.errors import NotFound, Refused
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.holds import release_hold
 from scim_bridge.registry.throttles import release_throttle
-from scim_bridge.watch.baseline_model import KINDS, SEVERITIES, Finding
+from scim_bridge.watch.alert_model import COLUMNS, FROM, HOLD, THROTTLE, Alert, alert_of, at_least
+from scim_bridge.watch.baseline_model import Finding
 
 SOURCE = "watch"
-HOLD, THROTTLE = "hold", "throttle"
 MOST_EVIDENCE = 20
-LONGEST_MUTE = 366 * DAY
-COLUMNS = (
-    "l.id, l.agent_id, a.slug AS agent, l.kind, l.subject, l.severity, l.state, l.why, l.figures, l.evidence,"
-    " l.first, l.last, l.hour, l.hours, l.muted, l.response, l.resolved, l.resolved_by, l.resolution"
-)
-FROM = "sb_alert l LEFT JOIN sb_agent a ON a.id = l.agent_id"
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """One alert as it is kept. `first`, `last` and `resolved` in microseconds; `response` is what was done."""
-
-    id: str
-    agent_id: str
-    agent: str
-    kind: str
-    subject: str
-    severity: str
-    state: str
-    why: str
-    figures: Mapping[str, Any]
-    evidence: Sequence[str]
-    first: int
-    last: int
-    hour: int
-    hours: int
-    muted: str | None
-    response: Sequence[str]
-    resolved: int | None
-    resolved_by: str | None
-    resolution: str | None
-
-    def shown(self) -> dict[str, Any]:
-        """The alert for programs: instants as RFC 3339."""
-        return {
-            "id": self.id,
-            "agent": {"id": self.agent_id, "slug": self.agent},
-            "kind": self.kind,
-            "subject": self.subject,
-            "severity": self.severity,
-            "state": self.state,
-            "why": self.why,
-            "figures": dict(self.figures),
-            "evidence": list(self.evidence),
-            "first": iso(self.first),
-            "last": iso(self.last),
-            "hours": self.hours,
-            "muted": self.muted is not None,
-            "response": list(self.response),
-            **({"resolved": iso(self.resolved)} if self.resolved else {}),
-            **({"resolvedBy": self.resolved_by, "resolution": self.resolution} if self.resolved_by else {}),
-        }
-
-
-def alert_of(row: Any) -> Alert:
-    """A row of COLUMNS as a value."""
-    told = {name: row[name] for name in Alert.__slots__}
-    for name in ("figures", "evidence", "response"):
-        told[name] = orjson.loads(told[name])
-    return Alert(**{**told, "agent": told["agent"] or ""})
-
-
-def example(alert_id: str, now: int) -> Alert:
-    """A made-up alert, to try a route with."""
-    why = "A test of this route: 480 events within the hour; 31.0 are usual at this hour of the week."
-    figures = {"events": 480, "expected": 31.0}
-    return Alert(
-        alert_id,
-        "",
-        "support-triage",
-        KINDS[0],
-        "test",
-        "medium",
-        "open",
-        why,
-        figures,
-        ("test event-1",),
-        now,
-        now,
-        now // HOUR,
-        1,
-        None,
-        (),
-        None,
-        None,
-        None,
-    )
-
-
-def at_least(severity: str, least: str) -> bool:
-    """Whether a severity reaches a threshold."""
-    return SEVERITIES.index(severity) >= SEVERITIES.index(least)
 
 
 async def open_alert(reader: Reader, agent_id: str, found: Finding) -> Alert | None:
@@ -136,18 +43,6 @@ async def settled(reader: Reader, agent_id: str, found: Finding) -> bool:
         found.hour,
     )
     return row is not None
-
-
-async def mute_for(reader: Reader, agent_id: str, kind: str, now: int) -> str | None:
-    """The id of a mute that covers an agent's alerts of a kind now."""
-    row = await reader.one(
-        "SELECT id FROM sb_alert_mute WHERE ended IS NULL AND until > ? AND (agent_id IS NULL OR agent_id = ?)"
-        " AND (kind IS NULL OR kind = ?) ORDER BY until DESC LIMIT 1",
-        now,
-        agent_id,
-        kind,
-    )
-    return None if row is None else str(row["id"])
 
 
 async def add_alert(
@@ -300,77 +195,6 @@ async def quiet(reader: Reader, before: int, limit: int) -> list[str]:
         limit,
     )
     return [row["id"] for row in rows if HOLD not in orjson.loads(row["response"])]
-
-
-async def mute(work: Work, agent_id: str | None, kind: str | None, reason: str, until: int) -> str:
-    """Tell nobody of these alerts until an instant; the mute's id. They are kept and shown all the same."""
-    if kind is not None and kind not in KINDS:
-        raise Invalid("alert-kind", f"{kind!r} is no kind of alert.", f"Use one of {', '.join(KINDS)}.")
-    if agent_id is None and kind is None:
-        raise Invalid("mute-all", "Everything cannot be muted at once.", "Name an agent, a kind, or both.")
-    if not reason.strip():
-        raise Invalid("mute-reason", "A reason is needed.", "Say why; it is kept and shown.")
-    if not work.now < until <= work.now + LONGEST_MUTE:
-        raise Invalid("mute-until", "A mute ends, within a year from now.", "Write for example --for 7d.")
-    mute_id = work.ids.new()
-    await work.tx.run(
-        "INSERT INTO sb_alert_mute (id, agent_id, kind, reason, muted_by, created, until)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        mute_id,
-        agent_id,
-        kind,
-        reason.strip(),
-        work.actor.name,
-        work.now,
-        until,
-    )
-    detail = {"mute": mute_id, "kind": kind, "reason": reason.strip(), "until": iso(until)}
-    await record(work, "alert.muted", "agent", agent_id, detail)
-    return mute_id
-
-
-async def unmute(work: Work, mute_id: str) -> None:
-    """End a mute now; NotFound when there is none that lasts."""
-    row = await work.tx.one("SELECT agent_id FROM sb_alert_mute WHERE id = ?", mute_id)
-    done = await work.tx.run(
-        "UPDATE sb_alert_mute SET ended = ? WHERE id = ? AND ended IS NULL AND until > ?",
-        work.now,
-        mute_id,
-        work.now,
-    )
-    if row is None or not done:
-        raise NotFound(
-            "mute-unknown", f"There is no mute {mute_id[:64]!r}.", "See `scim-bridge alerts mutes`."
-        )
-    await record(work, "alert.unmuted", "agent", row["agent_id"], {"mute": mute_id})
-
-
-async def mutes(
-    reader: Reader,
-    now: int,
-    *,
-    only: str | None = None,
-    limit: int | None = None,
-    after: tuple[int, str] | None = None,
-) -> list[dict[str, Any]]:
-    """The mutes that last, those that end first on top: all, so many at most, or the one with this id.
-
-    `after`: only those behind one that ends at this instant and has this id.
-    """
-    one, some = ("", ()) if only is None else (" AND m.id = ?", (only,))
-    behind, place = ("", ()) if after is None else (" AND (m.until, m.id) > (?, ?)", after)
-    most, many = ("", ()) if limit is None else (" LIMIT ?", (limit,))
-    rows = await reader.all(
-        "SELECT m.id, a.slug AS agent, m.kind, m.reason, m.muted_by, m.created, m.until FROM sb_alert_mute m"
-        " LEFT JOIN sb_agent a ON a.id = m.agent_id WHERE m.ended IS NULL AND m.until > ?"
-        f"{one}{behind} ORDER BY m.until, m.id{most}",
-        now,
-        *some,
-        *place,
-        *many,
-    )
-    names = ("id", "agent", "kind", "reason", "muted_by", "created", "until")
-    return [{name: row[name] for name in names} for row in rows]
 
 
 async def held_lately(reader: Reader, now: int) -> int:

@@ -10,7 +10,7 @@ from scim_bridge.kernel.clock import DAY, HOUR
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.sql import marks
 from scim_bridge.watch.activity_model import DENIED, family
-from scim_bridge.watch.alerts import Alert
+from scim_bridge.watch.alert_model import Alert
 from scim_bridge.watch.baseline_model import (
     CONCURRENCY,
     DENIALS,

@@ -10,7 +10,8 @@ import orjson
 from scim_bridge.audit.record import record
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.effects import Dead, Done, Effect, Handler, Outcome, Retry
-from scim_bridge.kernel.outbound import Answer, OutboundError
+from scim_bridge.kernel.outbound import Answer
+from scim_bridge.kernel.outbound_error import OutboundError
 from scim_bridge.kernel.webhook import retry_after
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.event_types import SET_MEDIA, SSF

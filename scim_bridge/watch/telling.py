@@ -17,7 +17,8 @@ from scim_bridge.registry import outward
 from scim_bridge.registry.holds import place_hold
 from scim_bridge.registry.throttles import Pace, last_throttle, place_throttle, slowed_since
 from scim_bridge.settings.watch import AlertResponseSettings, AlertRouteSettings, AlertSettings
-from scim_bridge.watch.alerts import HOLD, SOURCE, THROTTLE, Alert, at_least, held_by_alert, held_lately
+from scim_bridge.watch.alert_model import HOLD, THROTTLE, Alert, at_least
+from scim_bridge.watch.alerts import SOURCE, held_by_alert, held_lately
 
 ALERT = "alert"
 OPENED, RESOLVED = "alert.opened", "alert.resolved"

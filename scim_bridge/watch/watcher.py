@@ -23,19 +23,8 @@ from scim_bridge.registry.model import AGENT_URN
 from scim_bridge.settings.watch import ActivitySettings, AlertSettings
 from scim_bridge.watch import baseline
 from scim_bridge.watch.activity_store import forget
-from scim_bridge.watch.alerts import (
-    THROTTLE,
-    Alert,
-    add_alert,
-    alert,
-    at_least,
-    mute_for,
-    open_alert,
-    quiet,
-    resolve,
-    seen_again,
-    settled,
-)
+from scim_bridge.watch.alert_model import THROTTLE, Alert, at_least
+from scim_bridge.watch.alerts import add_alert, alert, open_alert, quiet, resolve, seen_again, settled
 from scim_bridge.watch.baseline_model import Finding, Hour, Known, State, Unreadable, state_of
 from scim_bridge.watch.baseline_store import (
     agents_due,
@@ -46,6 +35,7 @@ from scim_bridge.watch.baseline_store import (
     mentioned,
 )
 from scim_bridge.watch.evidence import evidence_for
+from scim_bridge.watch.muting import mute_for
 from scim_bridge.watch.telling import OPENED, RESOLVED, Ask, respond, slow_again, tell
 
 log = structlog.get_logger("scim_bridge.watch")

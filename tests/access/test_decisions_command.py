@@ -14,7 +14,7 @@ from scim_bridge.cli.decisions import app
 from scim_bridge.inventory.service import import_manifest
 from scim_bridge.kernel.clock import ManualClock, SystemClock
 from scim_bridge.kernel.work import Store
-from scim_bridge.registry.agents import find_agent
+from scim_bridge.registry.agent_facts import find_agent
 from scim_bridge.registry.holds import place_hold
 from tests.access.gateway import EXAMPLE
 from tests.conftest import TESTER, run_with_store

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.agents import delete_agent, find_agent
+from scim_bridge.registry.agent_facts import find_agent
+from scim_bridge.registry.agents import delete_agent
 from scim_bridge.registry.connections import create_connection
 from scim_bridge.registry.groups import delete_group
 from scim_bridge.registry.holds import place_hold, release_hold

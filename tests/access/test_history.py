@@ -11,7 +11,7 @@ from scim_bridge.access.retention import forget
 from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.kernel.errors import ConfigurationError, NotFound
 from scim_bridge.kernel.work import Store
-from scim_bridge.registry.agents import find_agent
+from scim_bridge.registry.agent_facts import find_agent
 from scim_bridge.registry.holds import place_hold
 from scim_bridge.settings.access import AccessSettings, check_access
 from tests.access.gateway import Gateway, OnStore, with_gateway

@@ -17,7 +17,7 @@ from scim_bridge.kernel.errors import StoreUnavailable
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.access_tokens import issue_access_token
-from scim_bridge.registry.agents import find_agent
+from scim_bridge.registry.agent_facts import find_agent
 from scim_bridge.registry.connections import create_connection
 from scim_bridge.registry.holds import place_hold
 from scim_bridge.registry.resources import set_external_id

@@ -7,7 +7,9 @@ import pytest
 from scim_bridge.access.facts import facts_about
 from scim_bridge.kernel.errors import Conflict
 from scim_bridge.kernel.work import Store, Work
-from scim_bridge.registry.agents import create_agent, delete_agent, find_agent, update_agent
+from scim_bridge.registry.agent_creation import create_agent
+from scim_bridge.registry.agent_facts import find_agent
+from scim_bridge.registry.agents import delete_agent, update_agent
 from scim_bridge.registry.graves import bring_back, buried, check_rename
 from scim_bridge.registry.model import AGENT, AGENT_URN, Doc, Resource
 from tests.access.gateway import OnStore

@@ -21,7 +21,7 @@ from scim_bridge.kernel.clock import DAY, ManualClock
 from scim_bridge.kernel.errors import Invalid, Refused
 from scim_bridge.kernel.work import Store
 from scim_bridge.registry import recommendations as kept
-from scim_bridge.registry.agents import find_agent
+from scim_bridge.registry.agent_facts import find_agent
 from scim_bridge.registry.grants import group_named
 from scim_bridge.registry.groups import add_members, create_group, delete_group, groups_of, remove_members
 from scim_bridge.settings.access import AccessSettings

@@ -8,7 +8,7 @@ import orjson
 
 from scim_bridge.access import search
 from scim_bridge.inventory.service import import_manifest
-from scim_bridge.registry.agents import all_agents, find_agent
+from scim_bridge.registry.agent_facts import all_agents, find_agent
 from scim_bridge.registry.holds import place_hold
 from tests.access.gateway import Gateway, OnStore, question, with_gateway
 from tests.conftest import TESTER

@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 from scim_bridge.access import status
 from scim_bridge.audit.seal import seal
-from scim_bridge.registry.agents import delete_agent, find_agent
+from scim_bridge.registry.agent_facts import find_agent
+from scim_bridge.registry.agents import delete_agent
 from scim_bridge.registry.holds import place_hold, release_hold
 from tests.access.gateway import Gateway, OnStore, with_gateway
 from tests.conftest import MASTER, TESTER

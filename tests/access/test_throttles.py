@@ -12,7 +12,7 @@ from scim_bridge.access.model import Question
 from scim_bridge.kernel.clock import DAY, HOUR, MINUTE, SECOND, ManualClock, iso
 from scim_bridge.kernel.frequency import read_frequency, written_frequency
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.agents import find_agent
+from scim_bridge.registry.agent_facts import find_agent
 from scim_bridge.registry.throttles import (
     Pace,
     end_throttles,

@@ -25,6 +25,7 @@ from scim_bridge.attestations.service import ask, asking_of
 from scim_bridge.audit.record import record
 from scim_bridge.console.agent_search import agents_found
 from scim_bridge.departures.rules import RULES, Rules
+from scim_bridge.doors import signed_in
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.database import open_database
 from scim_bridge.kernel.edge import Edge, unexpected, unrouted
@@ -37,11 +38,11 @@ from scim_bridge.registry.connections import connection
 from scim_bridge.registry.groups import add_members, create_group
 from scim_bridge.registry.holds import place_hold
 from scim_bridge.registry.tokens import create_token
-from scim_bridge.server import signed_in
 from scim_bridge.settings.attestations import AttestationSettings
 from scim_bridge.settings.model import Settings
-from scim_bridge.watch.alerts import add_alert, mute
+from scim_bridge.watch.alerts import add_alert
 from scim_bridge.watch.baseline_model import KINDS, Finding
+from scim_bridge.watch.muting import mute
 from tests.conftest import MASTER, TESTER
 from tests.departures.house import furnish, heard, left
 

@@ -15,7 +15,7 @@ from scim_bridge.api.catalogue import OPERATIONS
 from scim_bridge.api.idempotency import forget
 from scim_bridge.api.model import Operation
 from scim_bridge.kernel.work import Store
-from scim_bridge.registry.agents import create_agent
+from scim_bridge.registry.agent_creation import create_agent
 from tests.api.house import application, client, context, furnished, token
 from tests.conftest import TESTER
 from tests.registry.keys import unusable

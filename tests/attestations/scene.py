@@ -12,7 +12,7 @@ from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.throttle import Throttle
 from scim_bridge.kernel.work import Actor, Store, Work
-from scim_bridge.registry.agents import create_agent
+from scim_bridge.registry.agent_creation import create_agent
 from scim_bridge.registry.credentials import register_credential
 from scim_bridge.registry.groups import add_members, create_group
 from scim_bridge.registry.model import AGENT_URN, GROUP_EXTENSION_URN

@@ -17,7 +17,8 @@ from scim_bridge.kernel.crypto import public_keys, verify
 from scim_bridge.kernel.effects import Effects
 from scim_bridge.kernel.errors import Invalid
 from scim_bridge.kernel.work import Store, Work
-from scim_bridge.registry.agents import AgentFacts, delete_agent, facts_of
+from scim_bridge.registry.agent_facts import AgentFacts, facts_of
+from scim_bridge.registry.agents import delete_agent
 from scim_bridge.registry.connections import create_connection
 from scim_bridge.registry.graves import bring_back, buried
 from scim_bridge.registry.groups import add_members, create_group

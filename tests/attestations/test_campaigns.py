@@ -14,7 +14,8 @@ from scim_bridge.attestations.chasing import chase
 from scim_bridge.attestations.passing import reassign
 from scim_bridge.kernel.errors import Invalid, NotFound, Refused
 from scim_bridge.kernel.work import Store
-from scim_bridge.registry.agents import delete_agent, facts_of
+from scim_bridge.registry.agent_facts import facts_of
+from scim_bridge.registry.agents import delete_agent
 from scim_bridge.registry.people import set_employed
 from tests.attestations.crowd import answer, browser, company, mails, play
 from tests.attestations.scene import SETTINGS, context

@@ -16,7 +16,7 @@ from scim_bridge.kernel.clock import DAY, HOUR, MINUTE, SECOND, iso
 from scim_bridge.kernel.crypto import public_keys, verify
 from scim_bridge.kernel.effects import Effects
 from scim_bridge.kernel.work import Store, Work
-from scim_bridge.registry.agents import AgentFacts, facts_of
+from scim_bridge.registry.agent_facts import AgentFacts, facts_of
 from scim_bridge.registry.groups import add_members, create_group
 from scim_bridge.registry.people import create_person
 from scim_bridge.registry.resources import set_external_id

@@ -9,7 +9,8 @@ from scim_bridge.attestations.chasing import chase
 from scim_bridge.attestations.lapsing import lapse
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.work import Store
-from scim_bridge.registry.agents import facts_of, set_owners
+from scim_bridge.registry.agent_facts import facts_of
+from scim_bridge.registry.agents import set_owners
 from scim_bridge.registry.model import Owners
 from scim_bridge.registry.people import set_employed
 from scim_bridge.registry.people_refs import people

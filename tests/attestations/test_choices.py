@@ -11,7 +11,7 @@ from scim_bridge.attestations.lapsing import warn
 from scim_bridge.attestations.service import ask
 from scim_bridge.kernel.crypto import public_keys, verify
 from scim_bridge.kernel.work import Store
-from scim_bridge.registry.agents import facts_of
+from scim_bridge.registry.agent_facts import facts_of
 from scim_bridge.registry.credentials import credentials_of
 from scim_bridge.registry.groups import groups_of
 from scim_bridge.registry.people import set_employed

@@ -19,7 +19,8 @@ from scim_bridge.kernel.crypto import MasterKey
 from scim_bridge.kernel.errors import NotFound, Refused
 from scim_bridge.kernel.throttle import Throttle, TooManyRequests
 from scim_bridge.kernel.work import Store
-from scim_bridge.registry.agents import delete_agent, facts_of, set_owners
+from scim_bridge.registry.agent_facts import facts_of
+from scim_bridge.registry.agents import delete_agent, set_owners
 from scim_bridge.registry.model import Owners
 from scim_bridge.registry.outward import opened_for
 from scim_bridge.registry.people import set_employed

@@ -17,7 +17,8 @@ from scim_bridge.attestations.service import ask
 from scim_bridge.kernel.clock import DAY
 from scim_bridge.kernel.errors import ConfigurationError
 from scim_bridge.kernel.work import Store, Work
-from scim_bridge.registry.agents import facts_of, set_attestation, update_agent
+from scim_bridge.registry.agent_facts import facts_of
+from scim_bridge.registry.agents import set_attestation, update_agent
 from scim_bridge.registry.groups import add_members, create_group
 from scim_bridge.registry.model import AGENT_URN, Attestation
 from scim_bridge.settings.attestations import AttestationSettings, CampaignSettings, check_attestations

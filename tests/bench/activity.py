@@ -23,7 +23,7 @@ from scim_bridge.kernel.database import open_database
 from scim_bridge.kernel.ids import UuidV7
 from scim_bridge.kernel.work import Actor, Store, Work
 from scim_bridge.migrations import upgrade
-from scim_bridge.registry.agents import create_agent
+from scim_bridge.registry.agent_creation import create_agent
 from scim_bridge.registry.model import AGENT_URN
 from scim_bridge.registry.tokens import create_token
 from tests.bench.databases import databases, number

@@ -22,8 +22,8 @@ from scim_bridge.kernel.database import open_database
 from scim_bridge.kernel.ids import UuidV7
 from scim_bridge.kernel.work import Actor, Store, Work
 from scim_bridge.migrations import upgrade
-from scim_bridge.registry.agents import INSERT as AGENT_ROW
-from scim_bridge.registry.agents import agent_row, created, new_agent
+from scim_bridge.registry.agent_creation import INSERT as AGENT_ROW
+from scim_bridge.registry.agent_creation import agent_row, created, new_agent
 from scim_bridge.registry.connections import create_connection
 from scim_bridge.registry.groups import create_group
 from scim_bridge.registry.model import (

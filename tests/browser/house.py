@@ -42,7 +42,7 @@ from scim_bridge.kernel.ids import UuidV7
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.throttle import Throttle
 from scim_bridge.kernel.work import Actor, Store, Work
-from scim_bridge.registry.agents import find_agent
+from scim_bridge.registry.agent_facts import find_agent
 from scim_bridge.registry.connections import Connection, create_connection
 from scim_bridge.registry.credentials import confirm_revoked
 from scim_bridge.registry.holds import place_hold

@@ -17,7 +17,7 @@ import httpx2
 
 from scim_bridge.app import Bridge, open_bridge
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.agents import create_agent
+from scim_bridge.registry.agent_creation import create_agent
 from scim_bridge.registry.connections import create_connection
 from scim_bridge.registry.credentials import register_credential
 from scim_bridge.registry.groups import add_members, create_group

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from scim_bridge.app import Bridge
+from scim_bridge.duties import jobs_of
 from scim_bridge.kernel.clock import DAY, SystemClock
 from scim_bridge.kernel.key_holders import Presence
 from scim_bridge.moving.kept import TABLES
-from scim_bridge.server import jobs_of
 from tests.chaos import judge
 from tests.chaos.crew import resident, used
 from tests.chaos.replicas import tree

@@ -11,7 +11,7 @@ import pytest
 
 from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.kernel.work import Store, Work
-from scim_bridge.registry.agents import create_agent
+from scim_bridge.registry.agent_creation import create_agent
 from tests.cli.command import Command
 from tests.conftest import TESTER, run_with_store
 

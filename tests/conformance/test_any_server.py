@@ -14,7 +14,7 @@ from scim_bridge.conformance.model import Verdict
 from scim_bridge.conformance.report import document, page
 from scim_bridge.conformance.target import Target, checked
 from scim_bridge.kernel.errors import Invalid, Unauthenticated
-from scim_bridge.kernel.outbound import OutboundError
+from scim_bridge.kernel.outbound_error import OutboundError
 from tests.conformance.conftest import Prove
 from tests.conformance.servers import TOKEN, listening, plain
 from tests.conformance.small_server import SmallServer, dumped, garbled

@@ -9,7 +9,7 @@ import pytest
 from scim_bridge.console.agent_cells import attestation, person, rows
 from scim_bridge.console.listing import Line
 from scim_bridge.kernel.clock import DAY
-from scim_bridge.registry.agents import AgentFacts
+from scim_bridge.registry.agent_facts import AgentFacts
 from scim_bridge.registry.model import Attestation, Hold, Owners, PersonRef, Resource
 
 NOW = 1_800_000_000_000_000

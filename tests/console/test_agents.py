@@ -17,7 +17,8 @@ from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.kernel.database import open_database
 from scim_bridge.kernel.ids import UuidV7
 from scim_bridge.kernel.work import Store, Work
-from scim_bridge.registry.agents import create_agent, set_owners
+from scim_bridge.registry.agent_creation import create_agent
+from scim_bridge.registry.agents import set_owners
 from scim_bridge.registry.connections import create_connection
 from scim_bridge.registry.credentials import register_credential
 from scim_bridge.registry.findings import Finding, keep_findings

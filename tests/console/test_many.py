@@ -10,7 +10,7 @@ from scim_bridge.attestations.model import first_answerable
 from scim_bridge.kernel.errors import Refused
 from scim_bridge.kernel.work import Actor, Store, Work
 from scim_bridge.registry import bulk
-from scim_bridge.registry.agents import facts_of
+from scim_bridge.registry.agent_facts import facts_of
 from scim_bridge.registry.bulk_doing import carry_on, carry_out
 from scim_bridge.registry.bulk_model import ATTEST, DONE, FAILED, MOVED, NOTHING, PLANNED, STOP, Target
 from scim_bridge.registry.connections import create_connection

@@ -37,7 +37,7 @@ from scim_bridge.console.paging import page_of
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.credentials import register_credential
 from scim_bridge.registry.groups import create_group
-from scim_bridge.watch.alerts import mute
+from scim_bridge.watch.muting import mute
 from tests.bench.console import DECISION, lived
 from tests.bench.fill import populate
 from tests.conftest import MASTER, TESTER

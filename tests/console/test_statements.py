@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scim_bridge.console import tally
-from scim_bridge.kernel import database_sqlite
+from scim_bridge.kernel import sqlite_transaction
 from scim_bridge.kernel.work import Store
 from tests.bench.console import addresses, lived
 from tests.bench.fill import populate
@@ -43,13 +43,13 @@ def test_no_page_asks_more_often_where_there_are_more_agents(
     sqlite_template: Path, tmp_path: Path, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     statements: list[str] = []
-    execute: Callable[..., Any] = database_sqlite.SqliteReader._execute
+    execute: Callable[..., Any] = sqlite_transaction.SqliteReader._execute
 
     def counted(reader: Any, sql: str, values: Any) -> Any:
         statements.append(sql)
         return execute(reader, sql, values)
 
-    monkeypatch.setattr(database_sqlite.SqliteReader, "_execute", counted)
+    monkeypatch.setattr(sqlite_transaction.SqliteReader, "_execute", counted)
     # What took long to count is remembered, on a busy machine of few as well: here it is always counted anew.
     monkeypatch.setattr(tally, "CHEAP", 3600.0)
     few, many = (

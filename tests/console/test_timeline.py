@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from scim_bridge.console.timeline import Entry, one_axis
 from scim_bridge.kernel.clock import HOUR
 from scim_bridge.kernel.work import Work
-from scim_bridge.watch.alerts import add_alert, mutes
+from scim_bridge.watch.alerts import add_alert
 from scim_bridge.watch.baseline_model import Finding
+from scim_bridge.watch.muting import mutes
 from tests.conftest import TESTER
 from tests.console.browser import Browser, browsing, company
 

@@ -30,7 +30,7 @@ from scim_bridge.kernel.telemetry import configure_logging
 from scim_bridge.kernel.work import Store, Work
 from scim_bridge.oauth import clients as oauth
 from scim_bridge.oauth.leaked import end_leaked_secret
-from scim_bridge.registry.agents import create_agent
+from scim_bridge.registry.agent_creation import create_agent
 from scim_bridge.registry.connections import connection, create_connection
 from scim_bridge.registry.credential_traces import leave_trace
 from scim_bridge.registry.credentials import credentials_of, register_credential

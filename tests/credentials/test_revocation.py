@@ -16,7 +16,7 @@ from scim_bridge.kernel.effects import Effects
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.webhook import Untrusted, check
 from scim_bridge.kernel.work import Store, Work
-from scim_bridge.registry.agents import create_agent
+from scim_bridge.registry.agent_creation import create_agent
 from scim_bridge.registry.credentials import credentials_of, register_credential, revoke_all
 from tests.conftest import MASTER, TESTER, run_with_store
 from tests.receiver import Receiver, receiving

@@ -15,7 +15,7 @@ from scim_bridge.kernel.clock import SystemClock
 from scim_bridge.kernel.database import open_database
 from scim_bridge.kernel.ids import UuidV7
 from scim_bridge.kernel.work import Store, Work
-from scim_bridge.registry.agents import create_agent
+from scim_bridge.registry.agent_creation import create_agent
 from scim_bridge.registry.connections import create_connection
 from scim_bridge.registry.credentials import register_credential
 from scim_bridge.registry.model import AGENT_URN

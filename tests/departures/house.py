@@ -17,7 +17,8 @@ from scim_bridge.kernel.effects import Effect, Effects, Outcome
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.webhook import deliver
 from scim_bridge.kernel.work import Actor, Store, Work
-from scim_bridge.registry.agents import AgentFacts, create_agent, facts_of
+from scim_bridge.registry.agent_creation import create_agent
+from scim_bridge.registry.agent_facts import AgentFacts, facts_of
 from scim_bridge.registry.connections import create_connection
 from scim_bridge.registry.credentials import register_credential
 from scim_bridge.registry.model import AGENT_URN, ENTERPRISE_URN

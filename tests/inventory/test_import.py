@@ -13,7 +13,8 @@ from scim_bridge.inventory.a2a import draft, read_card
 from scim_bridge.inventory.problems import ManifestProblems
 from scim_bridge.inventory.service import ImportResult, import_agent, import_manifest
 from scim_bridge.kernel.work import Actor, Store, Work
-from scim_bridge.registry.agents import delete_agent, find_agent
+from scim_bridge.registry.agent_facts import find_agent
+from scim_bridge.registry.agents import delete_agent
 from scim_bridge.registry.connections import create_connection
 from scim_bridge.registry.credentials import confirm_revoked, credentials_of, revoke_all
 from scim_bridge.registry.groups import add_members, groups_of

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scim_bridge.inventory import current
+from scim_bridge.inventory import current, current_people
 from scim_bridge.inventory.lines.careful import careful
 from scim_bridge.inventory.lines.quick import KINDS, quick
 from scim_bridge.inventory.lines.service import import_lines
@@ -23,7 +23,8 @@ from scim_bridge.inventory.service import import_manifest
 from scim_bridge.inventory.source import MAX_BYTES, Unreadable, decoded
 from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.kernel.work import Store, Work
-from scim_bridge.registry.agents import delete_agent, find_agent
+from scim_bridge.registry.agent_facts import find_agent
+from scim_bridge.registry.agents import delete_agent
 from tests.conftest import TESTER, run_with_store
 from tests.inventory.registry import contents
 
@@ -334,7 +335,7 @@ def test_an_import_walks_no_table_to_find_what_its_file_names(sqlite_url: str, c
             reader, [agent_of({**AGENT, "risk_tier": "low"} | {"given": ()})]
         )
         assert found.agents and found.people and found.groups
-        assert await current.by_email(reader, ["ann@corp.example"])
+        assert await current_people.by_email(reader, ["ann@corp.example"])
 
     def agent_of(said: dict[str, Any]) -> AgentEntry:
         names = {field.name for field in fields(AgentEntry)}

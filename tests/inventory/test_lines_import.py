@@ -25,7 +25,7 @@ from scim_bridge.inventory.service import import_manifest
 from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.kernel.errors import Conflict
 from scim_bridge.kernel.work import Actor, Store, Work
-from scim_bridge.registry.agents import find_agent
+from scim_bridge.registry.agent_facts import find_agent
 from scim_bridge.registry.connections import create_connection
 from scim_bridge.registry.groups import add_members, groups_of
 from scim_bridge.registry.people import create_person

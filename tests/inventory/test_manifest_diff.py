@@ -7,7 +7,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scim_bridge.inventory.diff import CurrentInventory, ImportDiff, Membership, Named, Update, diff
+from scim_bridge.inventory.current_inventory import CurrentInventory
+from scim_bridge.inventory.diff import diff
+from scim_bridge.inventory.import_diff import ImportDiff, Membership, Named, Update
 from scim_bridge.inventory.manifest import AgentEntry, CredentialEntry, GroupEntry, Manifest, PersonEntry
 from scim_bridge.inventory.read import read_manifest
 

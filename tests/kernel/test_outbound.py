@@ -12,7 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from scim_bridge.kernel.allow_list import AllowList
-from scim_bridge.kernel.outbound import Outbound, OutboundError, _GuardedBackend
+from scim_bridge.kernel.guarded_connections import GuardedBackend
+from scim_bridge.kernel.outbound import Outbound
+from scim_bridge.kernel.outbound_error import OutboundError
 
 METADATA = ["169.254.169.254", "fd00:ec2::254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe"]
 INTERNAL = ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "0.0.0.0", "::1", "fe80::1", "fc00::1"]
@@ -197,7 +199,7 @@ def test_a_name_that_means_another_address_a_moment_later_is_connected_to_the_on
             return "a stream"
 
     async def main() -> None:
-        backend = _GuardedBackend(AllowList(()), resolver, plain=False)
+        backend = GuardedBackend(AllowList(()), resolver, plain=False)
         backend._inner = Inner()  # type: ignore[assignment]
         assert await backend.connect_tcp("rebound.example", 443) == "a stream"
         with pytest.raises(OutboundError, match="internal address"):

@@ -16,7 +16,7 @@ import pytest
 
 from scim_bridge import health, server
 from scim_bridge.app import Bridge, open_bridge
-from scim_bridge.kernel import database_postgres, postgres_session
+from scim_bridge.kernel import postgres_session, postgres_transaction
 from scim_bridge.kernel.work import Work
 from scim_bridge.registry.connections import create_connection
 from scim_bridge.registry.tokens import create_token
@@ -72,7 +72,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same limits, ten times smaller."""
     monkeypatch.setattr(postgres_session, "OPENING", 0.5)
     monkeypatch.setattr(postgres_session, "SIGN_OF_LIFE", 0.3)
-    monkeypatch.setattr(database_postgres, "ALONE", 1.0)
+    monkeypatch.setattr(postgres_transaction, "ALONE", 1.0)
     monkeypatch.setattr(health, "SECONDS", 0.4)
 
 

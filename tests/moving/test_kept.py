@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from scim_bridge.duties import jobs_of
 from scim_bridge.kernel import effect_retention
 from scim_bridge.kernel.clock import DAY, ManualClock
 from scim_bridge.kernel.key_holders import Presence
@@ -13,7 +14,7 @@ from scim_bridge.kernel.work import Store, Work
 from scim_bridge.migrations.rooms import metadata
 from scim_bridge.moving.kept import TABLES
 from scim_bridge.moving.status import UNKNOWN, status
-from scim_bridge.server import jobs_of, open_bridge
+from scim_bridge.server import open_bridge
 from scim_bridge.settings.model import Settings, TransmitterSettings
 from tests.conftest import TESTER, Runner
 

@@ -17,7 +17,7 @@ from scim_bridge.kernel.clock import HOUR, ManualClock, iso
 from scim_bridge.kernel.errors import Invalid, NotFound
 from scim_bridge.kernel.work import Store, Work
 from scim_bridge.registry import grants
-from scim_bridge.registry.agents import find_agent
+from scim_bridge.registry.agent_facts import find_agent
 from scim_bridge.registry.groups import add_members, groups_of, remove_members
 from tests.conftest import TESTER
 

@@ -7,7 +7,8 @@ import pytest
 
 from scim_bridge.kernel.errors import Conflict
 from scim_bridge.kernel.work import Store, UnauditedChange, Work
-from scim_bridge.registry.agents import create_agent, facts_of
+from scim_bridge.registry.agent_creation import create_agent
+from scim_bridge.registry.agent_facts import facts_of
 from scim_bridge.registry.credentials import register_credential
 from scim_bridge.registry.groups import add_members, create_group, groups_of, members_of, remove_members
 from scim_bridge.registry.holds import place_hold, release_hold

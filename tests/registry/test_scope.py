@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from scim_bridge.kernel.errors import Invalid
 from scim_bridge.kernel.work import Store, Work
-from scim_bridge.registry.agents import create_agent
+from scim_bridge.registry.agent_creation import create_agent
 from scim_bridge.registry.groups import create_group
 from scim_bridge.registry.model import AGENT_URN
 from scim_bridge.registry.people import create_person

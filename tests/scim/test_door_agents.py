@@ -109,7 +109,7 @@ def test_an_agent_is_patched_and_replaced_under_its_own_names(door) -> None:
 
 def test_an_agent_made_by_an_import_is_there_for_an_idp_to_take_over(door) -> None:
     async def body(bridge: Bridge) -> None:
-        from scim_bridge.registry.agents import create_agent
+        from scim_bridge.registry.agent_creation import create_agent
         from tests.conftest import TESTER
 
         doc = {"userName": "triage@agents.test", "displayName": "Triage", AGENT_URN: {"purpose": "triage"}}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scim_bridge.kernel import database_sqlite, postgres_session
+from scim_bridge.kernel import postgres_session, sqlite_transaction
 from tests.scim.bridge import Bridge, Client
 
 URN = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
@@ -42,8 +42,8 @@ def count(monkeypatch: pytest.MonkeyPatch) -> Iterator[Count]:
 
         monkeypatch.setattr(owner, name, wrapped)
 
-    noted(database_sqlite.SqliteReader, "_execute")
-    noted(database_sqlite.SqliteTx, "add_all")
+    noted(sqlite_transaction.SqliteReader, "_execute")
+    noted(sqlite_transaction.SqliteTx, "add_all")
     for name in ("one", "all", "run", "many", "say"):
         noted(postgres_session.Session, name)
     yield found

@@ -10,7 +10,7 @@ import pytest
 
 from scim_bridge.access.facts import facts_about
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.agents import facts_of, find_agent
+from scim_bridge.registry.agent_facts import facts_of, find_agent
 from scim_bridge.registry.holds import place_hold, release_hold
 from scim_bridge.registry.model import AGENT_URN
 from tests.conftest import TESTER

@@ -9,10 +9,10 @@ import httpx2
 import uvicorn
 
 from scim_bridge.cli.serve import OPTIONS
+from scim_bridge.doors import doors
 from scim_bridge.kernel.edge import Edge
 from scim_bridge.registry.model import ENTERPRISE_URN, USER_URN
 from scim_bridge.sandbox.kit.tls import ensure_ca
-from scim_bridge.server import doors
 from tests.scim.bridge import Bridge, Client, Reply
 from tests.scim.proving import group, made, op, people, refused, user
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from scim_bridge.doors import SCIM_OF_ANY_VERSION
+from scim_bridge.kernel.paths import SCIM_PATH
 from scim_bridge.scim import routing
-from scim_bridge.server import SCIM, SCIM_OF_ANY_VERSION
 from tests.security.everything import MARK, World, everything
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -33,7 +34,7 @@ FAMILIES: dict[str, frozenset[int]] = {
     "/credentials/v1/": REFUSED,
     "/console": SIGN_IN,
     "/.well-known/": OPEN,
-    SCIM: OWN,
+    SCIM_PATH: OWN,
 }
 TABLE: dict[str, frozenset[int]] = {
     "/": OPEN,
@@ -97,7 +98,7 @@ def addresses(world: World) -> list[Address]:
     for route in app._web.routes:
         known = getattr(route, "methods", None) or getattr(route.app, "methods", None) or METHODS
         found.setdefault(route.path, set()).update(known)
-    assert {prefix for prefix, _ in app._doors} == {SCIM, SCIM_OF_ANY_VERSION}, "a new door: try it here"
+    assert {prefix for prefix, _ in app._doors} == {SCIM_PATH, SCIM_OF_ANY_VERSION}, "a new door: try it here"
     tables = (
         routing.COLLECTIONS,
         routing.RESOURCES,
@@ -106,7 +107,7 @@ def addresses(world: World) -> list[Address]:
         routing.ITEM_ROUTES,
     )
     for each in [route for table in tables for route in table.values()] + [routing.ME_ROUTE]:
-        found.setdefault(SCIM + each.template, set()).update(each.methods)
+        found.setdefault(SCIM_PATH + each.template, set()).update(each.methods)
     found.setdefault("/console/{rest:path}", set())
     return [Address(path, frozenset(known), _expected(path)) for path, known in sorted(found.items())]
 
@@ -161,7 +162,7 @@ def options(address: Address, world: World, body: dict[str, Any], method: str) -
         return {"params": {"stream_id": body["stream_id"]} if address.template.startswith("/ssf/") else {}}
     if address.template.startswith(("/console", "/oauth", "/attest", "/take-over", "/access/v1/introspect")):
         return {"data": {"token": world.ours, "grant_type": "client_credentials", "client_id": "theirs"}}
-    if address.template.startswith(("/ssf", SCIM, "/api", "/access", "/activity", "/v1")):
+    if address.template.startswith(("/ssf", SCIM_PATH, "/api", "/access", "/activity", "/v1")):
         query = {"stream_id": body["stream_id"]} if address.template == "/ssf/streams" else {}
         return {"json": body, "params": query}
     return {"json": body}
@@ -174,7 +175,7 @@ async def tried(world: World, address: Address, token: str) -> list[str]:
     target = world.ids["agent"]
     for method in METHODS:
         for number, body in enumerate(bodies(world, target)):
-            if number and (method in ("GET", "DELETE") or not address.template.startswith(SCIM)):
+            if number and (method in ("GET", "DELETE") or not address.template.startswith(SCIM_PATH)):
                 continue
             path = filled(address.template, target, world)
             answer = await world.ask(method, path, token, **options(address, world, body, method))

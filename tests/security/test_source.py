@@ -16,10 +16,15 @@ CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "yaml
 MODULES = {"pickle", "cPickle", "dill", "marshal", "shelve", "jsonpickle", "telnetlib", "xml"}
 # Who may open connections or start processes by themselves, and why that is right.
 WAYS_OUT = {
-    "kernel/outbound.py": "the one way out, with the guard",
+    "kernel/outbound.py": "the one way out",
+    "kernel/guarded_connections.py": "its guard",
+    "kernel/outbound_error.py": "what its HTTP client reports",
     "kernel/trust.py": "whom it trusts",
     "kernel/database_postgres.py": "the installation's own database",
+    "kernel/postgres_errors.py": "what the driver of the installation's own database says",
+    "kernel/postgres_reads.py": "the installation's own database",
     "kernel/postgres_session.py": "the installation's own database",
+    "kernel/postgres_transaction.py": "the installation's own database",
     "kernel/slots.py": "the installation's own database",
     "kernel/tracing.py": "the installation's own collector, by OpenTelemetry's exporter",
     "kernel/key_holders.py": "its own host name",

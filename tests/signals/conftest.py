@@ -1,14 +1,18 @@
-"""Fixtures of the doors' tests: one sandbox transmitter for all of them, and a stage for each."""
+"""Fixtures of the doors' tests: HR's door, one sandbox transmitter for all of them, and a stage for each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from scim_bridge.kernel.clock import ManualClock
-from scim_bridge.kernel.work import Store
+from scim_bridge.kernel.work import Store, Work
+from scim_bridge.registry.people import create_person
+from tests.conftest import TESTER
 from tests.sandbox.servers import Running
+from tests.signals.hr_door import Door
 from tests.signals.ssf_stage import OnStage, SharedClock, afresh, staged, transmitter
 
 
@@ -31,6 +35,34 @@ def on_stage(on_store, clock: ManualClock, ssf_sandbox: tuple[Running, SharedClo
         async def body(store: Store) -> None:
             async with staged(store, clock, sandbox) as stage:
                 await test(stage)
+
+        on_store(body)
+
+    return run
+
+
+@pytest.fixture
+def at_door(on_store, clock) -> Callable[[Callable[[Door], Any]], None]:
+    """Run a test with the door of a company where Maria, Ben and Ana work."""
+
+    def run(test: Callable[[Door], Any]) -> None:
+        async def body(store: Store) -> None:
+            async def people(work: Work) -> dict[str, str]:
+                made = {}
+                for user_name, mails in (
+                    ("maria@corp.test", ["maria@corp.test"]),
+                    ("ben", ["ben@corp.test", "shared@corp.test"]),
+                    ("ana", ["ana@corp.test", "shared@corp.test"]),
+                ):
+                    doc = {
+                        "userName": user_name,
+                        "emails": [{"value": mail} for mail in mails],
+                        "timezone": "Asia/Tokyo",
+                    }
+                    made[user_name] = (await create_person(work, doc, origin="test")).id
+                return made
+
+            await test(Door(store, clock, await store.transact(TESTER, people)))
 
         on_store(body)
 

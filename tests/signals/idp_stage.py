@@ -24,7 +24,8 @@ from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.effects import Done, Effect, Effects, Outcome
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.work import Store, Work
-from scim_bridge.registry.agents import create_agent, facts_of
+from scim_bridge.registry.agent_creation import create_agent
+from scim_bridge.registry.agent_facts import facts_of
 from scim_bridge.registry.connections import Connection, create_connection
 from scim_bridge.registry.model import AGENT_URN
 from scim_bridge.registry.outward import CREDENTIAL_REVOKE, IDP_PUSH, NOTIFY, RUNTIME_HOOK

@@ -14,7 +14,7 @@ from scim_bridge.kernel.clock import SystemClock
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.work import Store, Work
-from scim_bridge.registry.agents import create_agent
+from scim_bridge.registry.agent_creation import create_agent
 from scim_bridge.registry.connections import create_connection
 from scim_bridge.registry.model import AGENT_URN
 from scim_bridge.registry.people import create_person

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from scim_bridge.kernel.errors import Conflict
-from scim_bridge.kernel.outbound import Outbound, OutboundError
+from scim_bridge.kernel.outbound import Outbound
+from scim_bridge.kernel.outbound_error import OutboundError
 from scim_bridge.registry.connections import configure_connection, create_connection
 from scim_bridge.registry.signal import LEFT
 from scim_bridge.signals import set_up

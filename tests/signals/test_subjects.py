@@ -14,7 +14,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from scim_bridge.kernel.clock import SECOND
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.agents import create_agent
+from scim_bridge.registry.agent_creation import create_agent
 from scim_bridge.registry.connections import connection
 from scim_bridge.registry.people import create_person
 from scim_bridge.registry.resources import INSERT_EXTERNAL

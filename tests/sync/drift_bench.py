@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from scim_bridge.kernel.work import Store
-from scim_bridge.registry.agents import AgentFacts, find_agent
+from scim_bridge.registry.agent_facts import AgentFacts, find_agent
 from scim_bridge.sync.drift_keeping import KeptDrift, drifts_of
 from scim_bridge.sync.idp.explaining import LastChange, Origin
 from scim_bridge.sync.idp.port import IdpError, Observed
+from scim_bridge.sync.plan import changes_of
 from scim_bridge.sync.settling import settle
 from scim_bridge.sync.stranger_keeping import KeptStranger, strangers_of
 from tests.conftest import TESTER
@@ -85,3 +86,11 @@ async def audited(bench: Bench, action: str) -> list[Any]:
         "SELECT subject_id, detail, actor_name FROM sb_audit WHERE action = ? ORDER BY at, id", action
     )
     return [(row["subject_id"], row["detail"]) for row in rows]
+
+
+async def planned(bench) -> dict[str, dict]:
+    """What a new plan would write, by slug."""
+    plan = await bench.plan()
+    return {
+        kept.change.slug: dict(kept.change.after) for kept in await changes_of(bench.store.reads, plan.id)
+    }

@@ -9,9 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from scim_bridge.registry.drift_rules import ASK, OURS, DriftRules
+from scim_bridge.sync.desired import buried
+from scim_bridge.sync.difference import difference
 from scim_bridge.sync.drift import Drift, Reading, spared
 from scim_bridge.sync.idp.port import DesiredAgent, Observed, Wanted
-from scim_bridge.sync.model import Pushed, buried, difference, left_to_do, remembered, same
+from scim_bridge.sync.pushed import Pushed, remembered
+from scim_bridge.sync.sameness import same
+from scim_bridge.sync.since_planned import left_to_do
 
 NAMES = ("a", "b")
 values = st.sampled_from([None, "x", "y", "z"])

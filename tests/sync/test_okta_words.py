@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scim_bridge.registry.model import Attestation, PersonRef
+from scim_bridge.sync.difference import difference
 from scim_bridge.sync.idp.okta.errors import SOON, pause, refusal
 from scim_bridge.sync.idp.okta.pace import Pace, endpoint_of
 from scim_bridge.sync.idp.okta.session import next_link
@@ -24,7 +25,6 @@ from scim_bridge.sync.idp.okta.vocabulary import (
     wanted_attributes,
 )
 from scim_bridge.sync.idp.port import DesiredAgent, IdpError, Wanted
-from scim_bridge.sync.model import difference
 
 TEXT = st.text(max_size=60)
 PERSON = st.builds(PersonRef, id=TEXT, user_name=TEXT, display_name=TEXT, email=TEXT)

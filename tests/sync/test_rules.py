@@ -11,6 +11,10 @@ from hypothesis import strategies as st
 from scim_bridge.kernel.errors import Invalid
 from scim_bridge.registry.model import PersonRef
 from scim_bridge.sync.brake import Limits, Listing, held, limits_of
+from scim_bridge.sync.counts import Counts
+from scim_bridge.sync.desired import buried
+from scim_bridge.sync.difference import difference
+from scim_bridge.sync.digests import desired_digest, plan_digest
 from scim_bridge.sync.idp.port import (
     CREATE,
     ENABLED,
@@ -21,17 +25,8 @@ from scim_bridge.sync.idp.port import (
     Observed,
     Wanted,
 )
-from scim_bridge.sync.model import (
-    Counts,
-    Pushed,
-    buried,
-    desired_digest,
-    difference,
-    left_to_do,
-    moved,
-    plan_digest,
-    remembered,
-)
+from scim_bridge.sync.pushed import Pushed, remembered
+from scim_bridge.sync.since_planned import left_to_do, moved
 
 AGENT = DesiredAgent(
     agent_id="a1",

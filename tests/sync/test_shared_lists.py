@@ -11,12 +11,15 @@ from scim_bridge.kernel.work import Actor, Store, Work
 from scim_bridge.registry.connections import create_connection
 from scim_bridge.registry.drift_rules import DriftRules
 from scim_bridge.registry.groups import add_members, create_group
+from scim_bridge.sync.desired import buried
+from scim_bridge.sync.difference import difference
 from scim_bridge.sync.drift import Reading
 from scim_bridge.sync.facts import remember
 from scim_bridge.sync.features import features_of, keep
 from scim_bridge.sync.groups import groups_to_push, managed_groups
 from scim_bridge.sync.idp.port import Feature, ObjectChange, Observed, Wanted
-from scim_bridge.sync.model import Pushed, announced, buried, difference, left_to_do, moved, remembered
+from scim_bridge.sync.pushed import Pushed, announced, remembered
+from scim_bridge.sync.since_planned import left_to_do, moved
 from tests.conftest import MASTER, TESTER
 
 NAMES = st.sets(st.sampled_from("abcdef"))

@@ -16,7 +16,7 @@ from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.edge import Edge, unexpected, unrouted
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.work import Store, Work
-from scim_bridge.registry.agents import create_agent
+from scim_bridge.registry.agent_creation import create_agent
 from scim_bridge.registry.model import AGENT_URN
 from scim_bridge.registry.tokens import create_token
 from scim_bridge.settings.watch import AlertSettings

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from scim_bridge.kernel.clock import ManualClock
 from scim_bridge.kernel.work import Store, Work
-from scim_bridge.registry.agents import create_agent, delete_agent
+from scim_bridge.registry.agent_creation import create_agent
+from scim_bridge.registry.agents import delete_agent
 from scim_bridge.registry.resources import bump
 from scim_bridge.watch.agent_lookup import AgentLookup
 from tests.conftest import TESTER, Runner

@@ -20,7 +20,7 @@ from scim_bridge.watch.telling import told
 from scim_bridge.watch.watcher import Watcher
 from tests.conftest import run_with_store
 from tests.watch.activity import Sender, with_sender
-from tests.watch.test_alerts import KEY, SECRET, told_effects
+from tests.watch.alerted import KEY, SECRET, told_effects
 
 LONG = 10_000_000
 METADATA = "http://169.254.169.254/latest/meta-data/"

@@ -16,7 +16,7 @@ from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.webhook import check
 from scim_bridge.kernel.work import Store, Work
 from scim_bridge.registry import outward
-from scim_bridge.registry.agents import create_agent
+from scim_bridge.registry.agent_creation import create_agent
 from scim_bridge.registry.holds import place_hold
 from scim_bridge.registry.model import AGENT_URN, PersonRef
 from scim_bridge.registry.people import create_person

@@ -19,7 +19,7 @@ from scim_bridge.kernel.database import open_database
 from scim_bridge.kernel.ids import UuidV7
 from scim_bridge.kernel.outbound import Outbound
 from scim_bridge.kernel.work import Store, Work
-from scim_bridge.registry.agents import find_agent
+from scim_bridge.registry.agent_facts import find_agent
 from scim_bridge.registry.signal import Signal
 from scim_bridge.sandbox.kit.tls import ensure_ca
 from scim_bridge.signals import set_up, stream_keys

@@ -15,7 +15,7 @@ import structlog
 from scim_bridge.kernel.clock import HOUR, MINUTE
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import BridgeError
-from scim_bridge.kernel.outbound import OutboundError
+from scim_bridge.kernel.outbound_error import OutboundError
 from scim_bridge.settings.sign_in import LOCAL, SignInSettings
 
 log = structlog.get_logger("scim_bridge.console")

@@ -27,7 +27,8 @@ from scim_bridge.credentials.delivery.failures import (
 )
 from scim_bridge.credentials.delivery.places import only_keys, version_of
 from scim_bridge.credentials.model import Delivered, DeliveryFailed, Fresh, Target
-from scim_bridge.kernel.outbound import Answer, Outbound, OutboundError
+from scim_bridge.kernel.outbound import Answer, Outbound
+from scim_bridge.kernel.outbound_error import OutboundError
 from scim_bridge.settings.stores import LOCAL, Options
 
 CANARY = "scim-bridge-canary"

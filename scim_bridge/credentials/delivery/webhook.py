@@ -17,7 +17,8 @@ from scim_bridge.credentials.delivery.places import version_of
 from scim_bridge.credentials.model import Delivered, DeliveryFailed, Fresh, Target
 from scim_bridge.kernel.clock import Clock, iso
 from scim_bridge.kernel.envelope import encrypted, receiver_key
-from scim_bridge.kernel.outbound import Answer, Outbound, OutboundError
+from scim_bridge.kernel.outbound import Answer, Outbound
+from scim_bridge.kernel.outbound_error import OutboundError
 from scim_bridge.kernel.webhook import signed
 from scim_bridge.settings.stores import Options
 

@@ -13,7 +13,7 @@ from scim_bridge.kernel.clock import HOUR, MINUTE, SECOND
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import BridgeError, StoreUnavailable
-from scim_bridge.kernel.outbound import OutboundError
+from scim_bridge.kernel.outbound_error import OutboundError
 from scim_bridge.kernel.work import SYSTEM, Work
 
 log = structlog.get_logger("scim_bridge.leaks")

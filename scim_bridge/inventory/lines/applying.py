@@ -11,7 +11,8 @@ from typing import Any
 from scim_bridge.audit.record import record
 from scim_bridge.inventory.apply import apply
 from scim_bridge.inventory.creating import Taken
-from scim_bridge.inventory.current import live_agents, live_groups
+from scim_bridge.inventory.current_agents import live_agents
+from scim_bridge.inventory.current_groups import live_groups
 from scim_bridge.inventory.lines.careful import read_line
 from scim_bridge.inventory.lines.comparing import compared
 from scim_bridge.inventory.lines.ledger import Ledger

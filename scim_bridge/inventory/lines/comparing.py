@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from scim_bridge.inventory.current import Registered, registered, registered_agents
-from scim_bridge.inventory.diff import ImportDiff, Membership, diff, unwanted
+from scim_bridge.inventory.current import registered, registered_agents
+from scim_bridge.inventory.current_inventory import Registered
+from scim_bridge.inventory.diff import diff
+from scim_bridge.inventory.import_diff import ImportDiff, Membership
 from scim_bridge.inventory.leavers import departed, employment
 from scim_bridge.inventory.lines.ledger import Ledger, Referred
 from scim_bridge.inventory.lines.referring import resolved
 from scim_bridge.inventory.manifest import AgentEntry, GroupEntry, Manifest, PersonEntry
+from scim_bridge.inventory.member_diff import unwanted
 from scim_bridge.inventory.problems import Problem
 from scim_bridge.kernel.database import Reader
 from scim_bridge.registry.model import fold

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scim_bridge.inventory.check import check
-from scim_bridge.inventory.current import live_agents, live_groups
+from scim_bridge.inventory.current_agents import live_agents
+from scim_bridge.inventory.current_groups import live_groups
 from scim_bridge.inventory.lines.careful import ReadLine, careful
 from scim_bridge.inventory.lines.findings import Findings
 from scim_bridge.inventory.lines.ledger import Ledger, listing, robot

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from scim_bridge.inventory.current import live_agents, live_groups
+from scim_bridge.inventory.current_agents import live_agents
+from scim_bridge.inventory.current_groups import live_groups
 from scim_bridge.inventory.lines.careful import read_line
 from scim_bridge.inventory.lines.comparing import compared
 from scim_bridge.inventory.lines.findings import Findings

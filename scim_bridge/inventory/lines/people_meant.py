@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from scim_bridge.inventory.current import Registered, by_email, user_names
+from scim_bridge.inventory.current_inventory import Registered
+from scim_bridge.inventory.current_people import by_email, user_names
 from scim_bridge.inventory.lines.ledger import Ledger, listing
 from scim_bridge.kernel.database import Reader
 from scim_bridge.registry.model import fold

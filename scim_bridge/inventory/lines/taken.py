@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from scim_bridge.inventory.creating import name_deleted
-from scim_bridge.inventory.current import live_agents
+from scim_bridge.inventory.current_agents import live_agents
 from scim_bridge.inventory.lines.findings import Findings
 from scim_bridge.inventory.manifest import default_user_name
 from scim_bridge.kernel.database import Reader
 from scim_bridge.kernel.errors import Conflict
 from scim_bridge.kernel.rows import among, listed
-from scim_bridge.registry.agents import slug_taken
+from scim_bridge.registry.agent_creation import slug_taken
 from scim_bridge.registry.model import AGENT, PERSON, USER_SPACE
 from scim_bridge.registry.resources import taken
 

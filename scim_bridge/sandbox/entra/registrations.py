@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scim_bridge.sandbox.entra.graph.app_credentials import TWO_YEARS, public, public_keys
+from scim_bridge.sandbox.entra.graph.app_keys import public_keys
+from scim_bridge.sandbox.entra.graph.app_passwords import TWO_YEARS, public
 from scim_bridge.sandbox.entra.graph.permissions import KNOWN
 from scim_bridge.sandbox.entra.sts.credentials import certificate_record, new_secret
 from scim_bridge.sandbox.entra.sts.federation import federated_record

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 from scim_bridge.kernel.context import Context
 from scim_bridge.kernel.errors import Refused
-from scim_bridge.kernel.outbound import OutboundError
+from scim_bridge.kernel.outbound_error import OutboundError
 from scim_bridge.registry.connections import Connection, connection, connection_secrets
 from scim_bridge.registry.rehearsed import BACK, OVER, rehearsed
+from scim_bridge.sync.digests import canonical
 from scim_bridge.sync.idp.port import Idp
-from scim_bridge.sync.model import canonical
 
 if TYPE_CHECKING:
     from scim_bridge.kernel.outbound import Outbound

@@ -13,7 +13,8 @@ import psycopg
 
 from scim_bridge.app import Bridge, open_bridge
 from scim_bridge.kernel.work import Work
-from scim_bridge.registry.agents import create_agent, refresh
+from scim_bridge.registry.agent_creation import create_agent
+from scim_bridge.registry.agents import refresh
 from scim_bridge.registry.connections import create_connection
 from scim_bridge.registry.model import AGENT_URN
 from scim_bridge.registry.people import create_person

@@ -8,7 +8,7 @@ from scim_bridge.sandbox.entra import settings
 from scim_bridge.sandbox.entra.graph import agent_rules as rules
 from scim_bridge.sandbox.entra.graph import permissions as may
 from scim_bridge.sandbox.entra.graph import settling
-from scim_bridge.sandbox.entra.graph.app_credentials import with_keys
+from scim_bridge.sandbox.entra.graph.app_keys import with_keys
 from scim_bridge.sandbox.entra.graph.call import DONE, Answer, Call
 from scim_bridge.sandbox.entra.graph.cascade import delete_application
 from scim_bridge.sandbox.entra.graph.errors import GraphError, absent, bad

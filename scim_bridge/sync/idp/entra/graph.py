@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import orjson
 import structlog
 
-from scim_bridge.kernel.outbound import Answer, Outbound, OutboundError
+from scim_bridge.kernel.outbound import Answer, Outbound
+from scim_bridge.kernel.outbound_error import OutboundError
 from scim_bridge.sync.idp.entra.calls import V1, Get, Reply, address, answers_in, there
 from scim_bridge.sync.idp.entra.pace import Pace
 from scim_bridge.sync.idp.entra.refusals import SETTLING, refusal

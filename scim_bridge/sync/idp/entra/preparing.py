@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from scim_bridge.kernel.context import Context
-from scim_bridge.registry.agents import agent_ids
+from scim_bridge.registry.agent_facts import agent_ids
 from scim_bridge.registry.model import PersonRef
 from scim_bridge.registry.people_refs import owners_of
 from scim_bridge.sync.idp.entra.calls import Reply, absent, held, listed_in, literal, made_before

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 import msal
 
-from scim_bridge.kernel.outbound import Outbound, OutboundError
+from scim_bridge.kernel.outbound import Outbound
+from scim_bridge.kernel.outbound_error import OutboundError
 from scim_bridge.sync.idp.entra.credentials import (
     SYSTEM,
     AssertionFile,

@@ -10,7 +10,8 @@ import msal
 import requests
 from msal.exceptions import MsalServiceError
 
-from scim_bridge.kernel.outbound import Outbound, OutboundError
+from scim_bridge.kernel.outbound import Outbound
+from scim_bridge.kernel.outbound_error import OutboundError
 from scim_bridge.sync.idp.entra.credentials import (
     AssertionFile,
     AssertionUrl,

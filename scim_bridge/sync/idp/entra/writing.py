@@ -23,7 +23,7 @@ from scim_bridge.sync.idp.entra.reading import IDENTITIES, Reading, identity
 from scim_bridge.sync.idp.entra.refusals import error_of, unknown_call
 from scim_bridge.sync.idp.entra.relating import Relating
 from scim_bridge.sync.idp.port import CREATE, ENABLED, Attributes, IdpError, ObjectChange
-from scim_bridge.sync.model import absent, same
+from scim_bridge.sync.sameness import absent, same
 
 log = structlog.get_logger("scim_bridge.sync.entra")
 

@@ -12,7 +12,8 @@ from urllib.parse import urlencode, urlsplit
 from multidict import CIMultiDict
 from okta.http_client import HTTPClient
 
-from scim_bridge.kernel.outbound import Answer, Outbound, OutboundError
+from scim_bridge.kernel.outbound import Answer, Outbound
+from scim_bridge.kernel.outbound_error import OutboundError
 from scim_bridge.sync.idp.okta.errors import NONCE, refusal
 from scim_bridge.sync.idp.okta.pace import Pace, endpoint_of
 from scim_bridge.sync.idp.port import IdpError

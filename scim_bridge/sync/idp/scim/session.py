@@ -18,7 +18,8 @@ from scim2_client import BaseAsyncSCIMClient, SCIMClientException
 from scim2_client.client import RawResponse
 from scim2_models import ResourceType, SCIMException, ScimProvider, User
 
-from scim_bridge.kernel.outbound import Outbound, OutboundError
+from scim_bridge.kernel.outbound import Outbound
+from scim_bridge.kernel.outbound_error import OutboundError
 from scim_bridge.sync.idp.port import IdpError
 from scim_bridge.sync.idp.scim.errors import SOON, ScimRefusal, refusal
 from scim_bridge.sync.idp.scim.paths import Doc

@@ -8,7 +8,8 @@ import json
 import time
 from urllib.parse import quote, urlencode
 
-from scim_bridge.kernel.outbound import Answer, Outbound, OutboundError
+from scim_bridge.kernel.outbound import Answer, Outbound
+from scim_bridge.kernel.outbound_error import OutboundError
 from scim_bridge.sync.idp.port import IdpError
 from scim_bridge.sync.idp.rate import seconds_of
 from scim_bridge.sync.idp.scim.errors import SOON

@@ -21,7 +21,7 @@ from scim_bridge.sync.idp.scim.vocabulary import (
     new_user,
     sendable,
 )
-from scim_bridge.sync.model import same
+from scim_bridge.sync.sameness import same
 
 CHANGE = "change the user"
 
