@@ -89,7 +89,7 @@ def started(*arguments: str) -> subprocess.Popen[bytes]:
 
 def until(org: Org, users: int) -> None:
     """Wait until so many agents were written."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         if sum("agentId" in user["profile"] for user in org.objects("user")) >= users:
             return
