@@ -33,6 +33,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
 
 # Files whose one test takes a minute start first, so that no worker is left alone with them at the end.
 LONG = (
+    "tests/story/test_kills",
     "tests/story/",
     "tests/chaos/",
     "tests/docs/test_followed",
@@ -115,6 +116,12 @@ def postgres_server(shared: Shared) -> str:
 def postgres_template(shared: Shared) -> str:
     """A migrated PostgreSQL database to create others from."""
     return shared.postgres_template()
+
+
+@pytest.fixture(scope="session")
+def forking(shared: Shared) -> Path:
+    """The socket of the process that forks others, for `tests.forked.Forked`."""
+    return shared.forking()
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
-"""What all workers of one test run share: a PostgreSQL server and migrated databases to copy, made by whoever
-asks first.
+"""What all workers of one test run share, made by whoever asks first: a PostgreSQL server, migrated databases to
+copy, and a process that forks others (tests/forking.py).
 
 Nothing of it must survive a power cut: the server writes to the disk when it likes, and is thrown away.
 """
@@ -12,6 +12,8 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -35,9 +37,12 @@ autovacuum = off
 checkpoint_timeout = 1h
 max_wal_size = 512MB
 """
-PATIENCE = 30.0
+PATIENCE = 300.0
+ROOT = Path(__file__).resolve().parents[1]
 # A database for each test is hundreds of files made and removed, which ext4 pays for with a fifth of a second.
 MEMORY, ENOUGH = Path("/dev/shm"), 3 * 1024**3
+# Held, so that nobody warns of a process that runs on when the worker which started it ends.
+_FORKING: list[subprocess.Popen[bytes]] = []
 
 
 class Shared:
@@ -85,6 +90,30 @@ class Shared:
                 raw.rename(path)
         return path
 
+    def forking(self) -> Path:
+        """The socket of the process that forks others."""
+        path = self.folder / "forking"
+        with self._alone():
+            if not path.exists():
+                with path.with_suffix(".log").open("wb") as told:
+                    # A Ctrl-C at the terminal is for the tests, which end what they started, and then it.
+                    process = subprocess.Popen(
+                        [sys.executable, "-m", "tests.forking", str(path)],
+                        cwd=ROOT,
+                        stdin=subprocess.DEVNULL,
+                        stdout=told,
+                        stderr=told,
+                        start_new_session=True,
+                    )
+                path.with_suffix(".pid").write_text(str(process.pid))
+                _FORKING.append(process)
+                end = time.monotonic() + PATIENCE
+                while not path.exists():
+                    if process.poll() is not None or time.monotonic() > end:
+                        raise RuntimeError(path.with_suffix(".log").read_text())
+                    time.sleep(0.02)
+        return path
+
     @contextmanager
     def first(self, what: str) -> Iterator[None]:
         """Whoever comes first does it alone; the others wait for its end and then do it side by side."""
@@ -98,7 +127,9 @@ class Shared:
 
     def thrown_away(self) -> None:
         """Stop the server at once, and remove everything."""
-        pid = self._data / "postmaster.pid"
+        forking, pid = self.folder / "forking.pid", self._data / "postmaster.pid"
+        if forking.exists():
+            os.kill(int(forking.read_text()), signal.SIGKILL)
         if pid.exists():
             os.kill(int(pid.read_text().split("\n", 1)[0]), signal.SIGQUIT)
             end = time.monotonic() + PATIENCE

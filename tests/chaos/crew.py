@@ -6,7 +6,6 @@ import asyncio
 import os
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -15,10 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos.schedule import Window
+from tests.forked import Forked, process
 
 START = 240.0
 LOOK = 0.1
 TRIES = 10
+
+Process = Forked | subprocess.Popen[bytes]
 
 
 def free_port() -> int:
@@ -35,7 +37,7 @@ class Member:
     name: str
     role: str
     port: int
-    process: subprocess.Popen[bytes]
+    process: Process
     lives: int = 1
     # How often it was started again because it had ended by itself, with the database away.
     tries: int = 0
@@ -85,6 +87,8 @@ class Crew:
 
     environment: Mapping[str, str]
     folder: Path
+    # The socket of whoever forks processes; None: they are started.
+    forking: Path | None = None
     members: dict[str, Member] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
     windows: list[Window] = field(default_factory=list)
@@ -104,11 +108,12 @@ class Crew:
             self.members[name] = Member(name, its, port, self._spawn(name, its, port))
         await asyncio.gather(*(self.until_ready(name) for name in self.members))
 
-    def _spawn(self, name: str, role: str, port: int) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "scim_bridge", "serve", "--port", str(port), "--role", role]
+    def _spawn(self, name: str, role: str, port: int) -> Process:
         with (self.folder / f"{name}.log").open("ab") as told:
-            return subprocess.Popen(
-                [*command, "--exit-with-parent"],
+            return process(
+                self.forking,
+                "scim_bridge",
+                ["serve", "--port", str(port), "--role", role, "--exit-with-parent"],
                 env={**os.environ, **self.environment},
                 stdin=subprocess.PIPE,
                 stdout=told,
@@ -121,16 +126,16 @@ class Crew:
         One that ended because the database was away just then is started again, as a service manager does.
         """
         member, end = self.members[name], time.monotonic() + START
-        process = member.process
+        its = member.process
         while not await asyncio.to_thread(member.ready):
-            if member.process is not process:
+            if member.process is not its:
                 return
-            if process.poll() is not None and member.tries < TRIES:
-                assert process.stdin is not None
-                process.stdin.close()
+            if its.poll() is not None and member.tries < TRIES:
+                assert its.stdin is not None
+                its.stdin.close()
                 member.tries += 1
-                process = member.process = self._spawn(name, member.role, member.port)
-            elif process.poll() is not None or time.monotonic() > end:
+                its = member.process = self._spawn(name, member.role, member.port)
+            elif its.poll() is not None or time.monotonic() > end:
                 told = (self.folder / f"{name}.log").read_text()[-2000:]
                 raise RuntimeError(f"{name} is not ready: {member.said} {told}")
             await asyncio.sleep(LOOK)
@@ -149,11 +154,11 @@ class Crew:
             self.windows.append(Window(began, self.now(), f"{name} killed"))
 
     @staticmethod
-    def _end(process: subprocess.Popen[bytes]) -> None:
-        process.kill()
-        process.wait()
-        assert process.stdin is not None
-        process.stdin.close()
+    def _end(its: Process) -> None:
+        its.kill()
+        its.wait()
+        assert its.stdin is not None
+        its.stdin.close()
 
     def stop(self) -> dict[str, int]:
         """End everybody as an operator would (SIGTERM); exit codes by name."""

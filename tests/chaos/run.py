@@ -192,10 +192,10 @@ Beside = Callable[[Run], Awaitable[None]]
 
 
 async def lived(
-    plan: Plan, site: Site, postgres: Postgres, beside: Beside | None = None
+    plan: Plan, site: Site, postgres: Postgres, beside: Beside | None = None, forking: Path | None = None
 ) -> tuple[Run, dict[str, Any]]:
     """Start the crew, play, settle, stop; the run and what was seen. `beside` looks on until the load is over."""
-    crew = Crew(site.environment, site.folder)
+    crew = Crew(site.environment, site.folder, forking)
     run: Run | None = None
     try:
         await crew.start(plan.web, plan.workers)
@@ -218,7 +218,11 @@ async def lived(
 
 
 def rehearsed(
-    plan: Plan, folder: Path, beside: Beside | None = None, after: Callable[[Site], None] = lambda _: None
+    plan: Plan,
+    folder: Path,
+    beside: Beside | None = None,
+    after: Callable[[Site], None] = lambda _: None,
+    forking: Path | None = None,
 ) -> dict[str, Any]:
     """The whole run on a fresh server; the report. `after` looks at what is left when it is judged."""
     postgres = Postgres()
@@ -226,7 +230,7 @@ def rehearsed(
     try:
         site = Site.opened(postgres.url, folder)
         site.furnish(plan.agents, plan.leavers)
-        run, seen = asyncio.run(lived(plan, site, postgres, beside))
+        run, seen = asyncio.run(lived(plan, site, postgres, beside, forking))
         report = judged(run, seen)
         after(site)
         return report

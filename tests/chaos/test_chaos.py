@@ -7,6 +7,7 @@ docs/explanation/chaos.md.
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,9 +40,9 @@ MINIATURE = Plan(
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def report(tmp_path_factory: pytest.TempPathFactory, forking: Path) -> dict[str, Any]:
     """The report of a miniature run."""
-    return rehearsed(MINIATURE, tmp_path_factory.mktemp("chaos"))
+    return rehearsed(MINIATURE, tmp_path_factory.mktemp("chaos"), forking=forking)
 
 
 def test_nothing_acknowledged_is_lost_and_nothing_is_done_twice_while_processes_are_killed(

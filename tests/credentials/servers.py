@@ -69,7 +69,7 @@ def openbao(folder: Path) -> Iterator[Bao]:
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 300
     while time.monotonic() < until:
         if process.poll() is not None:
             raise AssertionError(f"OpenBao ended: {log.read_text()[-800:]}")
@@ -79,7 +79,7 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
         except (urllib.error.URLError, OSError):
             # A process that starts has nothing to tell it by but its port.
             time.sleep(0.05)
-    raise AssertionError("OpenBao did not start within 30 seconds")
+    raise AssertionError("OpenBao did not start within five minutes")
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -26,6 +24,7 @@ from scim_bridge.signals.service import accept
 from tests.conftest import TESTER, run_with_store
 from tests.departures.crowd import gather, states, stopped, tell
 from tests.departures.house import HR, context, drain, effects_by_kind, engine, left
+from tests.forked import Forked
 
 ANNA, BEN = Approver("anna", "Anna"), Approver("ben", "Ben")
 TIGHT = Rules(Brake(limits=Limits(owners=3, owners_percent=0, people_percent=0), second_above=1))
@@ -336,7 +335,7 @@ def test_the_rule_knows_shares_and_says_nothing_of_a_few() -> None:
 
 
 def test_two_hundred_leavers_told_by_four_processes_at_once_do_not_slip_through_the_count(
-    postgres_url,
+    postgres_url, forking
 ) -> None:
     clock = SystemClock()
 
@@ -345,12 +344,10 @@ def test_two_hundred_leavers_told_by_four_processes_at_once_do_not_slip_through_
 
     run_with_store(postgres_url, clock, hire)
     tellers = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.departures.crowd", postgres_url, str(first), str(first + 50)]
-        )
+        Forked(forking, "tests.departures.crowd", [postgres_url, str(first), str(first + 50)])
         for first in range(0, 200, 50)
     ]
-    assert [teller.wait(timeout=120) for teller in tellers] == [0, 0, 0, 0]
+    assert [teller.wait(300) for teller in tellers] == [0, 0, 0, 0]
 
     async def counted(store: Store) -> None:
         assert await states(store) == {"open": 10, "held": 190}

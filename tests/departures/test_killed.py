@@ -5,8 +5,6 @@ Every fault point, one after the other, takes minutes: python -m tests.departure
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter
 
 from scim_bridge.departures.cases import find_case
@@ -16,10 +14,11 @@ from scim_bridge.kernel.work import Store
 from scim_bridge.registry.credentials import credentials_of
 from tests.conftest import run_with_store
 from tests.departures.house import context, furnish, heard, left
+from tests.forked import Forked
 
 
 def test_a_departure_whose_worker_is_killed_between_steps_completes_with_a_true_receipt(
-    database_url, receiver
+    database_url, receiver, forking
 ) -> None:
     clock = SystemClock()
     ids: dict[str, str] = {}
@@ -29,8 +28,7 @@ def test_a_departure_whose_worker_is_killed_between_steps_completes_with_a_true_
         await heard(store, left(ids["priya"], clock.now()))
 
     def work(*calls: str) -> int:
-        command = [sys.executable, "-m", "tests.departures.worker", database_url, receiver.url, *calls]
-        return subprocess.run(command, timeout=180, check=False).returncode
+        return Forked(forking, "tests.departures.worker", [database_url, receiver.url, *calls]).wait(180)
 
     run_with_store(database_url, clock, leaves)
     assert [work("11"), work()] == [-9, 0]

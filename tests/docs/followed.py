@@ -1,6 +1,7 @@
 """Doing what a page says, to the letter: its shell blocks in one shell, in a folder like a fresh clone.
 
-Only ports are changed (others may be in use), and what runs in a terminal of its own runs beside.
+Only ports are changed (others may be in use), and what runs in a terminal of its own runs beside. Commands that end
+by themselves are forked from a process that has loaded the program: a page has dozens.
 """
 
 from __future__ import annotations
@@ -26,6 +27,12 @@ shopt -s expand_aliases
 trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT
 trap 'echo "$?: $BASH_COMMAND" >> failed' ERR
 listening() { until grep -q '"ready"\\|server.started' "$1"; do kill -0 $! || return 1; sleep 0.1; done; }
+"""
+COMMAND = """#!/bin/sh
+case "$1" in
+  serve|sandbox) exec "{python}" -m scim_bridge "$@";;
+  *) exec "{python}" -IS "{forked}" "{forking}" scim_bridge "$@";;
+esac
 """
 
 
@@ -64,11 +71,12 @@ def script(page: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def follow(page: Path, folder: Path) -> Followed:
+def follow(page: Path, folder: Path, forking: Path) -> Followed:
     """Run a page's script in a folder that looks like a clone after `dev.py setup`."""
     command = folder / ".venv" / "bin" / "scim-bridge"
     command.parent.mkdir(parents=True)
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m scim_bridge "$@"\n')
+    forked = ROOT / "tests" / "forked.py"
+    command.write_text(COMMAND.format(python=sys.executable, forked=forked, forking=forking))
     command.chmod(0o755)
     (folder / "config").symlink_to(ROOT / "config")
     (folder / "page.sh").write_text(script(page))

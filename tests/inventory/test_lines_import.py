@@ -294,7 +294,7 @@ def test_an_import_ended_by_a_signal_is_completed_by_the_next(
         if said["event"] == "portion" and said["portion"] == 5:
             first.send_signal(number)
             break
-    rest, told = first.communicate(timeout=60)
+    rest, told = first.communicate(timeout=300)
     if number is signal.SIGINT:
         assert first.returncode == 130
         assert json.loads(rest.splitlines()[-1])["complete"] is False
@@ -302,7 +302,7 @@ def test_an_import_ended_by_a_signal_is_completed_by_the_next(
     else:
         assert first.returncode == -signal.SIGKILL
     second = command(database_url, file, "--output", "jsonl")
-    out, told = second.communicate(timeout=60)
+    out, told = second.communicate(timeout=300)
     assert second.returncode == 0, told
     finished = json.loads(out.splitlines()[-1])
     assert finished["event"] == "finished" and finished["complete"]

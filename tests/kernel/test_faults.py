@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
 import httpx2
 import psycopg
@@ -34,6 +33,7 @@ from scim_bridge.registry.tokens import create_token
 from scim_bridge.server import Server
 from scim_bridge.settings.model import Settings
 from tests.conftest import TESTER, Runner, run_with_store, with_database
+from tests.forked import Forked
 
 KEY = "b3f1c2d4e5a60718293a4b5c6d7e8f90a1b2c3d4e5f60718"
 Ask = Callable[[str, str], Awaitable[httpx2.Response]]
@@ -292,16 +292,16 @@ def test_a_worker_minds_a_clock_that_is_set_back_while_it_runs(sqlite_url: str, 
 
             clock.advance(days=1)
             await store.transact(TESTER, write)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(120):
                 while jobs._latest < clock.now():  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
             clock.advance(days=-1)
             due = "SELECT 1 AS x FROM sb_effect WHERE next_at <= ?"
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(120):
                 while await store.reads.one(due, clock.now() + DAY) is None:  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
             clock.advance(days=1)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(120):
                 while not done:  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
         finally:
@@ -312,7 +312,7 @@ def test_a_worker_minds_a_clock_that_is_set_back_while_it_runs(sqlite_url: str, 
 
 
 def test_an_effect_that_kills_its_worker_is_given_up_and_the_others_are_done(
-    sqlite_url: str, clock: ManualClock
+    sqlite_url: str, clock: ManualClock, forking: Path
 ) -> None:
     async def write(store: Store) -> None:
         async def body(work: Work) -> None:
@@ -328,9 +328,7 @@ def test_an_effect_that_kills_its_worker_is_given_up_and_the_others_are_done(
     run_with_store(sqlite_url, clock, write)
     ends = []
     while not ends or ends[-1] != 0:
-        ends.append(
-            subprocess.run([sys.executable, "-m", "tests.kernel.deadly", sqlite_url], timeout=60).returncode
-        )
+        ends.append(Forked(forking, "tests.kernel.deadly", [sqlite_url]).wait(300))
         assert len(ends) < 5, ends
 
     async def after(store: Store) -> list[tuple[str, str]]:

@@ -360,7 +360,7 @@ def test_a_taken_port_is_told_in_one_line(tmp_path: Path, served: Running) -> No
         [sys.executable, "-c", PROGRAM, "--data", str(tmp_path), "--port", port],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=300,
     )
     assert done.returncode == 1
     assert port in done.stderr and len(done.stderr.splitlines()) == 1

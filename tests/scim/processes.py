@@ -5,27 +5,28 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.forked import Forked
+
 # The master key of the tests, under which their tokens are made (tests/conftest.py).
 SECRET = "test master key, thirty-two bytes or more"
-START = 60.0
+START = 300.0
 
-Started = tuple["subprocess.Popen[bytes]", int, Path]
+Started = tuple[Forked, int, Path]
 
 
 @contextmanager
-def serving(url: str, folder: Path, number: int) -> Iterator[list[str]]:
+def serving(url: str, folder: Path, number: int, forking: Path) -> Iterator[list[str]]:
     """The SCIM base URLs of so many server processes, once all of them answer; ended with the block."""
     started: list[Started] = []
     try:
         for each in range(number):
-            started.append(_start(url, folder / f"{each}.log"))
+            started.append(_start(url, folder / f"{each}.log", forking))
         deadline = time.monotonic() + START
         for process, port, log in started:
             _await(process, port, log, deadline)
@@ -37,20 +38,26 @@ def serving(url: str, folder: Path, number: int) -> Iterator[list[str]]:
             _ended(process)
 
 
-def _start(url: str, log: Path) -> Started:
+def _start(url: str, log: Path, forking: Path) -> Started:
     port = _free_port()
     settings = {
         "SCIM_BRIDGE_DATABASE_URL": url,
         "SCIM_BRIDGE_SECRET_KEY": SECRET,
         "SCIM_BRIDGE_LOG_LEVEL": "warning",
     }
-    command = [sys.executable, "-m", "scim_bridge", "serve", "--port", str(port)]
     with log.open("wb") as told:
-        process = subprocess.Popen(command, env={**os.environ, **settings}, stdout=told, stderr=told)
+        process = Forked(
+            forking,
+            "scim_bridge",
+            ["serve", "--port", str(port)],
+            env={**os.environ, **settings},
+            stdout=told,
+            stderr=told,
+        )
     return process, port, log
 
 
-def _ended(process: subprocess.Popen[bytes]) -> None:
+def _ended(process: Forked) -> None:
     try:
         process.wait(timeout=15)
     except subprocess.TimeoutExpired:
@@ -64,7 +71,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _await(process: subprocess.Popen[bytes], port: int, log: Path, deadline: float) -> None:
+def _await(process: Forked, port: int, log: Path, deadline: float) -> None:
     while True:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5).close()

@@ -161,7 +161,9 @@ def audited(url: str, ground: Ground) -> tuple[int, int]:
     return added, sum(int(count) for action, count in rows if action.endswith("removed"))
 
 
-def test_four_processes_lose_nothing_and_give_each_name_once(postgres_url: str, folder: Path) -> None:
+def test_four_processes_lose_nothing_and_give_each_name_once(
+    postgres_url: str, folder: Path, forking: Path
+) -> None:
     """C-24, E-04, X-03: sixteen writers on a group of 10,000 members, then sixteen creates of one name, thrice."""
     ground = asyncio.run(filled(postgres_url))
 
@@ -173,7 +175,7 @@ def test_four_processes_lose_nothing_and_give_each_name_once(postgres_url: str, 
                 await one_name(http, bases, name)
             return done
 
-    with serving(postgres_url, folder, PROCESSES) as bases:
+    with serving(postgres_url, folder, PROCESSES, forking) as bases:
         done = asyncio.run(main(bases))
     _, expected = replayed(min(change.version for change in done) - 1, ground.inside, done)
     came, went = audited(postgres_url, ground)

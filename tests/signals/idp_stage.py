@@ -192,7 +192,7 @@ async def stage(
     server = uvicorn.Server(config)
     serving = asyncio.ensure_future(server.serve(sockets=[listening]))
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             while not server.started:  # noqa: ASYNC110 (uvicorn has no event for it)
                 await asyncio.sleep(0.01)
         yield Stage(store, clock, running, ctx, idps, chosen, effects, url)

@@ -28,7 +28,11 @@ from tests.signals.test_news_killed import bridge, free_port, read, until
 
 
 def test_a_server_killed_between_taking_an_event_and_acknowledging_it_takes_it_once(
-    ssf_sandbox: tuple[Running, SharedClock], sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ssf_sandbox: tuple[Running, SharedClock],
+    sqlite_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    forking: Path,
 ) -> None:
     sandbox, shared = ssf_sandbox
     shared.inner = SandboxClock()
@@ -60,7 +64,7 @@ def test_a_server_killed_between_taking_an_event_and_acknowledging_it_takes_it_o
     sandbox.control.put("/faults", json={"faults": [deaf]}).raise_for_status()
     log = tmp_path / "server.log"
     there: Any = SimpleNamespace(sandbox=sandbox)
-    with bridge(sqlite_url, there, (free_port(), free_port()), log) as server:
+    with bridge(sqlite_url, there, (free_port(), free_port()), log, forking) as server:
         until(lambda: read(sqlite_url, "SELECT 1 AS x FROM sb_signal"), lambda: log.read_text()[-4000:])
         server.send_signal(signal.SIGKILL)
         server.wait(10)
@@ -68,7 +72,7 @@ def test_a_server_killed_between_taking_an_event_and_acknowledging_it_takes_it_o
     sandbox.control.put("/faults", json={"faults": []}).raise_for_status()
     read_again = "UPDATE sb_ssf_stream SET poll_next = 0"
     run_with_store(sqlite_url, SystemClock(), _running(read_again))  # type: ignore[arg-type]
-    with bridge(sqlite_url, there, (free_port(), free_port()), log):
+    with bridge(sqlite_url, there, (free_port(), free_port()), log, forking):
         until(
             lambda: sandbox.control.get("/sets").json()["sets"][0]["state"] == "taken",
             lambda: log.read_text()[-4000:],

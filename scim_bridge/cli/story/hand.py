@@ -1,7 +1,9 @@
 """The story's commands, each in a process of its own that is forked from one which has loaded the program.
 
-A command that starts from nothing takes most of a second to load what it needs, and the story gives more than
-forty. `python -m scim_bridge.cli.story.hand` reads one request a line, until its input ends.
+A command that starts from nothing takes most of a second to load what it needs (two, where it talks to an IdP), and
+the story gives more than forty. So what one had to load is loaded once more by the process that forks them, while
+the story goes on: the next of its kind finds it. `python -m scim_bridge.cli.story.hand` reads one request a line,
+until its input ends.
 """
 
 from __future__ import annotations
@@ -12,13 +14,15 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import orjson
 
-# What nearly every command needs; the rest is loaded by the commands that use it.
+# What nearly every command needs; the rest is known once a command has used it.
 LOADED = ("scim_bridge.cli.run", "scim_bridge.cli.session", "scim_bridge.app", "scim_bridge.sync.service")
 PATIENCE = 300.0
 
@@ -77,25 +81,25 @@ def _alone(arguments: list[str], environment: dict[str, str]) -> Said:
     )
 
 
-def _forked(request: dict[str, Any]) -> Said:
-    """One command in a child of this process."""
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+def _forked(request: dict[str, Any]) -> tuple[Said, list[str]]:
+    """One command in a child of this process; the modules it had to load, too."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as loaded:
         child = os.fork()
         if child == 0:
-            _command(request, out.fileno(), err.fileno())
+            _command(request, out.fileno(), err.fileno(), loaded.fileno())
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         told = []
-        for file in (out, err):
+        for file in (out, err, loaded):
             file.seek(0)
             told.append(file.read().decode("utf-8", "replace"))
-    return Said(code, *told)
+    return Said(code, told[0], told[1]), told[2].split()
 
 
-def _command(request: dict[str, Any], out: int, err: int) -> None:
+def _command(request: dict[str, Any], out: int, err: int, loaded: int) -> None:
     """Be that command; never returns."""
     from scim_bridge.__main__ import main
 
-    code = 1
+    code, known = 1, set(sys.modules)
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -114,20 +118,28 @@ def _command(request: dict[str, Any], out: int, err: int) -> None:
         with suppress(OSError, ValueError):
             sys.stdout.flush()
             sys.stderr.flush()
+        with suppress(OSError):
+            os.write(loaded, "\n".join(name for name in sys.modules if name not in known).encode())
         os._exit(code)
+
+
+def _load(names: Iterable[str]) -> None:
+    """Load modules in the order in which a command did. What cannot be is the next command's to tell."""
+    for name in names:
+        with suppress(Exception):
+            import_module(name)
 
 
 def serve() -> None:
     """Answer requests until the input ends. Ctrl-C is for whoever asks: it goes to every process of a terminal."""
-    from importlib import import_module
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in LOADED:
         import_module(name)
     for line in sys.stdin.buffer:
-        said = _forked(orjson.loads(line))
+        said, loaded = _forked(orjson.loads(line))
         sys.stdout.buffer.write(orjson.dumps({"code": said.code, "out": said.out, "err": said.err}) + b"\n")
         sys.stdout.buffer.flush()
+        _load(loaded)
 
 
 if __name__ == "__main__":

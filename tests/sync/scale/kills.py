@@ -6,11 +6,13 @@ import random
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from scim_bridge.app import Bridge
 from scim_bridge.sync.plan import make_plan
 from scim_bridge.sync.run import RUNNING, Run, run
 from tests.conftest import TESTER
+from tests.forked import Forked
 from tests.sync.scale.peer import Peer
 from tests.sync.scale.site import NAME, Progress, begin, furnish, with_bridge, worker
 
@@ -29,9 +31,11 @@ class Outcome:
     same: bool
 
 
-def undisturbed(url: str, peer: Peer, agents: int) -> dict[str, list[dict[str, object]]]:
+def undisturbed(
+    url: str, peer: Peer, agents: int, forking: Path | None = None
+) -> dict[str, list[dict[str, object]]]:
     """The peer's agents after a run of one worker that nobody killed, by name."""
-    disturbed(url, peer, agents, kills=0, workers=1, expected=None)
+    disturbed(url, peer, agents, kills=0, workers=1, expected=None, forking=forking)
     found = peer.agents()
     peer.fresh()
     return found
@@ -46,6 +50,7 @@ def disturbed(
     workers: int,
     expected: dict[str, list[dict[str, object]]] | None,
     patience: float = 3600,
+    forking: Path | None = None,
 ) -> Outcome:
     """A run of so many agents whose workers are killed `kills` times, one at a time, evenly over the run."""
 
@@ -56,7 +61,7 @@ def disturbed(
     run_id = with_bridge(url, prepare)
     chance = random.Random(agents * 1000 + kills)
     begun = time.monotonic()
-    crew = [worker(url) for _ in range(workers)]
+    crew = [worker(url, forking) for _ in range(workers)]
     killed, progress = 0, Progress(url, run_id)
     try:
         while True:
@@ -66,7 +71,7 @@ def disturbed(
             if killed < kills and settled > (killed + 1) * agents // (kills + 1):
                 number = chance.randrange(workers)
                 _kill(crew[number])
-                crew[number] = worker(url)
+                crew[number] = worker(url, forking)
                 killed += 1
             time.sleep(LOOK)
         seconds = time.monotonic() - begun
@@ -91,7 +96,7 @@ def disturbed(
     return Outcome(ended, killed, seconds, doubled, left, same)
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
+def _kill(process: Forked | subprocess.Popen[bytes]) -> None:
     process.kill()
     process.wait()
     assert process.stdin is not None

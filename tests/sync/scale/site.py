@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
@@ -22,6 +22,7 @@ from scim_bridge.registry.resources import load
 from scim_bridge.settings.model import Settings
 from scim_bridge.sync.apply import apply_now
 from tests.conftest import TESTER
+from tests.forked import Forked, process
 from tests.sync.scale.peer import OWNERS, Peer, owner
 
 T = TypeVar("T")
@@ -127,7 +128,6 @@ class Progress:
         self._connection.close()
 
 
-def worker(url: str) -> subprocess.Popen[bytes]:
+def worker(url: str, forking: Path | None = None) -> Forked | subprocess.Popen[bytes]:
     """A worker process on a database, until it is killed or told to stop (SIGTERM)."""
-    command = [sys.executable, "-m", "tests.sync.scale.worker", url]
-    return subprocess.Popen(command, stdin=subprocess.PIPE)
+    return process(forking, "tests.sync.scale.worker", [url], stdin=subprocess.PIPE)
