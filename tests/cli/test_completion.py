@@ -34,6 +34,8 @@ TAB, HOME, ENTER = "\t", "\x01", "\r"
 
 def surroundings(home: Path) -> dict[str, str]:
     """A home of its own, and our program first on the path."""
+    # A fish that finds this folder does not read every manual of the machine, for minutes, behind our back.
+    (home / ".local/share/fish/generated_completions").mkdir(parents=True, exist_ok=True)
     path = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"
     return {"HOME": str(home), "PATH": path, "TERM": "dumb", "LC_ALL": "C.UTF-8", "PS1": "$ "}
 
