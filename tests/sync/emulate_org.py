@@ -25,7 +25,7 @@ from tests.sandbox.servers import trust
 HERE = Path(__file__).parent / "emulate"
 TOKEN = "an-api-token-of-the-tests"
 FETCH_SECONDS = 20
-START_SECONDS = 20
+START_SECONDS = 300
 
 
 def _tools() -> tuple[str, str]:
