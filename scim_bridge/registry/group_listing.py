@@ -19,8 +19,11 @@ def granted(doc: str) -> str:
 
 
 def _columns(counted: int | None) -> str:
-    """Of each group, with its members counted no further than one past `counted`."""
-    end = "" if counted is None else f" LIMIT {counted + 1}"
+    """Of each group, with its members counted no further than one past `counted`.
+
+    In the order of the index: without it PostgreSQL hopes to meet a large group's members soon and reads the table.
+    """
+    end = "" if counted is None else f" ORDER BY m.member_id LIMIT {counted + 1}"
     members = f"(SELECT COUNT(*) FROM (SELECT 1 FROM sb_member m WHERE m.group_id = r.id{end}) found)"
     return (
         f"SELECT r.id, r.name, r.doc, {members} AS members FROM sb_resource r"
