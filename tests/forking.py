@@ -21,6 +21,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from scim_bridge.cli.story.ending import exit_code_of
+
 LOADED = (
     "scim_bridge.cli.run",
     "scim_bridge.cli.serve",
@@ -95,8 +97,8 @@ def _tell_ends(children: dict[int, socket.socket]) -> None:
 
 def _be(asked: dict[str, Any], streams: list[int]) -> None:
     """Be that process; never returns."""
-    code = 1
-    try:
+
+    def process() -> int:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
@@ -109,17 +111,13 @@ def _be(asked: dict[str, Any], streams: list[int]) -> None:
         os.environ.update(asked["environment"])
         sys.argv = [asked["module"], *asked["arguments"]]
         runpy.run_module(asked["module"], run_name="__main__", alter_sys=True)
-        code = 0
-    except SystemExit as ended:
-        if isinstance(ended.code, str):
-            print(ended.code, file=sys.stderr)
-        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    except BaseException:  # what a process of its own would print, and end with
-        sys.excepthook(*sys.exc_info())
+        return 0
+
+    code = 1
+    try:
+        code = exit_code_of(process)
     finally:
-        with suppress(OSError, ValueError):
-            sys.stdout.flush()
-            sys.stderr.flush()
+        # Whatever breaks, a child never goes on as the one that forks.
         os._exit(code)
 
 

@@ -22,6 +22,8 @@ from typing import Any
 
 import orjson
 
+from scim_bridge.cli.story.ending import exit_code_of
+
 # What nearly every command needs; the rest is known once a command has used it.
 LOADED = ("scim_bridge.cli.run", "scim_bridge.cli.session", "scim_bridge.app", "scim_bridge.sync.service")
 PATIENCE = 300.0
@@ -99,8 +101,9 @@ def _command(request: dict[str, Any], out: int, err: int, loaded: int) -> None:
     """Be that command; never returns."""
     from scim_bridge.__main__ import main
 
-    code, known = 1, set(sys.modules)
-    try:
+    known = set(sys.modules)
+
+    def command() -> int:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         empty = os.open(os.devnull, os.O_RDONLY)
@@ -109,17 +112,15 @@ def _command(request: dict[str, Any], out: int, err: int, loaded: int) -> None:
         os.environ.clear()
         os.environ.update(request["environment"])
         sys.argv = ["scim-bridge", *request["arguments"]]
-        code = main(request["arguments"])
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    except BaseException:  # what a process of its own would print, and end with
-        sys.excepthook(*sys.exc_info())
-    finally:
-        with suppress(OSError, ValueError):
-            sys.stdout.flush()
-            sys.stderr.flush()
+        return main(request["arguments"])
+
+    code = 1
+    try:
+        code = exit_code_of(command)
         with suppress(OSError):
             os.write(loaded, "\n".join(name for name in sys.modules if name not in known).encode())
+    finally:
+        # Whatever breaks, a child never goes on as the one that forks.
         os._exit(code)
 
 
